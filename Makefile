@@ -1,0 +1,79 @@
+# Every target sets itself up: the first call makes an environment in $(VENV) and installs into it
+# what that target needs. PYTHON=python3.12 and VENV=/some/where choose another interpreter or place.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(PIP) install -c constraints.txt
+# Extra arguments: make demo ARGS="--help", make test ARGS="-x -k losses"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format notebooks bench constraints clean
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
+	@$(BIN)/python -m experiments.mix_gan_ring $(ARGS)
+
+test: $(VENV)/.test ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test ## check style, formatting and types
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+format: $(VENV)/.test ## sort imports and format the code
+	@$(BIN)/python -m ruff check --quiet --fix-only --select I .
+	@$(BIN)/python -m ruff format --quiet .
+
+notebooks: $(VENV)/.test ## run the notebooks from top to bottom
+	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --timeout=1200 notebooks $(ARGS)
+
+bench: $(VENV)/.bench ## measure speed against PyTorch
+	@$(BIN)/python -m experiments.bench $(ARGS)
+
+constraints: ## resolve the newest versions afresh into constraints.txt
+	@$(CHECK_PYTHON)
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(PYTHON) -m venv "$$scratch/venv" && \
+	"$$scratch/venv/bin/python" -m pip --quiet install -e '.[dev,notebooks]' && \
+	sed -n '/^#/p' constraints.txt > "$$scratch/constraints.txt" && \
+	"$$scratch/venv/bin/python" -m pip freeze --exclude-editable | LC_ALL=C sort -f \
+		>> "$$scratch/constraints.txt" && \
+	cp "$$scratch/constraints.txt" constraints.txt
+
+clean: ## remove the environment, builds and caches (never runs/)
+	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
+	@find mixgan_jax experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- setting up ------------------------------------------------------------------------------------
+
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	echo "mixgan_jax needs Python 3.11 or newer; PYTHON=$(PYTHON) gives:" \
+	"$$($(PYTHON) --version 2>&1 || true); try: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+SETUP := setup.cfg pyproject.toml constraints.txt
+
+# pip, not python, marks an environment as made: where venv stops half-way it is missing.
+$(BIN)/pip:
+	@$(CHECK_PYTHON)
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(SETUP) | $(BIN)/pip
+	@echo "Installing mixgan_jax into $(VENV) (once; a minute or so)"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.test: $(SETUP) | $(BIN)/pip
+	@echo "Installing mixgan_jax and its test tools into $(VENV) (once; a minute or so)"
+	@$(INSTALL) -e '.[test]'
+	@touch $(VENV)/.demo $@
+
+$(VENV)/.bench: $(SETUP) | $(BIN)/pip
+	@echo "Installing mixgan_jax and PyTorch into $(VENV) (once; some minutes)"
+	@$(INSTALL) -e '.[bench]'
+	@touch $(VENV)/.demo $@

@@ -1,0 +1,162 @@
+"""What every experiment script shares: command line, run folder, compilation cache, progress, stopwatch.
+
+Nothing here knows an algorithm. A script's own files live in its run folder,
+``runs/<experiment>/<preset>-<hash of the config>``: the same command finds the same folder and continues there,
+another config gets another folder.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import jax
+import numpy as np
+import rich
+import tyro
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from mixgan_jax.checks import check_choice
+
+C = TypeVar("C")
+
+
+class Run(NamedTuple):
+    """One start of an experiment.
+
+    Attributes:
+        experiment: the script's name.
+        preset: the preset's name.
+        config: the preset with the command line's overrides.
+        is_preset: whether nothing was overridden, so that the results may stand for the preset.
+        folder: where checkpoints, logs, figures and caches of this config live.
+    """
+
+    experiment: str
+    preset: str
+    config: Any
+    is_preset: bool
+    folder: Path
+
+
+def start(
+    experiment: str, doc: str, presets: Mapping[str, C], argv: list[str] | None = None
+) -> Run:
+    """Reads the command line ``[--preset NAME] [--runs FOLDER] [--field value ...]`` and opens the run folder.
+
+    Args:
+        experiment: the script's name, as in ``python -m experiments.<name>``.
+        doc: the script's docstring, shown by ``--help``.
+        presets: configs by name; the first is the default. All are of one frozen dataclass.
+        argv: the arguments; those of the process if not given.
+
+    Returns:
+        A :class:`Run`. A bad argument ends the process with a message and status 2.
+    """
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    own.add_argument("--preset", default=next(iter(presets)))
+    own.add_argument("--runs", default="runs")
+    options, rest = own.parse_known_args(argv)
+    try:
+        preset = presets[check_choice("--preset", options.preset, presets)]
+    except ValueError as error:
+        print(f"{experiment}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    names = ", ".join(presets)
+    config = tyro.cli(
+        type(preset),
+        args=rest,
+        default=preset,
+        prog=f"python -m experiments.{experiment}",
+        description=f"{doc}\n\nAlso: --preset NAME (one of {names}; now {options.preset}), "
+        f"--runs FOLDER (now {options.runs}).",
+        config=(tyro.conf.FlagConversionOff,),
+    )
+    use_compilation_cache()
+    folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(config)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Run(experiment, options.preset, config, config == preset, folder)
+
+
+def fingerprint(config: Any) -> str:
+    """Eight hexadecimal digits that tell configs apart."""
+    text = json.dumps(dataclasses.asdict(config), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def cache_folder() -> Path:
+    """Where things that outlive a run are kept: ``$XDG_CACHE_HOME/mixgan_jax`` or ``~/.cache/mixgan_jax``."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "mixgan_jax"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs between starts: the second start of an experiment compiles nothing."""
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+class Stopwatch:
+    """Seconds that a method has trained, over all starts: the sum is kept in a file of its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "seconds"
+        self.seconds = float(self._path.read_text()) if self._path.exists() else 0.0
+        self._last = time.perf_counter()
+
+    def lap(self) -> None:
+        """Adds the time since the last lap, and writes the sum down."""
+        now = time.perf_counter()
+        self.seconds, self._last = self.seconds + now - self._last, now
+        part = self._path.with_suffix(".part")
+        part.write_text(f"{self.seconds:.3f}")
+        part.replace(self._path)
+
+
+class ProgressBar:
+    """One bar for each method on a terminal; one line for each method where there is none.
+
+    Use as a context manager; :meth:`method` starts the next bar and gives ``fit`` its ``on_log``.
+    """
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TextColumn("{task.completed:>7.0f}/{task.total:.0f} steps"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            disable=not sys.stdout.isatty(),
+        )
+
+    def __enter__(self) -> "ProgressBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def method(self, name: str, num_steps: int, stopwatch: Stopwatch) -> Any:
+        """``on_log`` for a method's training."""
+        task = self._progress.add_task(name, total=num_steps, note="compiling")
+        started = time.perf_counter()
+
+        def on_log(step: int, info: Mapping[str, np.ndarray]) -> None:
+            stopwatch.lap()
+            note = f"value {float(np.mean(info['value'])):+.3f}"
+            self._progress.update(task, completed=step, note=note)
+            if step == num_steps and not sys.stdout.isatty():
+                rich.print(f"{name}: {num_steps} steps, {time.perf_counter() - started:.0f} s")
+
+        return on_log

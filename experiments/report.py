@@ -1,0 +1,168 @@
+"""Results of an experiment: means and standard errors, the verdict, the table, the JSON file, the README's table."""
+
+import dataclasses
+import json
+import math
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from experiments.harness import Run
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> dict[str, Any]:
+    """One row of a results table from one value of each metric for each seed.
+
+    Args:
+        method: the row's name.
+        metrics: values ``[n]`` of each metric, one for each seed.
+        **extra: further entries, as they are.
+
+    Returns:
+        ``method``, ``n``, and ``<metric>_mean`` and ``<metric>_stderr`` (sample standard deviation / sqrt n; None
+        for a single seed, of which nothing can be said).
+    """
+    counts = {len(values) for values in metrics.values()}
+    if len(counts) != 1:
+        raise ValueError(f"metrics must have one value for each seed, got lengths {sorted(counts)}")
+    n = counts.pop()
+    result: dict[str, Any] = {"method": method, "n": n, **extra}
+    for name, values in metrics.items():
+        array = np.asarray(values, np.float64)
+        result[f"{name}_mean"] = float(array.mean())
+        result[f"{name}_stderr"] = float(array.std(ddof=1) / math.sqrt(n)) if n > 1 else None
+    return result
+
+
+def claim(text: str, expected: str, got: str, holds: bool) -> dict[str, Any]:
+    """One line of a verdict."""
+    return {"claim": text, "expected": expected, "got": got, "holds": bool(holds)}
+
+
+def separated(better: Mapping, worse: Mapping, metric: str) -> tuple[str, bool]:
+    """Whether a metric's means differ by more than 2 standard errors of the difference, and in words by how much."""
+    difference = better[f"{metric}_mean"] - worse[f"{metric}_mean"]
+    errors = (better[f"{metric}_stderr"], worse[f"{metric}_stderr"])
+    if None in errors:
+        return f"difference {difference:.2f}, one seed: no standard error", False
+    error = math.hypot(*errors)
+    return f"difference {difference:.2f}, standard error {error:.2f}", difference > 2 * error
+
+
+def save_results(
+    run: Run,
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    verdict: Sequence[Mapping[str, Any]],
+    seeds: Sequence[int],
+    columns: Mapping[str, tuple[str, int]],
+) -> Path:
+    """Writes the results; to ``experiments/results`` if the preset ran as it is, else to the run folder alone.
+
+    Returns:
+        The file's path.
+    """
+    results = {
+        "experiment": run.experiment,
+        "preset": run.preset,
+        "config": dataclasses.asdict(run.config),
+        "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
+        | {"python": platform.python_version()},
+        "hardware": hardware(),
+        "seeds": list(seeds),
+        "seconds": round(sum(row["seconds"] for row in rows), 1),
+        "columns": columns,
+        "rows": list(rows),
+        "verdict": list(verdict),
+    }
+    text = json.dumps(results, indent=1, default=str) + "\n"
+    path = run.folder / "results.json"
+    path.write_text(text)
+    if run.is_preset:
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{run.experiment}.{run.preset}.json"
+        path.write_text(text)
+    return path
+
+
+def commit() -> str:
+    """The checked-out commit, with ``+`` behind it where tracked files differ; ``unknown`` outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def hardware() -> str:
+    """The machine in words: devices, processor, cores."""
+    devices = jax.devices()
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        processor = models[0].split(":")[1].strip() if models else processor
+    kind = f"{len(devices)} x {devices[0].device_kind}, " if devices[0].platform != "cpu" else ""
+    return f"{kind}{processor}, {os.cpu_count()} cores"
+
+
+def cell(row: Mapping[str, Any], metric: str, digits: int) -> str:
+    """``mean ± standard error`` of a row's metric."""
+    mean, error = row.get(f"{metric}_mean"), row.get(f"{metric}_stderr")
+    if mean is None:
+        return ""
+    return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+
+
+def show(
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, tuple[str, int]],
+    verdict: Sequence[Mapping[str, Any]],
+    files: Mapping[str, Path],
+) -> None:
+    """Prints the table, the verdict, and where everything is saved.
+
+    Args:
+        title: the table's.
+        rows: of :func:`row`.
+        columns: heading and digits for each metric.
+        verdict: of :func:`claim`.
+        files: paths by what they hold.
+    """
+    console = Console()
+    table = Table(
+        title=title, caption=f"mean ± standard error of the mean, n = {rows[0]['n']} seeds"
+    )
+    table.add_column("method")
+    for heading, _ in columns.values():
+        table.add_column(heading, justify="right")
+    for entry in rows:
+        cells = [cell(entry, metric, digits) for metric, (_, digits) in columns.items()]
+        table.add_row(entry["method"], *cells)
+    console.print(table)
+    for line in verdict:
+        mark = "[green]holds[/]" if line["holds"] else "[red]does not hold[/]"
+        console.print(f"{mark}: {line['claim']} (expected {line['expected']}; got {line['got']})")
+    for what, path in files.items():
+        console.print(f"{what}: {path}", soft_wrap=True)

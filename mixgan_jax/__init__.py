@@ -1,0 +1,95 @@
+"""Mixtures and equilibria of GANs, as pure functions.
+
+The core is flat: players, mixtures, solvers, the exact solution of the game between components. Families of functions
+stay in their modules, which are public too: ``losses``, ``penalties``, ``networks``, ``data``, ``metrics``, ``plots``.
+"""
+
+from mixgan_jax import data, losses, metrics, networks, penalties, plots
+from mixgan_jax.checkpoint import Checkpoints, load_for_sampling
+from mixgan_jax.data import Feed
+from mixgan_jax.fit import fit, init_run, run, run_steps
+from mixgan_jax.game import (
+    Equilibrium,
+    EquilibriumError,
+    Payoffs,
+    approximate_equilibrium,
+    best_responses,
+    expected_payoff,
+    nash_conv,
+    regrets,
+    zero_sum,
+    zero_sum_equilibrium,
+)
+from mixgan_jax.losses import GanLoss
+from mixgan_jax.mixture import (
+    Mixture,
+    effective_components,
+    entropy,
+    generate,
+    map_components,
+    sample,
+    uniform,
+)
+from mixgan_jax.optim import (
+    exponentiated_gradient,
+    optimistic_exponentiated_gradient,
+    per_component,
+    softmax_adam,
+)
+from mixgan_jax.payoff import Outcome, fakes_per_generator, held_out_values, meet
+from mixgan_jax.player import Player, from_linen
+from mixgan_jax.records import Records, read_records
+from mixgan_jax.solvers import MixGanState, Solver, gda, mix_gan, mix_gan_2017
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Checkpoints",
+    "Equilibrium",
+    "EquilibriumError",
+    "Feed",
+    "GanLoss",
+    "MixGanState",
+    "Mixture",
+    "Outcome",
+    "Payoffs",
+    "Player",
+    "Records",
+    "Solver",
+    "approximate_equilibrium",
+    "best_responses",
+    "data",
+    "effective_components",
+    "entropy",
+    "expected_payoff",
+    "exponentiated_gradient",
+    "fakes_per_generator",
+    "fit",
+    "from_linen",
+    "gda",
+    "generate",
+    "held_out_values",
+    "init_run",
+    "load_for_sampling",
+    "losses",
+    "map_components",
+    "meet",
+    "metrics",
+    "mix_gan",
+    "mix_gan_2017",
+    "nash_conv",
+    "networks",
+    "optimistic_exponentiated_gradient",
+    "penalties",
+    "per_component",
+    "plots",
+    "read_records",
+    "regrets",
+    "run",
+    "run_steps",
+    "sample",
+    "softmax_adam",
+    "uniform",
+    "zero_sum",
+    "zero_sum_equilibrium",
+]

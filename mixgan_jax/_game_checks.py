@@ -1,0 +1,71 @@
+"""Checks of a matrix game's arguments, for :mod:`mixgan_jax.game` alone."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from mixgan_jax.checks import check_array, is_concrete
+from mixgan_jax.types import Array
+
+_SIMPLEX_TOLERANCE = 1e-3
+
+
+def check_matrix(name: str, value: Any) -> Array:
+    """Payoffs ``[..., I, J]``: floating point, non-empty and, where known, finite."""
+    matrix = check_array(name, value, floating=True, finite=True)
+    if matrix.ndim < 2 or 0 in matrix.shape[-2:]:
+        raise ValueError(f"{name} must have shape [..., I, J], I, J >= 1, got {matrix.shape}")
+    return matrix
+
+
+def check_weights(name: str, value: Any, size: int) -> Array:
+    """Weights ``[..., size]`` on the simplex, as far as their values are known."""
+    weights = check_array(name, value, floating=True, finite=True)
+    if weights.ndim < 1 or weights.shape[-1] != size:
+        raise ValueError(
+            f"{name} must have shape [..., {size}], as the payoffs, got {weights.shape}"
+        )
+    if is_concrete(weights):
+        known = np.asarray(weights, dtype=np.float64)
+        error = np.max(np.abs(known.sum(axis=-1) - 1.0), initial=0.0)
+        low = known.min(initial=0.0)
+        if low < 0.0 or error > _SIMPLEX_TOLERANCE:
+            raise ValueError(
+                f"{name} must be weights (not log-weights), non-negative with sum 1 over the last axis, "
+                f"got minimum {low:.4g} and a sum {error:.4g} away from 1"
+            )
+    return weights
+
+
+def align(
+    matrix: Array, row_weights: tuple[str, Any], column_weights: tuple[str, Any]
+) -> tuple[Array, Array, Array]:
+    """Check both weights against ``matrix`` and give all three the same leading axes."""
+    rows = check_weights(*row_weights, matrix.shape[-2])
+    columns = check_weights(*column_weights, matrix.shape[-1])
+    lead = jnp.broadcast_shapes(matrix.shape[:-2], rows.shape[:-1], columns.shape[:-1])
+    return (
+        jnp.broadcast_to(matrix, lead + matrix.shape[-2:]),
+        jnp.broadcast_to(rows, lead + rows.shape[-1:]),
+        jnp.broadcast_to(columns, lead + columns.shape[-1:]),
+    )
+
+
+def check_game(
+    generator: Any, discriminator: Any, generator_weights: Any, discriminator_weights: Any
+) -> tuple[Array, Array, Array, Array]:
+    """Both sides' payoffs ``[..., I, J]``, rows ``[..., I]`` and columns ``[..., J]``, checked and aligned."""
+    generator = check_matrix("payoffs.generator", generator)
+    discriminator = check_matrix("payoffs.discriminator", discriminator)
+    if generator.shape != discriminator.shape:
+        raise ValueError(
+            f"payoffs must hold two matrices of one shape, got {generator.shape} and "
+            f"{discriminator.shape}"
+        )
+    named = (
+        ("generator_weights", generator_weights),
+        ("discriminator_weights", discriminator_weights),
+    )
+    generator, rows, columns = align(generator, *named)
+    return generator, jnp.broadcast_to(discriminator, generator.shape), rows, columns

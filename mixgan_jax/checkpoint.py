@@ -1,0 +1,298 @@
+"""Checkpoints of a run: saved while training goes on, restored bit for bit.
+
+A run's directory holds ``config.json`` and ``checkpoints/<step>/``, written by Orbax, with up to three
+items: ``state``, all that training needs; ``generators``, the mixture of generators alone; ``layout``,
+path, shape and dtype of every leaf, so that a template that does not fit is refused in words.
+"""
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixgan_jax.checks import check_count, fail
+from mixgan_jax.mixture import Mixture
+from mixgan_jax.records import differences, store_config
+
+T = TypeVar("T")
+
+FOLDER_NAME = "checkpoints"
+
+
+class Checkpoints:
+    """The checkpoints of one run; a context manager that waits for what is still being written.
+
+    Args:
+        directory: the run's directory, created where it does not exist.
+        config: what the run was started with, a (nested) dict of JSON values: written to ``config.json`` at the
+            first opening, compared with it later. None compares nothing.
+        max_to_keep: how many checkpoints stay, >= 1. With 2 or more, one is left where the newest is damaged.
+        save_interval: :meth:`save` acts at multiples of this many steps, >= 1.
+
+    Raises:
+        ValueError: the directory belongs to a run with another config; the fields are named.
+        TypeError: a config that JSON cannot hold.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        config: Mapping[str, Any] | None = None,
+        *,
+        max_to_keep: int = 2,
+        save_interval: int = 1,
+    ) -> None:
+        """Opens the directory; see the class."""
+        check_count("max_to_keep", max_to_keep)
+        self._interval = check_count("save_interval", save_interval)
+        self.directory = Path(directory).absolute()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if config is not None:
+            store_config(self.directory, config)
+        self._manager = _open_manager(self.directory, max_to_keep=max_to_keep)
+        self._unreadable: list[int] = []
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps with a checkpoint, rising; one that is still being written counts."""
+        return sorted(set(self._manager.all_steps()) - set(self._unreadable))
+
+    def save(
+        self,
+        step: int,
+        state: Any,
+        *,
+        generators: Mixture | Mapping[str, Any] | None = None,
+        force: bool = False,
+    ) -> bool:
+        """Starts to write a checkpoint, and returns as soon as the arrays are copied to the host.
+
+        The caller may donate the state to the next step at once.
+
+        Args:
+            step: how many steps led to this state, >= 0.
+            state: any tree of arrays, typed keys and numbers; nodes may be NamedTuples or registered dataclasses.
+            generators: a :class:`Mixture` (or a dict of its fields) also stored apart, for
+                :func:`load_for_sampling`. Runs vmapped over seeds have a leading axis ``S``.
+            force: save even where ``step`` is no multiple of the interval, as at the end of a run.
+
+        Returns:
+            Whether one is written: not between intervals, nor where ``step`` is saved already.
+
+        Raises:
+            ValueError: ``step`` is below the latest saved one, or the generators lack a field.
+        """
+        import orbax.checkpoint as ocp
+
+        step = check_count("step", step, minimum=0)
+        trees = {"state": state}
+        if generators is not None:
+            trees["generators"] = _as_mixture(generators)
+        if step % self._interval != 0 and not force:
+            return False
+        latest = max(self.steps, default=-1)
+        if step < latest:
+            raise fail("step", step, f">= {latest}, the latest step saved in {self.directory}")
+        if step == latest:
+            return False
+        # Left in place they would count as the latest steps and push whole checkpoints out.
+        while self._unreadable:
+            self._manager.delete(self._unreadable.pop())
+        # Each tree stands below a root: Orbax refuses an item that is an empty tree.
+        items = {item: ocp.args.StandardSave({"root": tree}) for item, tree in trees.items()}
+        layout = ocp.args.JsonSave({item: _layout(tree) for item, tree in trees.items()})
+        self._manager.save(step, args=ocp.args.Composite(layout=layout, **items), force=True)
+        return True
+
+    def restore_latest(self, like: T) -> tuple[int, T] | None:
+        """The newest checkpoint that can be read, bit for bit.
+
+        Where the newest is damaged, a warning says so and the one before is taken; the next
+        :meth:`save` deletes the damaged one.
+
+        Args:
+            like: the tree to fill: a state of the same shapes and dtypes, or ``jax.eval_shape`` of the function that
+                makes one. Arrays come back with the sharding of its leaves, on any mesh; leaves without one go to
+                the default device, uncommitted. Leaves of NumPy stay such, unless ``like`` is abstract.
+
+        Returns:
+            The step and the state; None where there is no checkpoint.
+
+        Raises:
+            ValueError: ``like`` has other leaves, shapes or dtypes than the checkpoint (the first few are named), or
+                no checkpoint can be read.
+        """
+        self.wait()
+        found = _newest_readable(self._manager, self.steps, "state", like)
+        if found is not None:
+            self._unreadable += [step for step in self.steps if step > found[0]]
+        return found
+
+    def wait(self) -> None:
+        """Returns once everything is on disk; raises what went wrong in the background."""
+        self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, then releases the directory; a second call does nothing."""
+        self._manager.close()
+
+    def __enter__(self) -> Self:
+        """The checkpoints themselves."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Waits and closes."""
+        self.close()
+
+
+def load_for_sampling(
+    directory: str | os.PathLike[str], *, step: int | None = None, like: Mixture | None = None
+) -> Mixture:
+    """The generators of a run, without its training code; safe while the run goes on.
+
+    Args:
+        directory: the run's directory, as given to :class:`Checkpoints`.
+        step: which checkpoint; None takes the newest that can be read.
+        like: a mixture of the same shapes (or ``jax.eval_shape`` of one) whose tree and sharding the result takes.
+            Without it the trees are nested dicts, which Linen's are anyway, on the default device.
+
+    Returns:
+        The :class:`Mixture` that was saved as ``generators``.
+
+    Raises:
+        FileNotFoundError: no checkpoint in ``directory``.
+        ValueError: none at ``step``, none with generators, or ``like`` does not fit.
+    """
+    directory = Path(directory).absolute()
+    missing = FileNotFoundError(f"directory must hold a run with checkpoints, got {directory}")
+    if not (directory / FOLDER_NAME).is_dir():
+        raise missing
+    with _open_manager(directory, read_only=True) as manager:
+        steps = sorted(manager.all_steps())
+        if step is not None and step not in steps:
+            raise fail("step", step, f"one of the saved steps {steps} of {directory}")
+        steps = steps if step is None else [step]
+        found = _newest_readable(manager, steps, "generators", like)
+    if found is None:
+        raise missing
+    return _as_mixture(found[1])
+
+
+class _LayoutError(ValueError):
+    """The checkpoint is whole, but not what was asked for: no reason to try an older one."""
+
+
+def _open_manager(directory: Path, *, max_to_keep: int = 1, read_only: bool = False) -> Any:
+    import orbax.checkpoint as ocp
+
+    # A manager that may write removes the half-written checkpoint of a run still going on.
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=None if read_only else max_to_keep,
+        save_interval_steps=0 if read_only else 1,
+        read_only=read_only,
+        create=not read_only,
+    )
+    handlers = {item: ocp.StandardCheckpointHandler() for item in ("state", "generators")}
+    handlers["layout"] = ocp.JsonCheckpointHandler()
+    return ocp.CheckpointManager(directory / FOLDER_NAME, options=options, item_handlers=handlers)
+
+
+def _newest_readable(
+    manager: Any, steps: list[int], item: str, like: Any
+) -> tuple[int, Any] | None:
+    failure: Exception | None = None
+    for step in reversed(steps):
+        try:
+            return step, _read_item(manager, step, item, like)
+        except _LayoutError:
+            raise
+        except Exception as error:  # Orbax, TensorStore and the file system each raise their own
+            failure = error
+            reason = f"{type(error).__name__}: {str(error)[:200]}"
+            where = f"the checkpoint at step {step} of {manager.directory}"
+            warnings.warn(f"{where} cannot be read and is passed over ({reason})", stacklevel=3)
+    if failure is not None:
+        raise ValueError(f"no checkpoint of {manager.directory} can be read: {steps}") from failure
+    return None
+
+
+def _read_item(manager: Any, step: int, item: str, like: Any) -> Any:
+    import orbax.checkpoint as ocp
+
+    layout = manager.restore(step, args=ocp.args.Composite(layout=ocp.args.JsonRestore())).layout
+    if item not in layout:
+        raise _LayoutError(f"the checkpoint at step {step} holds {sorted(layout)} but no {item!r}")
+    if like is None:
+        tree = manager.item_metadata(step)[item].tree["root"]
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
+    else:
+        _compare_layouts(step, layout[item], _layout(like))
+    target = ocp.args.StandardRestore({"root": jax.tree.map(_target, like)})
+    restored = manager.restore(step, args=ocp.args.Composite(**{item: target}))[item]["root"]
+    return jax.tree.map(_place, restored, like)
+
+
+def _is_placed(leaf: Any) -> bool:
+    """Whether a template's leaf says where the array belongs."""
+    if isinstance(leaf, jax.Array):
+        return leaf.committed
+    return isinstance(leaf, jax.ShapeDtypeStruct) and leaf.sharding is not None
+
+
+def _target(leaf: Any) -> Any:
+    """A template's leaf as Orbax wants it: JAX arrays abstract, with a sharding."""
+    if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
+        return leaf
+    default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+    sharding = leaf.sharding if _is_placed(leaf) else default
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+
+def _place(restored: Any, like: Any) -> Any:
+    """Frees an array from the one device Orbax put it on, unless the template wants it there."""
+    # A committed array could not enter a computation over a mesh of several devices.
+    if not isinstance(restored, jax.Array) or _is_placed(like):
+        return restored
+    if jnp.issubdtype(restored.dtype, jax.dtypes.prng_key):
+        data = jnp.array(np.asarray(jax.random.key_data(restored)))
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(restored))
+    return jnp.array(np.asarray(restored))
+
+
+def _layout(tree: Any) -> list[list[Any]]:
+    """``[path, shape, dtype]`` of every leaf, in plain JSON."""
+
+    def entry(path: Any, leaf: Any) -> list[Any]:
+        if not hasattr(leaf, "dtype"):
+            leaf = jax.eval_shape(lambda: jnp.asarray(leaf))
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        return [name, list(leaf.shape), str(leaf.dtype)]
+
+    return [entry(path, leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _compare_layouts(step: int, stored: list[list[Any]], given: list[list[Any]]) -> None:
+    lines = differences(
+        {name: f"{tuple(shape)} {dtype}" for name, shape, dtype in stored},
+        {name: f"{tuple(shape)} {dtype}" for name, shape, dtype in given},
+    )
+    if len(lines) > 8:
+        lines = [*lines[:8], f"and {len(lines) - 8} more"]
+    if lines:
+        where = f"the tree of the checkpoint at step {step}"
+        raise _LayoutError("\n  ".join([f"like must have {where}; they differ in", *lines]))
+
+
+def _as_mixture(generators: Any) -> Mixture:
+    if isinstance(generators, Mixture):
+        return generators
+    names = [field.name for field in dataclasses.fields(Mixture)]
+    if not isinstance(generators, Mapping) or set(generators) != set(names):
+        raise fail("generators", generators, f"a Mixture or a dict with exactly {names}")
+    return Mixture(**generators)

@@ -1,0 +1,109 @@
+"""Data sets that TensorFlow Datasets (TFDS) has prepared as ``array_record``, read without TensorFlow.
+
+The folder is checked first: TFDS itself answers a wrong one with a download or with a misleading error.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_READ_AT_ONCE = 1000  # records per call: the fastest way to read array_record files
+
+
+def find_tfds(root: Path, dataset: str, version: str) -> Path:
+    """The folder of one version of a data set, checked to be there and to be ``array_record``.
+
+    Args:
+        root: what TFDS calls ``data_dir``, an existing folder.
+        dataset: its name, with ``/configuration`` where it has one.
+        version: such as ``"3.0.1"``; empty for the newest in the folder.
+
+    Raises:
+        FileNotFoundError: the data set is not there; the message says what is.
+        ValueError: it is stored in another format.
+    """
+    if (root / "dataset_info.json").is_file() or any(root.glob("[0-9]*/dataset_info.json")):
+        raise FileNotFoundError(
+            f"data_dir must be the folder above the data sets, got {str(root)!r}, which is inside one"
+        )
+    versions = {
+        path.parent.name: path.parent for path in (root / dataset).glob("*/dataset_info.json")
+    }
+    if not versions or (version and version not in versions):
+        wanted = f"{dataset}:{version}" if version else dataset
+        infos = [*root.glob("*/*/dataset_info.json"), *root.glob("*/*/*/dataset_info.json")]
+        found = sorted(
+            f"{info.parent.parent.relative_to(root).as_posix()}:{info.parent.name}"
+            for info in infos
+        )
+        holds = f"holds {', '.join(found)}" if found else "holds no data set of TFDS"
+        holds = holds if any(root.iterdir()) else "is empty"
+        raise FileNotFoundError(
+            f"data_dir must hold {wanted!r}, prepared by TFDS as array_record, or the file "
+            f"'{dataset}.npz'; got {str(root)!r}, which {holds}"
+        )
+    chosen = version or max(versions, key=_version_order)
+    file_format = json.loads((versions[chosen] / "dataset_info.json").read_text()).get("fileFormat")
+    if file_format != "array_record":
+        raise ValueError(
+            f"data_dir must hold {dataset!r} as array_record, got {str(root)!r} with {file_format}: "
+            "prepare it with file_format='array_record'"
+        )
+    return versions[chosen]
+
+
+def _version_order(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))
+
+
+def read_tfds(folder: Path) -> tuple[np.ndarray | None, ...]:
+    """Training images and labels, test images and labels; each None where the data set has none.
+
+    Args:
+        folder: of one version of a data set, from :func:`find_tfds`.
+
+    Raises:
+        ImportError: tensorflow-datasets, array_record or Pillow is not installed.
+        ValueError: no split ``train``, no feature ``image``, or files that cannot be read.
+    """
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            f"reading {str(folder)!r} needs tensorflow-datasets: "
+            "pip install tensorflow-datasets array_record pillow"
+        ) from error
+    # Read-only, from the folder's own description: nothing that could start a download.
+    builder = tfds.builder_from_directory(str(folder))
+    splits = list(builder.info.splits)
+    if "train" not in splits:
+        raise ValueError(f"{str(folder)!r} must have a split 'train', got {splits}")
+    train = _read_split(builder, "train", folder)
+    test = _read_split(builder, "test", folder) if "test" in splits else (None, None)
+    return (*train, *test)
+
+
+def _read_split(builder: Any, split: str, folder: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    features = list(builder.info.features)
+    if "image" not in features:
+        raise ValueError(f"{str(folder)!r} must have the feature 'image', got {features}")
+    try:
+        source = builder.as_data_source(split=split)
+        images: list[np.ndarray] = []
+        labels: list[int] = []
+        for start in range(0, len(source), _READ_AT_ONCE):
+            rows = source.__getitems__(list(range(start, min(start + _READ_AT_ONCE, len(source)))))
+            images.append(np.stack([row["image"] for row in rows]))
+            labels.extend(row["label"] for row in rows if "label" in row)
+        return np.concatenate(images), np.asarray(labels) if labels else None
+    except ImportError as error:
+        raise ImportError(
+            f"reading {str(folder)!r} needs array_record and Pillow (or OpenCV): "
+            f"pip install array_record pillow ({error})"
+        ) from error
+    except Exception as error:  # what a damaged file raises depends on where it is damaged
+        raise ValueError(
+            f"data_dir holds a split {split!r} that cannot be read, in {str(folder)!r}: {error}"
+        ) from error

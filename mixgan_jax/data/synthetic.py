@@ -1,0 +1,224 @@
+"""Synthetic distributions in closed form: rings, grids and other mixtures of Gaussians, and spirals.
+
+Every distribution is a frozen dataclass of arrays, hence a JAX tree: it can be an argument of ``jit``, be stacked
+under ``vmap`` and be compared leaf by leaf. Sampling is a pure function of a key. Lengths (radius, spacing, ``std``)
+are in the units of the data; everything is float32.
+"""
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixgan_jax.checks import check_array, check_count, check_number, is_concrete
+from mixgan_jax.types import Array, Key
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=["means", "std", "weights"], meta_fields=[]
+)
+@dataclass(frozen=True)
+class GaussianMixture:
+    """A mixture of ``M`` isotropic Gaussians in ``D`` dimensions; build it with :func:`gaussian_mixture`.
+
+    Attributes:
+        means: centres of the modes ``[M, D]``.
+        std: standard deviation per axis of each mode ``[M]``, > 0.
+        weights: probability of each mode ``[M]``, > 0, summing to 1.
+    """
+
+    means: Array
+    std: Array
+    weights: Array
+
+    def sample(self, key: Key, num_samples: int) -> Array:
+        """Independent samples ``[num_samples, D]``.
+
+        Args:
+            key: consumed: one half picks the modes, the other draws the noise.
+            num_samples: a whole number >= 1, fixed under ``jit``.
+        """
+        check_count("num_samples", num_samples)
+        mode_key, noise_key = jax.random.split(key)
+        cumulative = jnp.cumsum(self.weights)
+        # Scaled by the last entry, so that rounding in the sum cannot point past the last mode.
+        uniform = jax.random.uniform(mode_key, (num_samples,)) * cumulative[-1]
+        modes = jnp.searchsorted(cumulative, uniform, side="right", method="compare_all")
+        noise = jax.random.normal(noise_key, (num_samples, self.means.shape[-1]))
+        return self.means[modes] + self.std[modes][:, None] * noise
+
+    def log_prob(self, x: Array) -> Array:
+        """Log density, natural logarithm, of points ``[..., D]``, as an array ``[...]``.
+
+        Differences to the centres are formed before squaring: the expanded square loses all digits of a narrow
+        mode in float32. This takes memory for ``[..., M, D]``.
+        """
+        x = check_array("x", x).astype(jnp.float32)
+        num_modes, dim = self.means.shape
+        if x.ndim < 1 or x.shape[-1] != dim:
+            raise ValueError(f"x must have shape [..., {dim}], got {x.shape}")
+        leading = (1,) * (x.ndim - 1)
+        means = self.means.reshape((*leading, num_modes, dim))
+        std = self.std.reshape((*leading, num_modes))
+        scaled = (x[..., None, :] - means) / std[..., None]
+        log_modes = (
+            -0.5 * jnp.sum(scaled**2, axis=-1)
+            - dim * jnp.log(std)
+            - 0.5 * dim * math.log(2 * math.pi)
+        )
+        log_weights = jnp.log(self.weights).reshape((*leading, num_modes))
+        return jax.nn.logsumexp(log_modes + log_weights, axis=-1)
+
+
+def gaussian_mixture(means: Any, std: Any, weights: Any = None) -> GaussianMixture:
+    """A mixture of isotropic Gaussians with given centres, widths and weights.
+
+    Args:
+        means: centres ``[M, D]``, M >= 1, finite.
+        std: standard deviation per axis, > 0, for all modes (a number) or for each (``[M]``).
+        weights: positive numbers ``[M]``, in proportion to the modes' probabilities; None for equal ones. They are
+            divided by their sum.
+
+    Returns:
+        The mixture, all of it float32.
+
+    Raises:
+        ValueError: shapes that do not agree, or an entry that is not finite or not positive.
+    """
+    means = check_array("means", means, rank=2, finite=True).astype(jnp.float32)
+    num_modes, dim = means.shape
+    if num_modes < 1 or dim < 1:
+        raise ValueError(f"means must have shape [M, D] with M, D >= 1, got {means.shape}")
+    std = check_array("std", std, rank=(0, 1)).astype(jnp.float32)
+    std = jnp.broadcast_to(std, (num_modes,)) if std.ndim == 0 else std
+    weights = jnp.ones(num_modes) if weights is None else weights
+    weights = check_array("weights", weights, rank=1).astype(jnp.float32)
+    for name, value in (("std", std), ("weights", weights)):
+        _check_positive(name, value, num_modes)
+    return GaussianMixture(means, std, weights / jnp.sum(weights))
+
+
+def ring(num_modes: int = 8, radius: float = 2.0, std: float = 0.02) -> GaussianMixture:
+    """Equally weighted Gaussians, evenly spaced on a circle about the origin; the first at angle 0.
+
+    Papers differ, and so does the difficulty: VEEGAN (Srivastava et al. 2017, arXiv 1705.07761) and PacGAN (Lin et
+    al. 2018, arXiv 1712.04086) use 8 modes, radius 1 and std 0.01; radius 2 and std 0.02, the default here, is the
+    setting usually ascribed to Unrolled GAN (Metz et al. 2017, arXiv 1611.02163). The notebook released with
+    Unrolled GAN spaces 8 angles over [0, 2 pi] inclusive, so that two modes coincide and 7 remain, one of double
+    weight; here angle ``m`` is ``2 pi m / num_modes`` and all modes are distinct.
+
+    Args:
+        num_modes: M, a whole number >= 1.
+        radius: of the circle, > 0.
+        std: standard deviation per axis of each mode, > 0.
+
+    Returns:
+        A mixture in 2 dimensions.
+    """
+    check_count("num_modes", num_modes)
+    check_number("radius", radius, minimum=0.0, strict=True)
+    angles = 2 * np.pi * np.arange(num_modes) / num_modes
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
+    return gaussian_mixture(radius * jnp.asarray(circle), std)
+
+
+def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> GaussianMixture:
+    """Equally weighted Gaussians on a square grid about the origin.
+
+    The default has 25 centres {-4, -2, 0, 2, 4}^2 and std 0.05, as in VEEGAN (Srivastava et al. 2017, arXiv
+    1705.07761) and PacGAN (Lin et al. 2018, arXiv 1712.04086).
+
+    Args:
+        side: modes along each axis, a whole number >= 1; the mixture has ``side**2``.
+        spacing: distance of neighbouring centres, > 0.
+        std: standard deviation per axis of each mode, > 0.
+
+    Returns:
+        A mixture in 2 dimensions; mode ``side * i + j`` lies at column ``i``, row ``j``.
+    """
+    check_count("side", side)
+    check_number("spacing", spacing, minimum=0.0, strict=True)
+    axis = np.arange(side) - (side - 1) / 2
+    centers = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
+    return gaussian_mixture(spacing * jnp.asarray(centers, jnp.float32), std)
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["turns", "radius", "std"],
+    meta_fields=["num_arms"],
+)
+@dataclass(frozen=True)
+class Spirals:
+    """Archimedean spirals from the origin, turned copies of each other, with Gaussian noise; see :func:`spirals`.
+
+    Attributes:
+        num_arms: number of arms, each equally likely.
+        turns: full turns of each arm, scalar.
+        radius: distance of an arm's end from the origin, scalar.
+        std: standard deviation per axis of the noise, scalar; 0 for points on the curves.
+    """
+
+    num_arms: int
+    turns: Array
+    radius: Array
+    std: Array
+
+    def sample(self, key: Key, num_samples: int) -> Array:
+        """Independent samples ``[num_samples, 2]``.
+
+        Args:
+            key: consumed: split into arms, places along the arm, and noise.
+            num_samples: a whole number >= 1, fixed under ``jit``.
+        """
+        check_count("num_samples", num_samples)
+        arm_key, place_key, noise_key = jax.random.split(key, 3)
+        arms = jax.random.randint(arm_key, (num_samples,), 0, self.num_arms)
+        # Arc length grows about as the square of the angle, so the root spreads the points evenly along the arm.
+        place = jnp.sqrt(jax.random.uniform(place_key, (num_samples,)))
+        angle = 2 * math.pi * (self.turns * place + arms.astype(jnp.float32) / self.num_arms)
+        direction = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+        noise = jax.random.normal(noise_key, (num_samples, 2))
+        return (self.radius * place)[:, None] * direction + self.std * noise
+
+
+def spirals(
+    num_arms: int = 2, turns: float = 1.5, radius: float = 2.0, std: float = 0.05
+) -> Spirals:
+    """A distribution on ``num_arms`` spirals ``r = radius * s``, ``angle = 2 pi (turns * s + arm / num_arms)``.
+
+    ``s`` is the root of a uniform variable, which makes points about evenly dense along each arm. A target on
+    connected curves rather than in separate modes; its sizes are our choice and follow no paper.
+
+    Args:
+        num_arms: a whole number >= 1.
+        turns: full turns from the origin to the end of an arm, > 0.
+        radius: distance of the arms' ends from the origin, > 0.
+        std: standard deviation per axis of the added Gaussian noise, >= 0.
+
+    Returns:
+        A distribution in 2 dimensions with ``sample(key, num_samples)``; it has no density in closed form.
+    """
+    check_count("num_arms", num_arms)
+    check_number("turns", turns, minimum=0.0, strict=True)
+    check_number("radius", radius, minimum=0.0, strict=True)
+    check_number("std", std, minimum=0.0)
+    as_float = functools.partial(jnp.asarray, dtype=jnp.float32)
+    return Spirals(num_arms, as_float(turns), as_float(radius), as_float(std))
+
+
+def _check_positive(name: str, value: Array, num_modes: int) -> None:
+    if value.shape != (num_modes,):
+        raise ValueError(f"{name} must have shape ({num_modes},), got {value.shape}")
+    if is_concrete(value):
+        entries = np.asarray(value)
+        bad = ~(np.isfinite(entries) & (entries > 0))
+        if bad.any():
+            index = int(np.argmax(bad))
+            raise ValueError(
+                f"{name} must be finite and > 0, got {entries[index]} at index {index}"
+            )

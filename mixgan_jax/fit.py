@@ -1,0 +1,222 @@
+"""Training: a solver and a feed, as one scan or as a loop of scans that logs, saves and resumes.
+
+Step t of a run uses ``fold_in(steps_key, t)`` and nothing else that is random, so (config, seed, t) reproduces it
+whether the run was one scan, a loop, or killed and started again.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixgan_jax.checkpoint import Checkpoints
+from mixgan_jax.checks import check_count
+from mixgan_jax.data.feed import Feed
+from mixgan_jax.records import Records
+from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.types import Array, Info, Key
+
+
+def init_run(key: Key, solver: Solver) -> Any:
+    """The state a run starts with.
+
+    Args:
+        key: the run's key, the same that :func:`run_steps` gets.
+        solver: its ``init`` consumes the first half of ``key``.
+
+    Returns:
+        The solver's state.
+    """
+    return solver.init(jax.random.split(key)[0])
+
+
+def run_steps(
+    key: Key, solver: Solver, feed: Feed, arrays: Any, state: Any, start: Array, num_steps: int
+) -> tuple[Any, Info]:
+    """Steps ``start .. start + num_steps - 1`` of a run as one ``lax.scan``: pure, for jit and vmap over seeds.
+
+    Args:
+        key: the run's key; steps use the second half of it.
+        solver: what trains.
+        feed: where batches come from.
+        arrays: the feed's arrays, an argument so that jit does not bake a data set into the program.
+        state: the state before step ``start``.
+        start: int32 ``[]``.
+        num_steps: how many steps, >= 1.
+
+    Returns:
+        The state after the last step, and the info averaged over these steps.
+    """
+    steps_key = jax.random.split(key)[1]
+
+    def body(state: Any, index: Array) -> tuple[Any, Info]:
+        batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
+        return solver.step(step_key, state, feed.sample(batch_key, arrays))
+
+    state, infos = jax.lax.scan(body, state, start + jnp.arange(num_steps, dtype=jnp.int32))
+    return state, jax.tree.map(partial(jnp.mean, axis=0), infos)
+
+
+def run(
+    key: Key, solver: Solver, feed: Feed, *, num_steps: int, log_every: int
+) -> tuple[Any, Info]:
+    """A whole run as one program: ``jit(vmap(partial(run, ...)))(keys)`` is a sweep over seeds.
+
+    Args:
+        key: the run's key.
+        solver: what trains.
+        feed: where batches come from; its arrays become constants of the program, so keep them small.
+        num_steps: a multiple of ``log_every``.
+        log_every: steps that one entry of the log averages.
+
+    Returns:
+        The last state, and infos with a leading axis of ``num_steps / log_every``.
+
+    Raises:
+        ValueError: ``log_every`` does not divide ``num_steps``.
+    """
+    check_count("num_steps", num_steps)
+    check_count("log_every", log_every)
+    if num_steps % log_every:
+        raise ValueError(f"log_every must divide num_steps = {num_steps}, got {log_every}")
+
+    def chunk(state: Any, start: Array) -> tuple[Any, Info]:
+        return run_steps(key, solver, feed, feed.arrays, state, start, log_every)
+
+    starts = jnp.arange(0, num_steps, log_every, dtype=jnp.int32)
+    return jax.lax.scan(chunk, init_run(key, solver), starts)
+
+
+def fit(
+    key: Key,
+    solver: Solver,
+    feed: Feed,
+    *,
+    num_steps: int,
+    log_every: int = 100,
+    folder: str | os.PathLike[str] | None = None,
+    save_every: int | None = None,
+    config: Mapping[str, Any] | None = None,
+    tensorboard: bool = False,
+    evaluate: Callable[[Key, Any], Mapping[str, Array]] | None = None,
+    evaluate_every: int | None = None,
+    on_log: Callable[[int, Mapping[str, np.ndarray]], None] | None = None,
+) -> Any:
+    """Trains; with a ``folder`` it also logs and saves, and continues where an earlier start was stopped or killed.
+
+    Each ``log_every`` steps are one compiled scan. Its log is fetched after the next one has been dispatched, so
+    the device does not wait for the host. A continued run ends with the numbers of an uninterrupted one.
+
+    Args:
+        key: one run's key ``[]``, or keys ``[S]``: then S runs are trained at once, vmapped, and state, info and
+            evaluation have a leading axis S.
+        solver: what trains.
+        feed: where batches come from.
+        num_steps: where the run ends; steps that the folder's newest checkpoint holds are not done again.
+        log_every: steps that one entry of the log averages.
+        folder: of this run, for checkpoints and ``metrics.jsonl``; None keeps nothing.
+        save_every: steps between checkpoints, a multiple of ``log_every``; None for only at the end.
+        config: JSON values kept in the folder; a folder with another config is refused.
+        tensorboard: whether to write TensorBoard files too (needs ``tensorboardX``).
+        evaluate: ``evaluate(key, state) -> scalars`` of one run, jitted here; its entries join the log's.
+        evaluate_every: steps between evaluations, a multiple of ``log_every``; None for only at the end.
+        on_log: called with the step and each log entry, for progress bars.
+
+    Returns:
+        The state after ``num_steps``.
+
+    Raises:
+        TypeError, ValueError: an interval that is not a multiple of ``log_every``; a folder of another run.
+    """
+    check_count("num_steps", num_steps)
+    check_count("log_every", log_every)
+    for name, every in (("save_every", save_every), ("evaluate_every", evaluate_every)):
+        if every is not None and check_count(name, every) % log_every:
+            raise ValueError(f"{name} must be a multiple of log_every = {log_every}, got {every}")
+    map_runs = jax.vmap if key.ndim else lambda function: function
+    init = jax.jit(map_runs(partial(init_run, solver=solver)))
+    advance = _advance(solver, feed, map_runs)
+    look = jax.jit(map_runs(evaluate)) if evaluate else None
+
+    def due(step: int, every: int | None) -> bool:
+        return step == num_steps or (every is not None and step % every == 0)
+
+    with ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(folder, config)) if folder else None
+        start, state = _begin(init, key, checkpoints)
+        records = (
+            stack.enter_context(Records(folder, resume_step=start or -1, tensorboard=tensorboard))
+            if folder
+            else None
+        )
+        log = _Log(records, on_log)
+        for before in range(start, num_steps, log_every):
+            step = min(before + log_every, num_steps)
+            state, info = advance(key, state, before, step - before)
+            if look and due(step, evaluate_every):
+                info = {**info, **look(_evaluation_keys(key, step), state)}
+            log.put(step, info)
+            if checkpoints and due(step, save_every):
+                # A restart writes only what comes after the checkpoint: what comes before must be on disk.
+                log.flush()
+                checkpoints.save(step, state, generators=getattr(state, "generators", None))
+        log.flush()
+    return state
+
+
+def _begin(
+    init: Callable[[Key], Any], key: Key, checkpoints: Checkpoints | None
+) -> tuple[int, Any]:
+    restored = checkpoints.restore_latest(jax.eval_shape(init, key)) if checkpoints else None
+    return restored if restored is not None else (0, init(key))
+
+
+def _advance(solver: Solver, feed: Feed, map_runs: Callable) -> Callable:
+    """``advance(key, state, start, num_steps)``, compiled once for each ``num_steps``; the state is donated."""
+
+    @partial(jax.jit, static_argnames="num_steps", donate_argnames="state")
+    def advance(
+        key: Key, arrays: Any, state: Any, start: Array, num_steps: int
+    ) -> tuple[Any, Info]:
+        def one(key: Key, state: Any) -> tuple[Any, Info]:
+            return run_steps(key, solver, feed, arrays, state, start, num_steps)
+
+        return map_runs(one)(key, state)
+
+    return lambda key, state, start, num_steps: advance(
+        key, feed.arrays, state, jnp.int32(start), num_steps=num_steps
+    )
+
+
+def _evaluation_keys(key: Key, step: int) -> Key:
+    """Keys that no training step uses: steps fold their index into a key that was split off."""
+    fold = partial(jax.random.fold_in, data=step)
+    return jax.vmap(fold)(key) if key.ndim else fold(key)
+
+
+class _Log:
+    """Holds one entry back, so that fetching it never waits for work that was just dispatched."""
+
+    def __init__(self, records: Records | None, on_log: Callable | None) -> None:
+        self._records, self._on_log = records, on_log
+        self._pending: tuple[int, Info] | None = None
+
+    def put(self, step: int, info: Info) -> None:
+        self.flush()
+        self._pending = (step, info)
+
+    def flush(self) -> None:
+        if self._pending is None:
+            return
+        step, info = self._pending
+        self._pending = None
+        entry = {name: np.asarray(value) for name, value in info.items()}
+        if self._records:
+            self._records.write(step, **entry)
+        if self._on_log:
+            self._on_log(step, entry)

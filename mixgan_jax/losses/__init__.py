@@ -1,0 +1,76 @@
+"""GAN losses: pure, element-wise functions of logits, and what each is worth at the equilibrium.
+
+A loss is a :class:`GanLoss`: keyword-only ``real=`` and ``fake=`` logits in, unreduced terms out. ``r`` and ``f`` stand
+for the logits of a real and of a fake. What they are worth at D = 1/2:
+
+    =====================  ===========  =============  =========  ========
+    loss                   value        discriminator  generator  zero-sum
+    =====================  ===========  =============  =========  ========
+    minimax, logistic      -2 log 2     2 log 2        -log 2     yes
+    non_saturating         -2 log 2     2 log 2        log 2      no
+    wasserstein            0            0              0          yes
+    hinge                  -2           2              0          no
+    least_squares          -1/4         1/4            1/8        no
+    relativistic           -log 2       log 2          log 2      no
+    measuring(phi)         2 phi(1/2)   -2 phi(1/2)    phi(1/2)   yes
+    brier                  -1/2         1/2            -1/4       yes
+    exponential            -2           2              -1         yes
+    kl                     0            0              -1         yes
+    reverse_kl             0            0              1          yes
+    other f-divergences    0            0              0          yes
+    =====================  ===========  =============  =========  ========
+"""
+
+from mixgan_jax.losses.classic import (
+    hinge,
+    least_squares,
+    minimax,
+    non_saturating,
+    relativistic,
+    wasserstein,
+)
+from mixgan_jax.losses.core import GanLoss, equilibrium_values, separable
+from mixgan_jax.losses.divergences import (
+    jensen_shannon,
+    kl,
+    pearson,
+    reverse_kl,
+    squared_hellinger,
+    total_variation,
+)
+from mixgan_jax.losses.scoring import (
+    MeasuringFunction,
+    brier,
+    exponential,
+    logistic,
+    measuring,
+    phi_bounded_log,
+    phi_identity,
+    phi_log,
+)
+
+__all__ = [
+    "GanLoss",
+    "MeasuringFunction",
+    "brier",
+    "equilibrium_values",
+    "exponential",
+    "hinge",
+    "jensen_shannon",
+    "kl",
+    "least_squares",
+    "logistic",
+    "measuring",
+    "minimax",
+    "non_saturating",
+    "pearson",
+    "phi_bounded_log",
+    "phi_identity",
+    "phi_log",
+    "relativistic",
+    "reverse_kl",
+    "separable",
+    "squared_hellinger",
+    "total_variation",
+    "wasserstein",
+]

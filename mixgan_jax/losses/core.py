@@ -1,0 +1,156 @@
+"""What a GAN loss is: three element-wise functions of logits, and what they are worth at the equilibrium."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixgan_jax.checks import check_array, check_number
+from mixgan_jax.types import Array
+
+Term: TypeAlias = Callable[[Array], Array]
+"""An element-wise function of logits, float32 or wider."""
+
+
+class GanLoss(NamedTuple):
+    """A loss as functions of logits: keyword-only ``real=`` and ``fake=`` in, unreduced terms out.
+
+    All three work element by element. ``real`` and ``fake`` have the same rank and broadcast against each other
+    (axes of length 1), and the terms have the broadcast shape. Nothing is averaged here and no label is smoothed.
+    The arithmetic is in float32 for float16 and bfloat16 logits, otherwise in the wider dtype of the two.
+
+    Where ``relativistic`` is False each function is a term of the reals plus a term of the fakes, so its mean over
+    a broadcast grid is the mean over the reals plus the mean over the fakes.
+
+    Attributes:
+        name: what the loss is called in tables and plots.
+        value: ``value(*, real, fake)``, the payoff of the zero-sum game: the discriminator maximises it, the
+            generator minimises it. Equilibrium measures use this one.
+        discriminator: ``discriminator(*, real, fake)``, what the discriminator minimises: ``-value``.
+        generator: ``generator(*, fake, real=None)``, what the generator minimises; shaped as ``fake``, or as the
+            broadcast shape where ``relativistic`` is True. Elsewhere ``real`` is ignored.
+        zero_sum: whether ``generator`` is ``value`` up to terms without ``fake``.
+        relativistic: whether reals and fakes are compared in pairs, so that ``generator`` needs ``real``.
+        neutral: the logit of a discriminator that cannot tell real from fake, D = 1/2.
+    """
+
+    name: str
+    value: Callable[..., Array]
+    discriminator: Callable[..., Array]
+    generator: Callable[..., Array]
+    zero_sum: bool
+    relativistic: bool
+    neutral: float
+
+
+def separable(
+    name: str, *, real: Term, fake: Term, generator: Term | None = None, neutral: float = 0.0
+) -> GanLoss:
+    """The loss whose payoff is a term of the real logits plus a term of the fake logits.
+
+    ``value = real(r) + fake(f)``, ``discriminator = -value``. Every loss of this package except the relativistic one
+    is made here, and so can your own be.
+
+    Args:
+        name: see :class:`GanLoss`.
+        real: element-wise term of the real logits, as the discriminator maximises it.
+        fake: element-wise term of the fake logits, as the discriminator maximises it.
+        generator: what the generator minimises; by default the fake term, which makes the game zero-sum.
+        neutral: the logit at D = 1/2, any finite number.
+
+    Returns:
+        The loss, not relativistic, with the checks and the precision that :class:`GanLoss` states.
+    """
+    check_number("neutral", neutral)
+    generator_term = fake if generator is None else generator
+
+    # In the functions below `real` and `fake` are logits: the terms need names of their own.
+    real_term, fake_term = real, fake
+
+    def value(*, real: Any, fake: Any) -> Array:
+        real, fake = logits_pair(real, fake)
+        return real_term(real) + fake_term(fake)
+
+    def discriminator(*, real: Any, fake: Any) -> Array:
+        return -value(real=real, fake=fake)
+
+    def generator_loss(*, fake: Any, real: Any = None) -> Array:
+        del real
+        return generator_term(as_logits("fake", fake))
+
+    return GanLoss(name, value, discriminator, generator_loss, generator is None, False, neutral)
+
+
+def equilibrium_values(loss: GanLoss) -> dict[str, float]:
+    """What the three functions of a loss are worth where the discriminator cannot tell real from fake.
+
+    Training curves of a GAN carry little meaning by themselves; these are the lines to draw beside them. A curve at
+    its line is necessary for the equilibrium, not sufficient: a discriminator that learns nothing sits there too.
+
+    Args:
+        loss: any loss.
+
+    Returns:
+        ``{"value", "discriminator", "generator"}`` at ``real = fake = loss.neutral``, as floats in the loss's units
+        (nats for the logarithmic ones), in float32 precision.
+    """
+    with jax.ensure_compile_time_eval():
+        neutral = jnp.asarray(loss.neutral, jnp.float32)
+        terms = {
+            "value": loss.value(real=neutral, fake=neutral),
+            "discriminator": loss.discriminator(real=neutral, fake=neutral),
+            "generator": loss.generator(real=neutral, fake=neutral),
+        }
+        return {
+            name: float(term) + 0.0 for name, term in terms.items()
+        }  # + 0.0: no "-0.0" in a legend
+
+
+def as_logits(name: str, logits: Any) -> Array:
+    """Logits as an array of float32 or wider.
+
+    Args:
+        name: ``"real"`` or ``"fake"``, for the error message.
+        logits: floating-point logits of any shape.
+
+    Returns:
+        The same logits; float16, bfloat16 and narrower become float32.
+
+    Raises:
+        TypeError: the logits are not floating point.
+    """
+    array = check_array(name, logits, floating=True)
+    return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
+
+
+def logits_pair(real: Any, fake: Any) -> tuple[Array, Array]:
+    """Real and fake logits in one dtype, checked to broadcast against each other.
+
+    Ranks must agree (a scalar goes with anything): ``[B]`` against ``[B, 1]`` would quietly make ``[B, B]`` terms.
+
+    Args:
+        real: floating-point logits.
+        fake: floating-point logits of the same rank, or a scalar.
+
+    Returns:
+        Both in the wider of their dtypes, float32 at least; shapes are left as they are.
+
+    Raises:
+        TypeError: either is not floating point.
+        ValueError: the shapes do not broadcast or the ranks differ.
+    """
+    real, fake = as_logits("real", real), as_logits("fake", fake)
+    try:
+        np.broadcast_shapes(real.shape, fake.shape)
+        fits = real.ndim == fake.ndim or 0 in (real.ndim, fake.ndim)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            "real and fake must be logits of the same rank whose shapes broadcast, "
+            f"got real {real.shape} and fake {fake.shape}"
+        )
+    dtype = max(real.dtype, fake.dtype, key=lambda dtype: dtype.itemsize)
+    return real.astype(dtype), fake.astype(dtype)

@@ -1,0 +1,113 @@
+"""f-divergences as zero-sum games: the variational bound of f-GAN in the logit ``v``, an estimate of ``log p/q``.
+
+For a convex ``f`` with ``f(1) = 0`` and conjugate ``f*``, and any function T of the data,
+
+    D_f(p || q) = sum q f(p / q) >= E_p[T] - E_q[f*(T)],    with equality at T = f'(p / q)
+
+(Nguyen, Wainwright and Jordan 2010; Nowozin, Cseke and Tomioka 2016, arXiv 1606.00709, equation 4). We write
+``T(v) = f'(e^v)`` for the smooth ones, so that ``v = log p/q`` is best, 0 is the neutral logit, and the value there
+is 0. This departs from Nowozin's output activations, which reach the same T by other maps. ``value`` is
+``T(r) - f*(T(f))``; the generator minimises the second term alone, as in the paper's saddle point. ``p`` is the real
+and ``q`` the fake distribution, logarithms are natural.
+
+Several of these hold ``e^v``: nothing is clipped, and each docstring says where float32 overflows.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax.losses.core import GanLoss, separable
+
+
+def kl() -> GanLoss:
+    """The forward Kullback-Leibler divergence ``KL(p || q) = sum p log(p / q)``.
+
+    ``f(u) = u log u``, ``T = 1 + v``, ``f*(T) = e^v``: ``value = 1 + r - e^f``. The term ``e^f`` is infinite in
+    float32 for ``f > 88.7``, as is its gradient.
+
+    Returns:
+        A zero-sum loss. At logit 0: value 0, discriminator 0, generator -1 (it minimises ``-e^f``).
+    """
+    return separable("kl", real=lambda real: 1.0 + real, fake=lambda fake: -jnp.exp(fake))
+
+
+def reverse_kl() -> GanLoss:
+    """The reverse Kullback-Leibler divergence ``KL(q || p) = sum q log(q / p)``.
+
+    ``f(u) = -log u``, ``T = -e^-v``, ``f*(T) = v - 1``: ``value = -e^-r + 1 - f``. The term ``e^-r`` is infinite in
+    float32 for ``r < -88.7``, as is its gradient.
+
+    Returns:
+        A zero-sum loss. At logit 0: value 0, discriminator 0, generator 1 (it minimises ``1 - f``).
+    """
+    return separable("reverse kl", real=lambda real: -jnp.exp(-real), fake=lambda fake: 1.0 - fake)
+
+
+def jensen_shannon() -> GanLoss:
+    """Twice the Jensen-Shannon divergence: the minimax payoff, shifted to be 0 at the equilibrium.
+
+    ``f(u) = u log u - (u + 1) log((u + 1) / 2)``, ``T = log 2 - softplus(-v)``, ``f*(T) = softplus(v) - log 2``:
+    ``value = 2 log 2 - softplus(-r) - softplus(f)``. Its supremum is ``2 JS(p, q)`` in [0, 2 log 2], where
+    ``JS = KL(p || m) / 2 + KL(q || m) / 2`` and ``m = (p + q) / 2``: the factor 2 comes with Nowozin's ``f``.
+
+    Returns:
+        A zero-sum loss. At logit 0: value 0, discriminator 0, generator 0.
+    """
+    return separable(
+        "jensen-shannon",
+        real=lambda real: math.log(2.0) - jax.nn.softplus(-real),
+        fake=lambda fake: math.log(2.0) - jax.nn.softplus(fake),
+    )
+
+
+def squared_hellinger() -> GanLoss:
+    """The squared Hellinger distance ``sum (sqrt p - sqrt q)^2``, in [0, 2]: without the factor 1/2 of some texts.
+
+    ``f(u) = (sqrt u - 1)^2``, ``T = 1 - e^(-v/2)``, ``f*(T) = e^(v/2) - 1``:
+    ``value = 2 - e^(-r/2) - e^(f/2)``, the payoff of :func:`mixgan_jax.losses.exponential` plus 2. Infinite in float32
+    for ``r < -177`` or ``f > 177``, as is the gradient.
+
+    Returns:
+        A zero-sum loss. At logit 0: value 0, discriminator 0, generator 0.
+    """
+    return separable(
+        "squared hellinger",
+        real=lambda real: -jnp.expm1(-0.5 * real),
+        fake=lambda fake: -jnp.expm1(0.5 * fake),
+    )
+
+
+def pearson() -> GanLoss:
+    """The Pearson chi-squared divergence ``sum (p - q)^2 / q``.
+
+    ``f(u) = (u - 1)^2``, ``T = 2 (e^v - 1)``, ``f*(T) = e^(2v) - 1``: ``value = 2 (e^r - 1) - (e^(2f) - 1)``.
+    Infinite in float32 for ``r > 88`` or ``f > 44.3``, as is the gradient; far from the equilibrium the gradients
+    of reals and fakes differ in scale by ``e^v``.
+
+    Returns:
+        A zero-sum loss. At logit 0: value 0, discriminator 0, generator 0.
+    """
+    return separable(
+        "pearson",
+        real=lambda real: 2.0 * jnp.expm1(real),
+        fake=lambda fake: -jnp.expm1(2.0 * fake),
+    )
+
+
+def total_variation() -> GanLoss:
+    """The total variation distance ``TV = (1/2) sum |p - q|``, in [0, 1].
+
+    ``f(u) = |u - 1| / 2``, ``f*(T) = T`` for ``|T| <= 1/2``, and ``T = tanh(v) / 2`` (Nowozin et al. 2016):
+    ``value = (tanh r - tanh f) / 2``. Here v is not a log density ratio: the supremum is approached as v goes to
+    plus infinity where ``p > q`` and to minus infinity where ``p < q``.
+
+    Returns:
+        A zero-sum loss. At logit 0: value 0, discriminator 0, generator 0.
+    """
+    return separable(
+        "total variation",
+        real=lambda real: 0.5 * jnp.tanh(real),
+        fake=lambda fake: -0.5 * jnp.tanh(fake),
+    )

@@ -1,0 +1,152 @@
+"""Payoffs ``s(D(real)) + s(1 - D(fake))``: Arora's measuring functions and the proper scoring rules.
+
+With ``D = sigmoid(v)`` and ``1 - D = sigmoid(-v)`` both terms are one function of the logit, at ``v = r`` for a real
+and at ``v = -f`` for a fake. A scoring rule is *proper* if reporting the true probability ``p / (p + q)`` is best,
+*strictly* if nothing else is as good; the best logit is then ``log p/q``.
+"""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax.checks import check_number, fail
+from mixgan_jax.losses.classic import minimax
+from mixgan_jax.losses.core import GanLoss, Term, separable
+from mixgan_jax.types import Array
+
+
+class MeasuringFunction(NamedTuple):
+    """A concave increasing ``phi`` on [0, 1] that turns a discriminator's probability into a payoff.
+
+    Attributes:
+        name: what it is called in tables.
+        at_probability: ``phi(t)`` of a probability, element-wise.
+        at_logit: ``phi(sigmoid(v))`` of a logit, element-wise, accurate far out.
+        bound: the least Delta with ``|phi| <= Delta`` on [0, 1]; infinite for the logarithm.
+        lipschitz: the Lipschitz constant on [0, 1]; infinite for the logarithm.
+    """
+
+    name: str
+    at_probability: Term
+    at_logit: Term
+    bound: float
+    lipschitz: float
+
+
+def phi_log() -> MeasuringFunction:
+    """``phi(t) = log t``: the original GAN. Neither bounded nor Lipschitz, which the theory asks for.
+
+    Returns:
+        The measuring function; ``phi(1/2) = -log 2``.
+    """
+    return MeasuringFunction("log", jnp.log, jax.nn.log_sigmoid, math.inf, math.inf)
+
+
+def phi_identity() -> MeasuringFunction:
+    """``phi(t) = t``: the payoff ``D(real) - D(fake) + 1``, Wasserstein's up to the constant for D in [0, 1].
+
+    Over all D its supremum is ``1 + TV(p, q)``. As a scoring rule it is not proper: D = 0 or 1 is best.
+
+    Returns:
+        The measuring function; ``phi(1/2) = 1/2``, bound 1, Lipschitz constant 1.
+    """
+    return MeasuringFunction("identity", lambda t: t, jax.nn.sigmoid, 1.0, 1.0)
+
+
+def phi_bounded_log(delta: float) -> MeasuringFunction:
+    """``phi(t) = log(delta + (1 - delta) t)``: a logarithm that stays in ``[log delta, 0]``.
+
+    Bounded and Lipschitz, as the theory asks. Its payoff is not a proper scoring rule: the best D is
+    ``(p - delta q) / ((1 - delta) (p + q))`` cut to [0, 1], further from 1/2 than ``p / (p + q)``.
+
+    Args:
+        delta: in (0, 1); near 0 it is the plain logarithm, near 1 the identity, scaled and shifted.
+
+    Returns:
+        The measuring function; ``phi(1/2) = log((1 + delta) / 2)``, bound ``log(1 / delta)``, Lipschitz constant
+        ``(1 - delta) / delta``.
+
+    Raises:
+        ValueError: ``delta`` outside (0, 1).
+    """
+    check_number("delta", delta, minimum=0.0, maximum=1.0, strict=True)
+    if delta == 1.0:
+        raise fail("delta", delta, "a number in (0, 1), at 1 phi is constant")
+    log_delta, log_rest = math.log(delta), math.log1p(-delta)
+
+    def at_probability(probability: Array) -> Array:
+        return jnp.log(delta + (1.0 - delta) * probability)
+
+    def at_logit(logits: Array) -> Array:
+        return jnp.logaddexp(
+            jnp.full_like(logits, log_delta), log_rest + jax.nn.log_sigmoid(logits)
+        )
+
+    name = f"bounded log {delta:g}"
+    return MeasuringFunction(name, at_probability, at_logit, -log_delta, (1.0 - delta) / delta)
+
+
+def measuring(phi: MeasuringFunction) -> GanLoss:
+    """The payoff of a measuring function: ``value = phi(D(real)) + phi(1 - D(fake))``.
+
+    The family in which generalisation and equilibria of GANs, and MIX+GAN, are stated (Arora et al. 2017,
+    arXiv 1703.00573, section 2). The generator minimises ``phi(1 - D(fake))``. With ``phi_log()`` it is
+    :func:`mixgan_jax.losses.minimax`.
+
+    Args:
+        phi: a measuring function, as ``phi_bounded_log(0.1)``.
+
+    Returns:
+        A zero-sum loss. At D = 1/2: value ``2 phi(1/2)``, discriminator ``-2 phi(1/2)``, generator ``phi(1/2)``.
+
+    Raises:
+        TypeError: ``phi`` is not a :class:`MeasuringFunction`.
+    """
+    if not isinstance(phi, MeasuringFunction):
+        raise fail("phi", phi, "a MeasuringFunction such as phi_bounded_log(0.1)", TypeError)
+    return _symmetric(f"measuring ({phi.name})", phi.at_logit)
+
+
+def logistic() -> GanLoss:
+    """The logarithmic score, strictly proper: another name for :func:`mixgan_jax.losses.minimax`.
+
+    Returns:
+        The minimax loss, named ``"logistic"``. At D = 1/2: value -2 log 2, discriminator 2 log 2, generator -log 2.
+    """
+    return minimax()._replace(name="logistic")
+
+
+def brier() -> GanLoss:
+    """The quadratic score of Brier (1950): ``value = -(1 - D(real))^2 - D(fake)^2``.
+
+    Strictly proper and bounded; in logits ``-sigmoid(-r)^2 - sigmoid(f)^2``. It is the measuring function
+    ``phi(t) = -(1 - t)^2``. Its supremum is ``(LC(p, q) - 1) / 2`` with the Le Cam divergence
+    ``LC = (1/2) sum (p - q)^2 / (p + q)`` in [0, 1]. The generator minimises ``-D(fake)^2``, whose gradient in the
+    logit vanishes at both ends.
+
+    Returns:
+        A zero-sum loss. At D = 1/2: value -1/2, discriminator 1/2, generator -1/4.
+    """
+    return _symmetric("brier", lambda logits: -jnp.square(jax.nn.sigmoid(-logits)))
+
+
+def exponential() -> GanLoss:
+    """The exponential score of boosting: ``value = -exp(-r / 2) - exp(f / 2)``.
+
+    Strictly proper: with F half the logit it is AdaBoost's ``exp(-y F)`` (Friedman, Hastie and Tibshirani 2000;
+    as a scoring rule, Buja, Stuetzle and Shen 2005). Its supremum is ``H^2(p, q) - 2``, with the squared Hellinger
+    distance ``H^2 = sum (sqrt p - sqrt q)^2``. The generator minimises ``-exp(f / 2)``, which has no lower bound.
+
+    Nothing is clipped: in float32 a term is infinite for ``r < -177`` or ``f > 177``, as is its gradient.
+
+    Returns:
+        A zero-sum loss. At D = 1/2: value -2, discriminator 2, generator -1.
+    """
+    return _symmetric("exponential", lambda logits: -jnp.exp(-0.5 * logits))
+
+
+def _symmetric(name: str, score: Term) -> GanLoss:
+    """The zero-sum loss ``score(r) + score(-f)``, ``score`` as a function of the logit of the right class."""
+    return separable(name, real=score, fake=lambda fake: score(-fake))

@@ -1,0 +1,22 @@
+"""Metrics: arrays in, a dict of arrays out, scalars unless they are per component."""
+
+from mixgan_jax.metrics.coverage import class_coverage, component_class_coverage
+from mixgan_jax.metrics.equilibrium import equilibrium_report
+from mixgan_jax.metrics.modes import (
+    component_coverage,
+    histogram_overlap,
+    histogram_reverse_kl,
+    mode_coverage,
+    mode_histogram,
+)
+
+__all__ = [
+    "class_coverage",
+    "component_class_coverage",
+    "component_coverage",
+    "equilibrium_report",
+    "histogram_overlap",
+    "histogram_reverse_kl",
+    "mode_coverage",
+    "mode_histogram",
+]

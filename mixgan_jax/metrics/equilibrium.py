@@ -1,0 +1,164 @@
+"""How close trained mixtures are to an equilibrium of the game between their own components."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mixgan_jax.checks import check_array, check_count, check_log_weights, check_number, fail
+from mixgan_jax.game import EquilibriumError, zero_sum_equilibrium
+
+Vector = npt.NDArray[np.float64]
+
+_DRAWS_AT_ONCE = 2_000_000  # numbers held by one chunk of the bootstrap: 16 MB
+
+
+def equilibrium_report(
+    values: Any,
+    generator_log_weights: Any,
+    discriminator_log_weights: Any,
+    *,
+    seed: int = 0,
+    num_bootstrap: int = 1000,
+    confidence: float = 0.95,
+) -> dict[str, Any]:
+    r"""NashConv of the learned weights on held-out payoffs, beside an exact equilibrium of the same game.
+
+    The game is the mean ``V [I, J]`` of ``values`` over ``N``; generators (rows) minimise, discriminators maximise.
+    NashConv is the sum of both regrets, ``max_j (p^T V)_j - min_i (V q)_i`` at the learned weights ``p``, ``q``.
+
+    What the numbers do not say:
+        NashConv over *components* covers deviations to the trained components only. It can be 0 while a newly
+        trained generator or discriminator would gain much.
+
+        It is biased upward: a maximum of noisy means exceeds the maximum of the true means on average. The
+        bootstrap adds noise once more, so its interval lies too high as well, and at a true equilibrium excludes
+        0. ``nash_conv_bias`` estimates the bias. ``nash_conv_cross_fitted`` picks best responses on one half of
+        ``values`` and pays them on the other (both ways, averaged): it is biased *downward*, and may be negative.
+        The truth is likely between the two.
+
+        The distances are to the equilibrium of largest entropy of the *estimated* game, one of possibly many:
+        weights far from it can still have NashConv 0.
+
+    Args:
+        values: ``[N, I, J]``, N >= 2: independent held-out estimates of the value of every pair, per example or
+            per block of examples. An interval from a few blocks (N below about 20) is too narrow.
+        generator_log_weights: ``[I]``, learned, logsumexp 0.
+        discriminator_log_weights: ``[J]``, learned, logsumexp 0.
+        seed: of the bootstrap (NumPy), >= 0.
+        num_bootstrap: resamples of the N estimates, >= 1.
+        confidence: of the percentile interval, in (0, 1).
+
+    Returns:
+        Scalars, in units of ``values`` unless said otherwise:
+        ``value`` (under the learned weights); ``nash_conv`` with ``nash_conv_low``, ``nash_conv_high`` (percentiles
+        of the bootstrap) and ``nash_conv_bias``; ``nash_conv_cross_fitted``; ``nash_conv_uniform`` (of uniform
+        weights); ``generator_regret``, ``discriminator_regret``; ``equilibrium_value``, ``equilibrium_gap`` (its
+        certificate), ``equilibrium_is_maximum_entropy`` (False where only some equilibrium could be found);
+        ``generator_distance``, ``discriminator_distance`` (total variation to the equilibrium, in [0, 1]);
+        ``generator_effective``, ``discriminator_effective`` (effective numbers of components, ``exp`` of the
+        weights' entropy, in [1, I] and [1, J]).
+        Arrays: ``equilibrium_generator`` ``[I]`` and ``equilibrium_discriminator`` ``[J]``, weights.
+
+    Raises:
+        ValueError: shapes disagree, N < 2, a value is not finite, log-weights do not normalise, a bad number.
+        EquilibriumError: no equilibrium of the mean matrix could be certified.
+    """
+    samples, rows, columns = _check(values, generator_log_weights, discriminator_log_weights)
+    check_count("seed", seed, minimum=0)
+    check_count("num_bootstrap", num_bootstrap)
+    check_number("confidence", confidence, minimum=0.0, maximum=1.0, strict=True)
+    if confidence == 1.0:
+        raise fail("confidence", confidence, "a number > 0 and < 1")
+    mean = samples.mean(axis=0)
+    regrets = _regrets(mean, rows, columns)
+    uniform = np.full(rows.size, 1.0 / rows.size), np.full(columns.size, 1.0 / columns.size)
+    report: dict[str, Any] = {
+        "value": float(rows @ mean @ columns),
+        "nash_conv": float(sum(regrets)),
+        "nash_conv_cross_fitted": _cross_fitted(samples, rows, columns),
+        "nash_conv_uniform": float(sum(_regrets(mean, *uniform))),
+        "generator_regret": float(regrets[0]),
+        "discriminator_regret": float(regrets[1]),
+        "generator_effective": _effective(rows),
+        "discriminator_effective": _effective(columns),
+    }
+    resampled = _bootstrap(samples, rows, columns, seed, num_bootstrap)
+    tail = 0.5 * (1.0 - float(confidence))
+    low, high = np.quantile(resampled, [tail, 1.0 - tail])
+    bias = float(resampled.mean()) - report["nash_conv"]
+    report |= {"nash_conv_low": float(low), "nash_conv_high": float(high), "nash_conv_bias": bias}
+    return report | _beside_equilibrium(mean, rows, columns)
+
+
+def _check(values: Any, generator: Any, discriminator: Any) -> tuple[Vector, Vector, Vector]:
+    array = check_array("values", values, rank=3, finite=True)
+    if array.shape[0] < 2 or 0 in array.shape:
+        raise ValueError(f"values must have shape [N, I, J], N >= 2, I, J >= 1, got {array.shape}")
+    weights = []
+    named = ("generator_log_weights", generator), ("discriminator_log_weights", discriminator)
+    for (name, given), size in zip(named, array.shape[1:], strict=True):
+        log_weights = check_log_weights(name, given)
+        if log_weights.shape != (size,):
+            raise ValueError(
+                f"{name} must have shape ({size},), as values, got {log_weights.shape}"
+            )
+        probabilities = np.exp(np.asarray(log_weights, dtype=np.float64))
+        weights.append(probabilities / probabilities.sum())
+    return np.asarray(values, dtype=np.float64), *weights
+
+
+def _regrets(matrix: Vector, rows: Vector, columns: Vector) -> tuple[Vector, Vector]:
+    """Of the generator and of the discriminator, for matrices ``[..., I, J]``."""
+    by_row, by_column = matrix @ columns, rows @ matrix
+    value = by_row @ rows
+    return value - by_row.min(axis=-1), by_column.max(axis=-1) - value
+
+
+def _bootstrap(
+    samples: Vector, rows: Vector, columns: Vector, seed: int, num_bootstrap: int
+) -> Vector:
+    """NashConv ``[num_bootstrap]`` of the learned weights under means of N draws with replacement."""
+    random = np.random.default_rng(seed)
+    count = samples.shape[0]
+    flat = samples.reshape(count, -1)
+    even = np.full(count, 1.0 / count)
+    chunk = max(1, _DRAWS_AT_ONCE // count)
+    parts = []
+    for start in range(0, num_bootstrap, chunk):
+        size = min(chunk, num_bootstrap - start)
+        means = random.multinomial(count, even, size=size) @ flat / count
+        parts.append(sum(_regrets(means.reshape(size, *samples.shape[1:]), rows, columns)))
+    return np.concatenate(parts)
+
+
+def _cross_fitted(samples: Vector, rows: Vector, columns: Vector) -> float:
+    """NashConv with best responses chosen on every other estimate and paid on the rest, both ways."""
+    halves = samples[0::2].mean(axis=0), samples[1::2].mean(axis=0)
+    gaps = []
+    for chosen, paid in (halves, halves[::-1]):
+        best_row = int(np.argmin(chosen @ columns))
+        best_column = int(np.argmax(rows @ chosen))
+        gaps.append((rows @ paid)[best_column] - (paid @ columns)[best_row])
+    return float(np.mean(gaps))
+
+
+def _beside_equilibrium(mean: Vector, rows: Vector, columns: Vector) -> dict[str, Any]:
+    try:
+        equilibrium, most_entropic = zero_sum_equilibrium(mean, maximum_entropy=True), True
+    except EquilibriumError:  # near-ties at the limit of double precision
+        equilibrium, most_entropic = zero_sum_equilibrium(mean), False
+    return {
+        "equilibrium_value": equilibrium.value,
+        "equilibrium_gap": equilibrium.gap,
+        "equilibrium_is_maximum_entropy": most_entropic,
+        "equilibrium_generator": equilibrium.generator,
+        "equilibrium_discriminator": equilibrium.discriminator,
+        "generator_distance": float(0.5 * np.abs(rows - equilibrium.generator).sum()),
+        "discriminator_distance": float(0.5 * np.abs(columns - equilibrium.discriminator).sum()),
+    }
+
+
+def _effective(weights: Vector) -> float:
+    positive = weights[weights > 0.0]
+    return float(np.exp(-np.sum(positive * np.log(positive))))

@@ -1,0 +1,189 @@
+"""Mixtures of players: stacked components and their log-weights."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax.checks import check_array, check_choice, check_count, check_log_weights
+from mixgan_jax.player import Player
+from mixgan_jax.types import Array, Key, ModelState, Params
+
+Strategy: TypeAlias = Literal["auto", "vmap", "unroll", "scan"]
+"""How a function is mapped over components; see :func:`map_components`."""
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Mixture:
+    """``K`` players of one architecture, and how often each is played.
+
+    Attributes:
+        params: parameters, every leaf ``[K, ...]``.
+        state: model state, every leaf ``[K, ...]``; an empty tree for networks without any.
+        log_weights: ``[K]`` float32, natural logarithms of the mixture weights, with logsumexp 0.
+    """
+
+    params: Params
+    state: ModelState
+    log_weights: Array
+
+    @property
+    def weights(self) -> Array:
+        """The mixture weights ``[K]``: they are >= 0 and sum to 1."""
+        return jnp.exp(self.log_weights)
+
+    @property
+    def num_components(self) -> int:
+        """``K``."""
+        return self.log_weights.shape[-1]
+
+
+def uniform(key: Key, player: Player, num_components: int, *example: Any) -> Mixture:
+    """``K`` independently initialised components with equal weights.
+
+    Args:
+        key: consumed; split over the components.
+        player: what each component is.
+        num_components: K >= 1.
+        *example: arrays with the shapes and dtypes of the player's inputs, ``[B, ...]``, as ``Player.init`` wants.
+
+    Returns:
+        A :class:`Mixture` with log-weights ``[K]`` of ``-log K``.
+
+    Raises:
+        TypeError, ValueError: ``num_components`` is not a whole number >= 1.
+    """
+    check_count("num_components", num_components)
+    keys = jax.random.split(key, num_components)
+    params, state = jax.vmap(lambda k: player.init(k, *example))(keys)
+    return Mixture(params, state, jax.nn.log_softmax(jnp.zeros(num_components, jnp.float32)))
+
+
+def entropy(log_weights: Array) -> Array:
+    """Shannon entropy ``H = -sum_k w_k log w_k`` of mixture weights, in nats.
+
+    Args:
+        log_weights: ``[..., K]`` with logsumexp 0; ``-inf`` stands for a weight of 0.
+
+    Returns:
+        ``[...]`` in [0, log K].
+    """
+    check_log_weights("log_weights", log_weights)
+    finite = jnp.where(jnp.isneginf(log_weights), jnp.zeros_like(log_weights), log_weights)
+    return -jnp.sum(jnp.exp(log_weights) * finite, axis=-1)
+
+
+def effective_components(log_weights: Array) -> Array:
+    """Effective number of components ``exp(H)``: K for uniform weights, 1 for a single one.
+
+    Args:
+        log_weights: ``[..., K]`` with logsumexp 0.
+
+    Returns:
+        ``[...]`` in [1, K].
+    """
+    return jnp.exp(entropy(log_weights))
+
+
+def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strategy = "auto") -> Any:
+    """``function`` of each component, stacked: ``[function(x_1), ..., function(x_K)]``.
+
+    The strategies mean the same and differ in cost only. ``vmap`` batches the components into one program,
+    ``unroll`` writes them out one after the other, ``scan`` loops (least memory, least compilation). ``auto`` takes
+    ``vmap``: for dense layers it makes K small products one batched one, and the convolutions of
+    ``mixgan_jax.networks.conv`` unroll themselves under it. XLA's own convolution under ``vmap`` becomes a grouped
+    one, about five times slower than K separate ones on CPU: for networks that use it, pass ``unroll``.
+
+    Args:
+        function: a function of one component's trees; what components share is closed over.
+        *stacked: trees whose every leaf is ``[K, ...]``.
+        strategy: ``auto``, ``vmap``, ``unroll`` or ``scan``.
+
+    Returns:
+        The function's result, every leaf ``[K, ...]``.
+
+    Raises:
+        ValueError: an unknown ``strategy``.
+    """
+    check_choice("strategy", strategy, ("auto", "vmap", "unroll", "scan"))
+    num_components = jax.tree.leaves(stacked)[0].shape[0]
+    if strategy == "scan" and num_components > 1:
+        return jax.lax.map(lambda component: function(*component), stacked)
+    # A mixture of one is never batched: it does the arithmetic of a single network, bit for bit.
+    if strategy == "unroll" or num_components == 1:
+        results = [
+            function(*jax.tree.map(lambda leaf, k=k: leaf[k], stacked))
+            for k in range(num_components)
+        ]
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
+    return jax.vmap(function)(*stacked)
+
+
+def generate(
+    player: Player,
+    mixture: Mixture,
+    latents: Array,
+    *,
+    train: bool = False,
+    strategy: Strategy = "auto",
+) -> tuple[Array, ModelState]:
+    """Every component applied to its own inputs.
+
+    Args:
+        player: the generator.
+        mixture: K generators.
+        latents: ``[K, B, Z]``, one batch for each component.
+        train: whether batch statistics are used and the state updated.
+        strategy: how components are mapped over.
+
+    Returns:
+        Samples ``[K, B, ...]`` and the new state, leaves ``[K, ...]``.
+
+    Raises:
+        ValueError: ``latents`` has no leading axis of K.
+    """
+    if latents.ndim < 2 or latents.shape[0] != mixture.num_components:
+        raise ValueError(
+            f"latents must have shape [K, B, ...] with K = {mixture.num_components}, "
+            f"got {latents.shape}"
+        )
+
+    def apply(params: Params, state: ModelState, inputs: Array) -> tuple[Array, ModelState]:
+        return player.apply(params, state, inputs, train=train)
+
+    return map_components(apply, mixture.params, mixture.state, latents, strategy=strategy)
+
+
+def sample(
+    key: Key, player: Player, mixture: Mixture, latents: Array, *, strategy: Strategy = "auto"
+) -> tuple[Array, Array]:
+    """Draws from the mixture distribution: a component for *each sample*, not for each batch.
+
+    ``x_n = G_{c_n}(z_n)`` with ``c_n ~ Categorical(w)``. All components run on all latents and one result is
+    chosen: N draws cost K N passes and need no dynamic shapes. (The code released with MIX+GAN in 2017 draws one
+    component for each ten images, which makes samples within a batch dependent.)
+
+    Args:
+        key: consumed by the choice of components.
+        player: the generator; it runs with ``train=False``.
+        mixture: K generators.
+        latents: ``[N, Z]``.
+        strategy: how components are mapped over.
+
+    Returns:
+        Samples ``[N, ...]`` and the component that made each, ``[N]`` int32.
+
+    Raises:
+        ValueError: ``latents`` is not of rank >= 2.
+    """
+    check_array("latents", latents)
+    if latents.ndim < 2:
+        raise ValueError(f"latents must have shape [N, Z], got {latents.shape}")
+    num_samples, num_components = latents.shape[0], mixture.num_components
+    components = jax.random.categorical(key, mixture.log_weights, shape=(num_samples,))
+    copies = jnp.broadcast_to(latents[None], (num_components, *latents.shape))
+    outputs, _ = generate(player, mixture, copies, strategy=strategy)
+    return outputs[components, jnp.arange(num_samples)], components

@@ -1,0 +1,170 @@
+"""The three products behind a convolution, each the derivative of the others, each with its own rule for ``vmap``.
+
+All are plain convolutions in NHWC/HWIO order, which XLA runs fast anywhere, also inside loops.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from mixgan_jax.types import Array
+
+Pair: TypeAlias = tuple[int, int]
+Pads: TypeAlias = tuple[Pair, Pair]
+Piece: TypeAlias = Callable[[Array, Array], Array]
+
+LAYOUT = ("NHWC", "HWIO", "NHWC")
+# Beyond this many kernels a loop keeps the compiled program small; a canonical convolution stays fast inside one.
+_MOST_UNROLLED = 64
+
+
+class Geometry(NamedTuple):
+    """The static sizes of one convolution, from ``input`` to ``output`` pixels; all pairs are (height, width)."""
+
+    input: Pair
+    kernel: Pair
+    output: Pair
+    strides: Pair
+    padding: Pads
+    dilation: Pair
+
+
+class Pieces(NamedTuple):
+    """The three products of image ``x``, kernel ``k`` and output-shaped ``g``, each derived from the other two."""
+
+    forward: Piece  # x, k -> g
+    input_gradient: Piece  # g, k -> x
+    weight_gradient: Piece  # x, g -> k
+
+
+@functools.cache  # the same functions for the same geometry, so that JAX's own caches hit
+def pieces(geometry: Geometry) -> Pieces:
+    """The three pieces for one geometry; their operands must vary over the same mesh axes (:func:`vary_alike`)."""
+    # <g, conv(x, k)> is linear in each of x, k and g. Each piece leaves one of them out; its gradients with respect
+    # to the other two are again such pieces.
+    forward = jax.custom_vjp(_batchable(functools.partial(_forward, geometry), fold=True))
+    input_gradient = jax.custom_vjp(
+        _batchable(functools.partial(_input_gradient, geometry), fold=True)
+    )
+    weight_gradient = jax.custom_vjp(
+        _batchable(functools.partial(_weight_gradient, geometry), fold=False)
+    )
+
+    def forward_vjp(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
+        x, kernel = saved
+        return input_gradient(*vary_alike(g, kernel)), weight_gradient(*vary_alike(x, g))
+
+    def input_gradient_vjp(saved: tuple[Array, Array], x: Array) -> tuple[Array, Array]:
+        g, kernel = saved
+        return forward(*vary_alike(x, kernel)), weight_gradient(*vary_alike(x, g))
+
+    def weight_gradient_vjp(saved: tuple[Array, Array], kernel: Array) -> tuple[Array, Array]:
+        x, g = saved
+        return input_gradient(*vary_alike(g, kernel)), forward(*vary_alike(x, kernel))
+
+    forward.defvjp(lambda x, k: (forward(x, k), (x, k)), forward_vjp)
+    input_gradient.defvjp(lambda g, k: (input_gradient(g, k), (g, k)), input_gradient_vjp)
+    weight_gradient.defvjp(lambda x, g: (weight_gradient(x, g), (x, g)), weight_gradient_vjp)
+    return Pieces(forward, input_gradient, weight_gradient)
+
+
+def _forward(geometry: Geometry, x: Array, kernel: Array) -> Array:
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        geometry.strides,
+        geometry.padding,
+        rhs_dilation=geometry.dilation,
+        dimension_numbers=LAYOUT,
+    )
+
+
+def _input_gradient(geometry: Geometry, g: Array, kernel: Array) -> Array:
+    pads = []
+    for n, m, t, s, d, (before, _) in _by_axis(geometry):
+        reach = (t - 1) * d + 1
+        first = reach - 1 - before
+        pads.append((first, n + reach - 1 - ((m - 1) * s + 1) - first))
+    return lax.conv_general_dilated(
+        g,
+        adjoint(kernel),
+        (1, 1),
+        pads,
+        lhs_dilation=geometry.strides,
+        rhs_dilation=geometry.dilation,
+        dimension_numbers=LAYOUT,
+    )
+
+
+def _weight_gradient(geometry: Geometry, x: Array, g: Array) -> Array:
+    pads = [
+        (before, (t - 1) * d + (m - 1) * s + 1 - n - before)
+        for n, m, t, s, d, (before, _) in _by_axis(geometry)
+    ]
+    kernel = lax.conv_general_dilated(
+        x.transpose(3, 1, 2, 0),
+        g.transpose(1, 2, 0, 3),
+        geometry.dilation,
+        pads,
+        rhs_dilation=geometry.strides,
+        dimension_numbers=LAYOUT,
+    )
+    return kernel.transpose(1, 2, 0, 3)
+
+
+def _by_axis(geometry: Geometry) -> list[tuple[Any, ...]]:
+    sizes = geometry.input, geometry.output, geometry.kernel, geometry.strides, geometry.dilation
+    return list(zip(*sizes, geometry.padding, strict=True))
+
+
+def adjoint(kernel: Array) -> Array:
+    """``kernel`` turned by 180 degrees, its channel axes swapped."""
+    return kernel[::-1, ::-1].swapaxes(2, 3)
+
+
+def _batchable(piece: Piece, *, fold: bool) -> Piece:
+    """``piece`` with its own rule for ``vmap``: one call per kernel, each of them batchable in turn.
+
+    With ``fold``, a batch of the first operand alone becomes a larger ``B`` of a single call.
+    """
+    batchable = jax.custom_batching.custom_vmap(piece)
+
+    @batchable.def_vmap
+    def rule(size: int, batched: Sequence[bool], *operands: Array) -> tuple[Array, bool]:
+        if fold and batched[0] and not batched[1]:
+            images, kernel = operands
+            count = images.shape[1]
+            merged = batchable(images.reshape(size * count, *images.shape[2:]), kernel)
+            return merged.reshape(size, count, *merged.shape[1:]), True
+
+        def call(n: Array | int) -> Array:
+            return batchable(*(a[n] if b else a for a, b in zip(operands, batched, strict=True)))
+
+        if size > _MOST_UNROLLED:
+            return lax.map(call, jnp.arange(size)), True
+        return jnp.stack([call(n) for n in range(size)]), True
+
+    return batchable
+
+
+def vary_alike(*operands: Array) -> tuple[Array, ...]:
+    """Inside ``shard_map``: all operands marked as varying over the same mesh axes, which custom_vjp needs.
+
+    The marking is outside the custom_vjp, so that its transpose sums the gradients over the axes it added.
+    """
+    varying = [_varying_axes(operand) for operand in operands]
+    union = frozenset().union(*varying)
+    return tuple(
+        lax.pcast(operand, tuple(sorted(union - axes)), to="varying") if union - axes else operand
+        for operand, axes in zip(operands, varying, strict=True)
+    )
+
+
+def _varying_axes(operand: Array) -> frozenset[str]:
+    aval = jax.typeof(operand)
+    manual = getattr(aval, "mat", None)  # jax >= 0.10; before, the set is ``vma``
+    return manual.varying if manual is not None else getattr(aval, "vma", frozenset())

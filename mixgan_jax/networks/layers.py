@@ -1,0 +1,134 @@
+"""Linen layers over the component-friendly convolutions, and the maxout activation."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import flax.linen as nn
+import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+
+from mixgan_jax.checks import check_count
+from mixgan_jax.networks.conv import conv, conv_transpose
+from mixgan_jax.types import Array
+
+Initializer: TypeAlias = nn.initializers.Initializer
+Padding: TypeAlias = str | Sequence[Sequence[int]]
+
+
+class Conv(nn.Module):
+    """Convolution with a bias, on :func:`~mixgan_jax.networks.conv.conv`.
+
+    Maps images ``[B, H, W, C]`` to ``[B, H', W', features]``. Parameters, float32: ``kernel``
+    ``[kh, kw, C, features]`` and, with ``use_bias``, ``bias`` ``[features]``, zero at first.
+
+    Attributes:
+        features: output channels.
+        kernel_size: height and width of the kernel.
+        strides: step between windows, one number or (height, width).
+        padding: "SAME", "VALID" or ``((top, bottom), (left, right))``.
+        use_bias: whether a bias is added.
+        kernel_init: initialiser of the kernel.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: int | tuple[int, int] = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """The convolved images ``[B, H', W', features]``."""
+        x, kernel, bias = _parameters(self, x)
+        y = conv(x, kernel, strides=self.strides, padding=self.padding)
+        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+class ConvTranspose(nn.Module):
+    """Transposed convolution with a bias, on :func:`~mixgan_jax.networks.conv.conv_transpose`.
+
+    Maps images ``[B, H, W, C]`` to ``[B, H', W', features]``, with padding "SAME" ``H' = stride * H``. Parameters as
+    in :class:`Conv`.
+
+    Attributes:
+        features: output channels.
+        kernel_size: height and width of the kernel.
+        strides: factor by which the image grows, one number or (height, width).
+        padding: "SAME", "VALID" or ``((top, bottom), (left, right))``, as in ``lax.conv_transpose``.
+        use_bias: whether a bias is added.
+        kernel_init: initialiser of the kernel.
+    """
+
+    features: int
+    kernel_size: tuple[int, int]
+    strides: int | tuple[int, int] = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        """The grown images ``[B, H', W', features]``."""
+        x, kernel, bias = _parameters(self, x)
+        y = conv_transpose(x, kernel, strides=self.strides, padding=self.padding)
+        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
+def _parameters(layer: Conv | ConvTranspose, x: Array) -> tuple[Array, Array, Array | None]:
+    if jnp.ndim(x) != 4:
+        raise ValueError(f"x must have shape [B, H, W, C], got {jnp.shape(x)}")
+    shape = (*layer.kernel_size, x.shape[3], layer.features)
+    kernel = layer.param("kernel", layer.kernel_init, shape)
+    bias = None
+    if layer.use_bias:
+        bias = layer.param("bias", nn.initializers.zeros_init(), (layer.features,))
+    x, kernel, bias = promote_dtype(x, kernel, bias, dtype=None)
+    return x, kernel, bias
+
+
+class Maxout:
+    """The activation made by :func:`maxout`; ``pieces`` tells a network how much wider its layer must be."""
+
+    def __init__(self, pieces: int) -> None:
+        """See :func:`maxout`."""
+        self.pieces = check_count("pieces", pieces)
+
+    def __call__(self, x: Array) -> Array:
+        """The largest of each unit's pieces: ``[..., units * pieces]`` to ``[..., units]``."""
+        if x.shape[-1] % self.pieces:
+            raise ValueError(
+                f"x must have a multiple of {self.pieces} features for maxout, got shape {x.shape}"
+            )
+        return jnp.max(x.reshape(*x.shape[:-1], -1, self.pieces), axis=-1)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to a maxout of as many pieces."""
+        return isinstance(other, Maxout) and other.pieces == self.pieces
+
+    def __hash__(self) -> int:
+        """Of the number of pieces."""
+        return hash((Maxout, self.pieces))
+
+    def __repr__(self) -> str:
+        """As it is made."""
+        return f"maxout({self.pieces})"
+
+
+def maxout(pieces: int) -> Callable[[Array], Array]:
+    """Maxout over ``pieces`` linear functions per unit: ``h_i = max_l (x W_il + b_il)``.
+
+    Goodfellow et al. (2013, arXiv 1302.4389). Given as ``activation`` to :class:`~mixgan_jax.networks.MLP`, each
+    hidden layer gets ``units * pieces`` linear outputs and ``units`` features.
+
+    Args:
+        pieces: linear functions per unit, >= 1.
+
+    Returns:
+        An activation from ``[..., units * pieces]`` to ``[..., units]``.
+
+    Raises:
+        ValueError: ``pieces`` < 1.
+        TypeError: ``pieces`` is not a whole number.
+    """
+    return Maxout(pieces)

@@ -1,0 +1,282 @@
+"""Where players meet: generators against discriminators, and the one place that reduces over the batch.
+
+A *pairing* says which fakes each discriminator sees. With ``I`` generators, ``J`` discriminators and ``B`` reals:
+
+==============  ======================  ================================  =====================
+pairing         fakes of a generator    each fake is seen by              fakes of a pair (i, j)
+==============  ======================  ================================  =====================
+``full``        B                       all J discriminators              B
+``latin``       B                       exactly one, in a Latin square    B / J
+``stratified``  B / I                   all J discriminators              B / I
+==============  ======================  ================================  =====================
+
+All three estimate the same matrices without bias, for any weights; they differ in variance and cost. Drawing the
+generator from its weights instead would bias the gradient of the weights.
+
+Batch norm: reals and fakes are separate passes. With ``full`` each pair (i, j) sees generator i's batch alone; with
+``latin`` and ``stratified`` the fakes that a discriminator sees form one pass, which mixes the generators.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax.checks import check_choice, check_logits
+from mixgan_jax.game import Payoffs
+from mixgan_jax.losses import GanLoss
+from mixgan_jax.mixture import Mixture, Strategy, generate, map_components
+from mixgan_jax.player import Player
+from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
+
+Pairing: TypeAlias = Literal["full", "latin", "stratified"]
+"""Which fakes meet which discriminators; see the table at the top of this module."""
+
+PAIRINGS: tuple[Pairing, ...] = ("full", "latin", "stratified")
+
+
+class Outcome(NamedTuple):
+    """What came of all pairs meeting once.
+
+    Attributes:
+        payoffs: what each side maximises, ``[I, J]`` each: minus its mean loss over the pair's batch.
+        values: ``[I, J]``, the loss's zero-sum ``value``, which the generator minimises.
+        state: the discriminators' new model state, leaves ``[J, ...]``.
+    """
+
+    payoffs: Payoffs
+    values: Array
+    state: ModelState
+
+
+def fakes_per_generator(
+    pairing: Pairing, batch: int, num_generators: int, num_discriminators: int
+) -> int:
+    """How many fakes each generator makes for ``batch`` reals.
+
+    Args:
+        pairing: ``full``, ``latin`` or ``stratified``.
+        batch: B, the number of reals.
+        num_generators: I.
+        num_discriminators: J.
+
+    Returns:
+        B, B and B / I respectively.
+
+    Raises:
+        ValueError: an unknown ``pairing``, or a batch that J (``latin``) or I (``stratified``) does not divide.
+    """
+    check_choice("pairing", pairing, PAIRINGS)
+    divisor = {"full": 1, "latin": num_discriminators, "stratified": num_generators}[pairing]
+    if batch < 1 or batch % divisor:
+        what = "discriminators" if pairing == "latin" else "generators"
+        raise ValueError(
+            f"batch must be a positive multiple of the {divisor} {what} for pairing {pairing!r}, "
+            f"got a batch of {batch}"
+        )
+    return batch // num_generators if pairing == "stratified" else batch
+
+
+def meet(
+    discriminator: Player,
+    discriminators: Mixture,
+    real: Array,
+    fakes: Array,
+    loss: GanLoss,
+    *,
+    pairing: Pairing = "full",
+    train: bool = True,
+    strategy: Strategy = "auto",
+) -> Outcome:
+    """Every discriminator looks at the reals and at its share of the fakes.
+
+    The real-data pass does not depend on the generator: it runs once for each discriminator.
+
+    Args:
+        discriminator: the discriminators' architecture.
+        discriminators: J of them.
+        real: ``[B, ...]``, shared by all discriminators.
+        fakes: ``[I, F, ...]`` with F from :func:`fakes_per_generator`.
+        loss: element-wise in logits; the means over the batch are taken here.
+        pairing: which fakes meet which discriminators.
+        train: whether batch statistics are used and the state updated.
+        strategy: how discriminators are mapped over.
+
+    Returns:
+        An :class:`Outcome`.
+
+    Raises:
+        ValueError: a discriminator that does not return one logit per example, fakes whose shape is not the reals',
+            or a batch that the pairing cannot divide.
+    """
+    if fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
+        raise ValueError(
+            f"real must have the shape of the generators' samples, [B, {_dims(fakes.shape[2:])}], "
+            f"got {real.shape}"
+        )
+    num_generators, num_discriminators = fakes.shape[0], discriminators.num_components
+    expected = fakes_per_generator(pairing, real.shape[0], num_generators, num_discriminators)
+    if fakes.shape[1] != expected:
+        raise ValueError(
+            f"fakes must hold {expected} samples of each generator for pairing {pairing!r}, "
+            f"got {fakes.shape[1]}"
+        )
+
+    def look(fakes: Array, params: Params, state: ModelState) -> tuple[Array, Array, ModelState]:
+        return _look(discriminator, params, state, real, fakes, pairing, train)
+
+    logits = map_discriminators(look, discriminators, fakes, pairing=pairing, strategy=strategy)
+    real_logits, fake_logits, state = logits  # [J, B], [J, I, F]
+    return _reduce(loss, real_logits, jnp.swapaxes(fake_logits, 0, 1), state)
+
+
+def map_discriminators(
+    function: Callable[..., Any],
+    discriminators: Mixture,
+    fakes: Array,
+    *stacked: Any,
+    pairing: Pairing = "full",
+    strategy: Strategy = "auto",
+) -> Any:
+    """``function(fakes_j, params_j, state_j, *stacked_j)`` for each discriminator j and its share of the fakes.
+
+    Args:
+        function: of one discriminator; ``fakes_j`` is ``[I, F, ...]`` with F the fakes of a pair (i, j).
+        discriminators: J of them.
+        fakes: ``[I, ., ...]``, as many of each generator as :func:`fakes_per_generator` says.
+        *stacked: further trees, leaves ``[J, ...]``.
+        pairing: which fakes meet which discriminators.
+        strategy: how discriminators are mapped over.
+
+    Returns:
+        The function's result, every leaf ``[J, ...]``.
+    """
+    own = (discriminators.params, discriminators.state, *stacked)
+    if pairing == "latin":
+        shares = latin_shares(fakes, discriminators.num_components)
+        return map_components(function, shares, *own, strategy=strategy)
+    # All discriminators see the same fakes: closed over, so that no strategy copies them.
+    return map_components(lambda *tree: function(fakes, *tree), *own, strategy=strategy)
+
+
+def latin_shares(fakes: Array, num_discriminators: int) -> Array:
+    """The fakes dealt out in a Latin square: discriminator j gets chunk (j - i) mod J of generator i.
+
+    Args:
+        fakes: ``[I, B, ...]`` with B a multiple of J.
+        num_discriminators: J.
+
+    Returns:
+        ``[J, I, B / J, ...]``; every fake stands in it exactly once.
+    """
+    num_generators, batch = fakes.shape[:2]
+    chunks = fakes.reshape(
+        num_generators, num_discriminators, batch // num_discriminators, *fakes.shape[2:]
+    )
+    return jnp.stack([jnp.roll(chunks[i], i, axis=0) for i in range(num_generators)], axis=1)
+
+
+def held_out_values(
+    key: Key,
+    generator: Player,
+    discriminator: Player,
+    generators: Mixture,
+    discriminators: Mixture,
+    loss: GanLoss,
+    reals: Array,
+    *,
+    latent_size: int,
+    latent_sampler: LatentSampler = jax.random.normal,
+    train: bool = False,
+    strategy: Strategy = "auto",
+) -> Array:
+    """Payoff matrices on batches that training has not seen, for equilibrium reports.
+
+    Every pair meets on every batch (pairing ``full``), with fresh latents for each batch and each generator.
+
+    Args:
+        key: consumed by the latents.
+        generator: the generators' architecture.
+        discriminator: the discriminators' architecture.
+        generators: I of them.
+        discriminators: J of them.
+        loss: its ``value`` is what is averaged.
+        reals: ``[N, B, ...]``, N batches.
+        latent_size: Z.
+        latent_sampler: ``sampler(key, shape)``.
+        train: whether batch norm uses each batch's statistics, as in training, or its running averages.
+        strategy: how components are mapped over.
+
+    Returns:
+        ``[N, I, J]``; the mean over N estimates the matrix of the game between the components.
+    """
+
+    def one(inputs: tuple[Key, Array]) -> Array:
+        key, real = inputs
+        latents = latent_sampler(key, (generators.num_components, real.shape[0], latent_size))
+        fakes, _ = generate(generator, generators, latents, train=train, strategy=strategy)
+        outcome = meet(
+            discriminator, discriminators, real, fakes, loss, train=train, strategy=strategy
+        )
+        return outcome.values
+
+    return jax.lax.map(one, (jax.random.split(key, reals.shape[0]), reals))
+
+
+def _look(
+    discriminator: Player,
+    params: Params,
+    state: ModelState,
+    real: Array,
+    fakes: Array,
+    pairing: Pairing,
+    train: bool,
+) -> tuple[Array, Array, ModelState]:
+    """One discriminator's logits of the reals ``[B]`` and of its fakes ``[I, F]``, and its new state."""
+
+    def apply(inputs: Array) -> tuple[Array, ModelState]:
+        logits, new_state = discriminator.apply(params, state, inputs, train=train)
+        return check_logits("discriminator", logits, inputs.shape[0]), new_state
+
+    real_logits, real_state = apply(real)
+    if pairing == "full":
+        fake_logits, fake_states = map_components(apply, fakes)
+        fake_state = jax.tree.map(_mean_state, fake_states)
+    else:
+        merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
+        fake_logits = merged.reshape(fakes.shape[:2])
+    return real_logits, fake_logits, jax.tree.map(_average_states, real_state, fake_state)
+
+
+def _mean_state(leaf: Array) -> Array:
+    """Running averages are linear in the batch's statistics, so passes may be averaged afterwards."""
+    return jnp.mean(leaf, axis=0) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf[0]
+
+
+def _average_states(real: Array, fake: Array) -> Array:
+    return _mean_state(jnp.stack([real, fake]))
+
+
+def _reduce(loss: GanLoss, real: Array, fake: Array, state: Any) -> Outcome:
+    """Means over the batch of the loss's terms: logits ``[J, B]`` and ``[I, J, F]`` to matrices ``[I, J]``."""
+    if real.shape[-1] % fake.shape[-1]:
+        raise ValueError(
+            f"fakes of a pair must divide the batch of reals, got {fake.shape[-1]} fakes "
+            f"and {real.shape[-1]} reals"
+        )
+    # Every fake meets B / F reals. For losses that are a real term plus a fake term this changes nothing; for
+    # relativistic ones, which compare pairs, it uses all reals.
+    real = real.reshape(1, real.shape[0], -1, fake.shape[-1])
+    fake = fake[:, :, None, :]
+
+    def mean(term: Any) -> Array:
+        logits = {"real": real, "fake": fake}
+        return jnp.mean(term(**logits), axis=(-2, -1))
+
+    payoffs = Payoffs(generator=-mean(loss.generator), discriminator=-mean(loss.discriminator))
+    return Outcome(payoffs, mean(loss.value), state)
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return ", ".join(map(str, shape))

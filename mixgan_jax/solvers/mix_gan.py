@@ -1,0 +1,290 @@
+"""MIX+GAN: gradient descent-ascent between two mixtures whose weights are trained too."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mixgan_jax.checks import check_array, check_choice, check_count, check_number, fail
+from mixgan_jax.losses import GanLoss
+from mixgan_jax.mixture import Mixture, Strategy
+from mixgan_jax.optim import exponentiated_gradient
+from mixgan_jax.payoff import PAIRINGS, Pairing
+from mixgan_jax.penalties import Penalty
+from mixgan_jax.player import Player
+from mixgan_jax.solvers.game_gradients import (
+    Game,
+    GeneratorSteps,
+    Update,
+    discriminator_gradients,
+    draw_latents,
+    first_mixtures,
+    generator_gradients,
+)
+from mixgan_jax.solvers.side import Rules, Side, choose, enter, move
+from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.types import Array, Info, Key, LatentSampler
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MixGanState:
+    """What the next step needs.
+
+    Attributes:
+        generator_side: I generators and their optimisers.
+        discriminator_side: J discriminators and their optimisers.
+    """
+
+    generator_side: Side
+    discriminator_side: Side
+
+    @property
+    def generators(self) -> Mixture:
+        """The mixture of generators."""
+        return self.generator_side.mixture
+
+    @property
+    def discriminators(self) -> Mixture:
+        """The mixture of discriminators."""
+        return self.discriminator_side.mixture
+
+
+def mix_gan(
+    generator: Player,
+    discriminator: Player,
+    loss: GanLoss,
+    *,
+    num_generators: int,
+    num_discriminators: int,
+    latent_size: int,
+    generator_tx: optax.GradientTransformation,
+    discriminator_tx: optax.GradientTransformation,
+    weight_tx: optax.GradientTransformation | None = None,
+    weight_barrier: float = 0.1,
+    penalty: Penalty | None = None,
+    latent_sampler: LatentSampler = jax.random.normal,
+    shared_latents: bool = False,
+    pairing: Pairing = "full",
+    update: Update = "alternating",
+    discriminator_steps: int = 1,
+    generator_steps: GeneratorSteps = 1,
+    skip_discriminator_below: float | None = None,
+    strategy: Strategy = "auto",
+) -> Solver:
+    r"""MIX+GAN (Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573, section 5).
+
+    I generators u_i with weights w and J discriminators v_j with weights w' play
+
+    .. math:: \min_{u, w} \max_{v, w'} \sum_{ij} w_i w'_j F(u_i, v_j)
+
+    by gradient steps on the components and exponentiated gradient on the weights. Each side minimises its own
+    loss, averaged over the opponents' mixture, plus ``weight_barrier * R(w)`` with ``R(w) = -(1/K) sum_k log w_k``,
+    which keeps the mixture from collapsing to one component. With I = J = 1 this is ordinary GAN training.
+
+    Departures from the paper: the gradient of component k is multiplied by K, so that under uniform weights every
+    component moves as a single GAN would; I and J may differ; pairings other than ``full`` are on offer.
+
+    Args:
+        generator: latents ``[B, Z]`` to samples ``[B, ...]``.
+        discriminator: samples ``[B, ...]`` to logits ``[B]``.
+        loss: both sides' losses, and the value of the game between them.
+        num_generators: I >= 1.
+        num_discriminators: J >= 1.
+        latent_size: Z >= 1.
+        generator_tx: optimiser of one generator; each component has a state of its own.
+        discriminator_tx: optimiser of one discriminator, likewise.
+        weight_tx: optimiser of the log-weights of both sides, fed gradients with respect to the weights;
+            ``exponentiated_gradient(1e-3)`` if not given.
+        weight_barrier: coefficient >= 0 of R; 0.1 is the released code's.
+        penalty: a regulariser of each discriminator, added to its loss but not to the payoffs; over the fakes of
+            several generators it is averaged with weights w.
+        latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
+        shared_latents: whether all generators get the same latents, as in the released code.
+        pairing: which fakes meet which discriminators; see ``payoff``.
+        update: ``alternating`` (the generators answer the updated discriminators, with fresh latents) or
+            ``simultaneous`` (both sides' gradients at one point, on the same fakes).
+        discriminator_steps: updates of the discriminators in each step, each on its own part of the batch.
+        generator_steps: updates of the generators in each step, each with fresh latents: a number, or a function
+            of the discriminators' loss ``[]`` that gives an int32 ``[]``.
+        skip_discriminator_below: the discriminators stand still where their loss is below this; None for never.
+        strategy: how components are mapped over; see ``mixture.map_components``.
+
+    Returns:
+        A :class:`Solver`. ``init(key)`` gives a :class:`MixGanState`; ``step(key, state, batch)`` takes reals
+        ``[discriminator_steps * B, ...]`` and reports what each side saw before it moved: ``generator_loss``,
+        ``discriminator_loss`` and ``value`` ``[]``, averaged over both mixtures, ``values`` ``[I, J]``,
+        ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``.
+
+    Raises:
+        TypeError, ValueError: a bad argument, when the solver is made; players whose shapes do not fit, at
+            ``init``; a batch that does not fit, when ``step`` is traced.
+    """
+    game = Game(
+        generator=generator,
+        discriminator=discriminator,
+        loss=loss,
+        num_generators=check_count("num_generators", num_generators),
+        num_discriminators=check_count("num_discriminators", num_discriminators),
+        latent_size=check_count("latent_size", latent_size),
+        latent_sampler=latent_sampler,
+        shared_latents=shared_latents,
+        penalty=penalty,
+        weight_barrier=check_number("weight_barrier", weight_barrier, minimum=0.0),
+        pairing=check_choice("pairing", pairing, PAIRINGS),
+        strategy=check_choice("strategy", strategy, ("auto", "vmap", "unroll", "scan")),
+    )
+    _check_kinds(generator=generator, discriminator=discriminator, loss=loss)
+    weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
+    plan = _Plan(
+        Rules(generator_tx, weight_tx),
+        Rules(discriminator_tx, weight_tx),
+        check_choice("update", update, ("alternating", "simultaneous")),
+        check_count("discriminator_steps", discriminator_steps),
+        generator_steps,
+        skip_discriminator_below,
+    )
+    _check_plan(plan)
+    return Solver(partial(_init, game, plan), partial(_step, game, plan))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Who moves when, and how."""
+
+    generator_rules: Rules
+    discriminator_rules: Rules
+    update: Update
+    discriminator_steps: int
+    generator_steps: GeneratorSteps
+    skip_discriminator_below: float | None
+
+
+def _init(game: Game, plan: _Plan, key: Key) -> MixGanState:
+    generators, discriminators = first_mixtures(game, key)
+    return MixGanState(
+        enter(plan.generator_rules, generators), enter(plan.discriminator_rules, discriminators)
+    )
+
+
+def _step(
+    game: Game, plan: _Plan, key: Key, state: MixGanState, batch: Array
+) -> tuple[MixGanState, Info]:
+    batch = check_array("batch", batch, floating=True)
+    steps = plan.discriminator_steps
+    if batch.ndim < 1 or batch.shape[0] < steps or batch.shape[0] % steps:
+        raise ValueError(
+            f"batch must hold a multiple of discriminator_steps = {steps} reals, got shape {batch.shape}"
+        )
+    reals = batch.reshape(steps, -1, *batch.shape[1:])
+    if plan.update == "simultaneous":
+        return _simultaneous(game, plan, key, state, reals[0])
+    return _alternating(game, plan, key, state, reals)
+
+
+def _simultaneous(
+    game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
+) -> tuple[MixGanState, Info]:
+    """Both sides' gradients at the same point and on the same fakes; XLA shares the forward passes."""
+    latents_key, penalty_key = jax.random.split(key)
+    latents = draw_latents(game, latents_key, real.shape[0])
+    down, discriminator_info = discriminator_gradients(
+        game, penalty_key, state.generators, state.discriminators, real, latents
+    )
+    up, generator_info = generator_gradients(
+        game, state.generators, state.discriminators, real, latents
+    )
+    moved = MixGanState(
+        move(plan.generator_rules, state.generator_side, up),
+        move(plan.discriminator_rules, state.discriminator_side, down),
+    )
+    return moved, {**discriminator_info, **generator_info}
+
+
+def _alternating(
+    game: Game, plan: _Plan, key: Key, state: MixGanState, reals: Array
+) -> tuple[MixGanState, Info]:
+    discriminator_key, generator_key = jax.random.split(key)
+
+    def discriminators_turn(
+        state: MixGanState, inputs: tuple[Key, Array]
+    ) -> tuple[MixGanState, Info]:
+        return _discriminators_turn(game, plan, inputs[0], state, inputs[1])
+
+    def generators_turn(
+        index: Array | int, carry: tuple[MixGanState, Info]
+    ) -> tuple[MixGanState, Info]:
+        return _generators_turn(
+            game, plan, jax.random.fold_in(generator_key, index), carry[0], reals[-1]
+        )
+
+    keys = jax.random.split(discriminator_key, plan.discriminator_steps)
+    if plan.discriminator_steps == 1:
+        state, discriminator_info = discriminators_turn(state, (keys[0], reals[0]))
+    else:
+        state, infos = jax.lax.scan(discriminators_turn, state, (keys, reals))
+        discriminator_info = jax.tree.map(lambda leaf: leaf[-1], infos)
+    num_steps = plan.generator_steps
+    if callable(num_steps):
+        num_steps = num_steps(discriminator_info["discriminator_loss"])
+    # The first turn stands outside the loop: it says what info looks like, and there is always one.
+    carry = generators_turn(0, (state, {}))
+    if not (isinstance(num_steps, int) and num_steps == 1):
+        carry = jax.lax.fori_loop(1, num_steps, generators_turn, carry)
+    state, generator_info = carry
+    return state, {**discriminator_info, **generator_info}
+
+
+def _discriminators_turn(
+    game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
+) -> tuple[MixGanState, Info]:
+    latents_key, penalty_key = jax.random.split(key)
+    latents = draw_latents(game, latents_key, real.shape[0])
+    gradients, info = discriminator_gradients(
+        game, penalty_key, state.generators, state.discriminators, real, latents
+    )
+    side = move(plan.discriminator_rules, state.discriminator_side, gradients)
+    if plan.skip_discriminator_below is not None:
+        awake = info["discriminator_loss"] >= plan.skip_discriminator_below
+        side = choose(awake, side, state.discriminator_side)
+    return replace(state, discriminator_side=side), info
+
+
+def _generators_turn(
+    game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
+) -> tuple[MixGanState, Info]:
+    latents = draw_latents(game, key, real.shape[0])
+    gradients, info = generator_gradients(
+        game, state.generators, state.discriminators, real, latents
+    )
+    side = move(plan.generator_rules, state.generator_side, gradients)
+    return replace(state, generator_side=side), info
+
+
+def _check_kinds(**arguments: object) -> None:
+    kinds = {"generator": Player, "discriminator": Player, "loss": GanLoss}
+    for name, value in arguments.items():
+        if not isinstance(value, kinds[name]):
+            raise fail(name, value, f"a {kinds[name].__name__}", TypeError)
+
+
+def _check_plan(plan: _Plan) -> None:
+    if not callable(plan.generator_steps):
+        check_count("generator_steps", plan.generator_steps)
+    if plan.skip_discriminator_below is not None:
+        check_number("skip_discriminator_below", plan.skip_discriminator_below)
+    for name, tx in (
+        ("generator_tx", plan.generator_rules.tx),
+        ("discriminator_tx", plan.discriminator_rules.tx),
+        ("weight_tx", plan.generator_rules.weight_tx),
+    ):
+        if not (hasattr(tx, "init") and hasattr(tx, "update")):
+            raise fail(name, tx, "an optax transform (init, update)", TypeError)
+    options = (plan.discriminator_steps, plan.generator_steps, plan.skip_discriminator_below)
+    if plan.update == "simultaneous" and options != (1, 1, None):
+        raise ValueError(
+            "update must be 'alternating' where discriminator_steps or generator_steps is not 1 or "
+            "skip_discriminator_below is given, got 'simultaneous'"
+        )

@@ -1,0 +1,88 @@
+"""MIX+GAN as the code released in 2017 trains it, where that makes sense without labels."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mixgan_jax.losses import minimax
+from mixgan_jax.optim import softmax_adam
+from mixgan_jax.player import Player
+from mixgan_jax.solvers.mix_gan import mix_gan
+from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.types import Array
+
+
+def mix_gan_2017(
+    generator: Player,
+    discriminator: Player,
+    *,
+    num_components: int = 5,
+    latent_size: int = 50,
+    learning_rate: float = 1e-4,
+) -> Solver:
+    """The training rule of the code released with Arora et al. (2017, arXiv 1703.00573), as a preset.
+
+    What that code does and the paper's text does not say: Adam on softmax logits instead of exponentiated gradient
+    (:func:`mixgan_jax.softmax_adam`), the saturating minimax loss, the same uniform latents for all generators, a
+    discriminator update that is skipped when the mixture's discriminator loss is low, and more generator updates
+    the lower it is. The released code halves the discriminator's loss; the thresholds here are for the whole one:
+
+    ==================  ======================  =================
+    discriminator loss  discriminators updated  generator updates
+    ==================  ======================  =================
+    above 1.3           yes                     1
+    (1.0, 1.3]          yes                     3
+    (0.6, 1.0]          yes                     5
+    0.6 and below       no (at 0.6: yes)        7
+    ==================  ======================  =================
+
+    Left out, because they need class labels or a network that Player does not describe: the class and latent
+    reconstruction losses, the additive noise and dropout in the discriminator. The weight barrier has its 0.1.
+    Departure: a component's gradient is multiplied by the number of components (see :func:`mix_gan`), which Adam
+    hardly notices.
+
+    Args:
+        generator: latents ``[B, Z]``, uniform on [0, 1], to samples ``[B, ...]``.
+        discriminator: samples ``[B, ...]`` to logits ``[B]``.
+        num_components: generators, and discriminators; the code's weights demand as many of either.
+        latent_size: Z >= 1.
+        learning_rate: Adam's for networks and weights alike; beta1 is 0.5, epsilon 1e-8 inside the square root.
+
+    Returns:
+        A :class:`Solver`; see :func:`mix_gan`.
+
+    Raises:
+        TypeError, ValueError: as :func:`mix_gan`.
+    """
+    adam = partial(optax.adam, learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
+    return mix_gan(
+        generator,
+        discriminator,
+        minimax(),
+        num_generators=num_components,
+        num_discriminators=num_components,
+        latent_size=latent_size,
+        generator_tx=adam(),
+        discriminator_tx=adam(),
+        weight_tx=softmax_adam(learning_rate),
+        weight_barrier=0.1,
+        latent_sampler=jax.random.uniform,
+        shared_latents=True,
+        skip_discriminator_below=0.6,
+        generator_steps=generator_steps_2017,
+    )
+
+
+def generator_steps_2017(discriminator_loss: Array) -> Array:
+    """Generator updates for a discriminator loss: 1, 3, 5 or 7, more the better the discriminators do.
+
+    Args:
+        discriminator_loss: ``[]``, the sum of the real and the fake term (2 log 2 at the equilibrium).
+
+    Returns:
+        int32 ``[]``.
+    """
+    passed = jnp.stack([discriminator_loss <= bound for bound in (1.3, 1.0, 0.6)])
+    return 1 + 2 * jnp.sum(passed, dtype=jnp.int32)

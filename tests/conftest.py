@@ -1,0 +1,16 @@
+"""Settings that hold for every test: eight virtual CPU devices, strict types and ranks, no window for figures."""
+
+import os
+
+# Read when JAX starts its backends, hence before anything imports it.
+_DEVICES = "--xla_force_host_platform_device_count"
+if _DEVICES not in os.environ.get("XLA_FLAGS", ""):
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_DEVICES}=8".strip()
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ["MPLBACKEND"] = "Agg"
+
+import jax  # noqa: E402
+
+# An int that silently widens an array, or a [B] that broadcasts against [B, 1], is an error here.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -1,0 +1,94 @@
+"""Small players and games that several tests share. Numbers of components, batch and axes are all different."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import mixgan_jax as mg
+from mixgan_jax.types import Array, Key
+
+LATENT = 3
+FEATURES = 2
+BATCH = 12  # divisible by 2, 3 and 4
+
+
+def affine_init(key: Key, sizes: tuple[int, ...]) -> list[dict[str, Array]]:
+    keys = jax.random.split(key, len(sizes) - 1)
+    return [
+        {"w": jax.random.normal(k, (a, b)) / jnp.sqrt(a), "b": jnp.zeros(b)}
+        for k, a, b in zip(keys, sizes[:-1], sizes[1:], strict=True)
+    ]
+
+
+def plain_mlp(hidden: int, outputs: int | None) -> mg.Player:
+    """One hidden layer in plain JAX; ``outputs=None`` for one logit per example."""
+
+    def init(key: Key, x: Array) -> tuple[Any, Any]:
+        return affine_init(key, (x.shape[-1], hidden, outputs or 1)), {}
+
+    def apply(params: Any, state: Any, x: Array, *, train: bool) -> tuple[Array, Any]:
+        first, last = params
+        hidden_units = jnp.tanh(x @ first["w"] + first["b"][None])
+        out = hidden_units @ last["w"] + last["b"][None]
+        return (out[:, 0] if outputs is None else out), state
+
+    return mg.Player(init, apply)
+
+
+GENERATOR = plain_mlp(5, FEATURES)
+DISCRIMINATOR = plain_mlp(4, None)
+
+
+def solver(loss: mg.GanLoss | None = None, **options: Any) -> mg.Solver:
+    """MIX+GAN with two generators and three discriminators unless told otherwise."""
+    settings: dict[str, Any] = {
+        "num_generators": 2,
+        "num_discriminators": 3,
+        "latent_size": LATENT,
+        "generator_tx": optax.adam(1e-2),
+        "discriminator_tx": optax.adam(2e-2),
+        "weight_tx": mg.exponentiated_gradient(0.1),
+    }
+    loss = mg.losses.non_saturating() if loss is None else loss
+    return mg.mix_gan(GENERATOR, DISCRIMINATOR, loss, **{**settings, **options})
+
+
+def batch(key: Key, size: int = BATCH) -> Array:
+    return 1.0 + jax.random.normal(key, (size, FEATURES))
+
+
+def feed(size: int = BATCH) -> mg.Feed:
+    return mg.Feed((), lambda key, _: batch(key, size))
+
+
+def train(solver: mg.Solver, steps: int, size: int = BATCH, seed: int = 0) -> Any:
+    """The state after a few steps of a compiled loop."""
+    key = jax.random.key(seed)
+    state = solver.init(key)
+    step = jax.jit(solver.step)
+    for index in range(steps):
+        batch_key, step_key = jax.random.split(jax.random.fold_in(key, index))
+        state, _ = step(step_key, state, batch(batch_key, size))
+    return state
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two trees are equal bit for bit."""
+    equal = jax.tree.map(lambda x, y: bool(jnp.array_equal(x, y, equal_nan=True)), a, b)
+    return all(jax.tree.leaves(equal))
+
+
+def close(a: Any, b: Any, tolerance: float = 1e-5) -> bool:
+    """Whether two trees agree to ``tolerance``, absolutely and relatively."""
+    near = jax.tree.map(lambda x, y: bool(jnp.allclose(x, y, rtol=tolerance, atol=tolerance)), a, b)
+    return all(jax.tree.leaves(near))
+
+
+def spread(mixture: mg.Mixture, values: Callable[[int], Array] | None = None) -> mg.Mixture:
+    """The same components with unequal weights: at uniform ones many mistakes do not show."""
+    k = mixture.num_components
+    logits = jnp.linspace(-1.0, 1.0, k) if k > 1 else jnp.zeros(1)
+    return mg.Mixture(mixture.params, mixture.state, jax.nn.log_softmax(logits))
