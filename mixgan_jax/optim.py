@@ -7,6 +7,7 @@ fed the gradient with respect to the *weights*, ``dL/dw``, not the log-weights. 
 
 import math
 from contextlib import AbstractContextManager
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -124,17 +125,24 @@ def per_component(tx: optax.GradientTransformation) -> optax.GradientTransformat
     with_extra = optax.with_extra_args_support(tx)
 
     def init(params: Params) -> Any:
-        return jax.vmap(with_extra.init)(params)
+        return _map_components(with_extra.init, params)
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
+        def one(updates: Any, state: Any, *params: Any) -> tuple[Any, Any]:
+            return with_extra.update(updates, state, *params, **extra)
+
         with _as_optax_expects():
-            if params is None:
-                return jax.vmap(lambda u, s: with_extra.update(u, s, **extra))(updates, state)
-            return jax.vmap(lambda u, s, p: with_extra.update(u, s, p, **extra))(
-                updates, state, params
-            )
+            return _map_components(one, updates, state, *(() if params is None else (params,)))
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _map_components(function: Callable[..., Any], *trees: Any) -> Any:
+    """``vmap``, but a single component is never batched: it does a lone optimiser's arithmetic, bit for bit."""
+    if jax.tree.leaves(trees)[0].shape[0] > 1:
+        return jax.vmap(function)(*trees)
+    alone = function(*jax.tree.map(lambda leaf: leaf[0], trees))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], alone)
 
 
 def _as_optax_expects() -> AbstractContextManager[Any]:

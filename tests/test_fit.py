@@ -37,11 +37,15 @@ def test_a_loop_of_steps_is_the_scan_bit_for_bit(log_every):
     """A loop of jitted steps, one scan, and chunks of any length (also one that leaves a rest) agree."""
     rule = solver()
     init_key, steps_key = jax.random.split(KEY)
-    state = rule.init(init_key)
-    step = jax.jit(rule.step)
-    for index in range(STEPS):
+    state = jax.jit(rule.init)(init_key)
+
+    @jax.jit
+    def step(state, index):
         batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
-        state, _ = step(step_key, state, batch(batch_key))
+        return rule.step(step_key, state, batch(batch_key))[0]
+
+    for index in range(STEPS):
+        state = step(state, jnp.int32(index))
     assert same(mg.fit(KEY, rule, feed(), num_steps=STEPS, log_every=log_every), state)
 
 

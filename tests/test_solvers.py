@@ -77,12 +77,17 @@ def plain_gan(loss: mg.GanLoss, update: str, steps: int) -> tuple:
 @pytest.mark.parametrize("update", ["alternating", "simultaneous"])
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
 def test_a_mixture_of_one_is_the_plain_gan_bit_for_bit(loss, update):
-    steps = 7
-    g, d = plain_gan(loss, update, steps)
+    """Operation by operation it is the same arithmetic; compiled, XLA may fuse the two programs differently."""
     options = {"num_generators": 1, "num_discriminators": 1, "update": update}
-    state = train(solver(loss, **options), steps)
-    assert same(jax.tree.map(lambda leaf: leaf[0], state.generators.params), g)
-    assert same(jax.tree.map(lambda leaf: leaf[0], state.discriminators.params), d)
+
+    def both(steps):
+        state = train(solver(loss, **options), steps)
+        players = (state.generators.params, state.discriminators.params)
+        return jax.tree.map(lambda leaf: leaf[0], players), plain_gan(loss, update, steps)
+
+    with jax.disable_jit():
+        assert same(*both(3))
+    assert close(*both(7), 1e-6)
 
 
 @pytest.mark.parametrize("update", ["alternating", "simultaneous"])
@@ -310,7 +315,8 @@ def test_a_penalty_reaches_every_discriminator(pairing):
 @pytest.mark.parametrize("pairing", ["full", "latin", "stratified"])
 def test_a_step_is_traced_once_and_reports_what_it_says(pairing):
     rule = solver(pairing=pairing)
-    step = jax.jit(chex.assert_max_traces(rule.step, n=1))
+    chex.clear_trace_counter()
+    step = jax.jit(chex.assert_max_traces(lambda *arguments: rule.step(*arguments), n=1))
     state = rule.init(jax.random.key(0))
     for index in range(3):
         state, info = step(jax.random.key(index), state, batch(jax.random.key(index)))
