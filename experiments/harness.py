@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +22,9 @@ import rich
 import tyro
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+import mixgan_jax as mg
 from mixgan_jax.checks import check_choice
+from mixgan_jax.types import Array, Key
 
 C = TypeVar("C")
 
@@ -34,6 +36,7 @@ class Run(NamedTuple):
         experiment: the script's name.
         preset: the preset's name.
         config: the preset with the command line's overrides.
+        protocol: the same without what only says where things are: it is what results are recorded with.
         is_preset: whether nothing was overridden, so that the results may stand for the preset.
         folder: where checkpoints, logs, figures and caches of this config live.
     """
@@ -41,12 +44,17 @@ class Run(NamedTuple):
     experiment: str
     preset: str
     config: Any
+    protocol: Any
     is_preset: bool
     folder: Path
 
 
 def start(
-    experiment: str, doc: str, presets: Mapping[str, C], argv: list[str] | None = None
+    experiment: str,
+    doc: str,
+    presets: Mapping[str, C],
+    argv: list[str] | None = None,
+    unhashed: tuple[str, ...] = (),
 ) -> Run:
     """Reads the command line ``[--preset NAME] [--runs FOLDER] [--field value ...]`` and opens the run folder.
 
@@ -55,6 +63,8 @@ def start(
         doc: the script's docstring, shown by ``--help``.
         presets: configs by name; the first is the default. All are of one frozen dataclass.
         argv: the arguments; those of the process if not given.
+        unhashed: fields that say where things are, not what is computed: they neither choose the run folder nor
+            count as overrides of the preset.
 
     Returns:
         A :class:`Run`. A bad argument ends the process with a message and status 2.
@@ -79,9 +89,10 @@ def start(
         config=(tyro.conf.FlagConversionOff,),
     )
     use_compilation_cache()
-    folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(config)}"
+    hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
+    folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(hashed)}"
     folder.mkdir(parents=True, exist_ok=True)
-    return Run(experiment, options.preset, config, config == preset, folder)
+    return Run(experiment, options.preset, config, hashed, hashed == preset, folder)
 
 
 def fingerprint(config: Any) -> str:
@@ -123,6 +134,11 @@ class Stopwatch:
         part.replace(self._path)
 
 
+def seed(tree: Any, index: int) -> Any:
+    """One run of a sweep: entry ``index`` of the leading axis of every leaf."""
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
 class ProgressBar:
     """One bar for each method on a terminal; one line for each method where there is none.
 
@@ -160,3 +176,49 @@ class ProgressBar:
                 rich.print(f"{name}: {num_steps} steps, {time.perf_counter() - started:.0f} s")
 
         return on_log
+
+
+def train(
+    run: Run,
+    name: str,
+    solver: mg.Solver,
+    feed: mg.Feed,
+    bar: ProgressBar,
+    evaluate: Callable[[Key, Any], Mapping[str, Array]] | None = None,
+) -> tuple[Any, float]:
+    """Trains all seeds of a method at once in its own folder, or goes on where an earlier start ended.
+
+    Args:
+        run: its config has ``seeds``, ``steps`` and ``log_every``.
+        name: of the method.
+        solver: what trains.
+        feed: where batches come from.
+        bar: shows the progress.
+        evaluate: of one run; logged ten times or so.
+
+    Returns:
+        The state, leaves ``[S, ...]``, and the seconds that training took.
+    """
+    config = run.config
+    folder = run.folder / name.replace(" ", "_").replace(",", "")
+    stopwatch = Stopwatch(folder)
+    tenth = config.log_every * max(1, config.steps // config.log_every // 10)
+    state = mg.fit(
+        seed_keys(config.seeds),
+        solver,
+        feed,
+        num_steps=config.steps,
+        log_every=config.log_every,
+        save_every=tenth,
+        evaluate=evaluate,
+        evaluate_every=tenth,
+        folder=folder,
+        config=dataclasses.asdict(run.protocol),
+        on_log=bar.method(name, config.steps, stopwatch),
+    )
+    return state, stopwatch.seconds
+
+
+def seed_keys(seeds: int) -> Key:
+    """The keys of seeds 0, 1, ..., ``[seeds]``."""
+    return jax.vmap(jax.random.key)(np.arange(seeds))

@@ -45,9 +45,9 @@ class Config:
     """Of each Gaussian."""
     components: tuple[int, ...] = (1, 2, 3, 5)
     """Numbers of generators, and of discriminators, from 1 up."""
-    seeds: int = 4
+    seeds: int = 5
     """Runs of each method, seeds 0, 1, ..."""
-    steps: int = 10_000
+    steps: int = 5_000
     """Updates of either side."""
     batch: int = 128
     """Reals in a step, and fakes of each generator."""
@@ -63,6 +63,8 @@ class Config:
     """PacGAN's networks instead: batch norm in the generator, maxout in the discriminator."""
     learning_rate: float = 1e-3
     """Of Adam, both sides."""
+    cosine_decay: bool = True
+    """Whether the learning rate falls to 0 over the run, along a cosine."""
     beta1: float = 0.5
     """Of Adam."""
     update: Literal["alternating", "simultaneous"] = "alternating"
@@ -77,7 +79,7 @@ class Config:
 
 PRESETS = {
     "cpu": Config(),
-    "grid": Config(target="grid", std=0.05, steps=20_000),
+    "grid": Config(target="grid", std=0.05, steps=10_000),
     "paper": Config(
         radius=1.0,
         std=0.01,
@@ -88,6 +90,7 @@ PRESETS = {
         latent_size=2,
         pacgan_networks=True,
         learning_rate=1e-4,
+        cosine_decay=False,
         beta1=0.8,
         update="simultaneous",
         log_every=2000,
@@ -98,11 +101,10 @@ PRESETS["paper_grid"] = dataclasses.replace(PRESETS["paper"], target="grid", std
 
 COLUMNS = {
     "modes": ("modes", 2),
-    "high_quality": ("high quality %", 1),
+    "high_quality": ("HQ %", 1),
     "reverse_kl": ("reverse KL", 3),
-    "nash_conv": ("NashConv", 4),
-    "effective_components": ("eff. components", 2),
-    "overlap": ("overlap", 2),
+    "nash_conv": ("NashConv", 3),
+    "effective_components": ("effective k", 2),
 }
 
 
@@ -139,7 +141,9 @@ def build(config: Config, method: Method) -> Build:
         ring(8, config.radius, config.std) if config.target == "ring" else grid(5, 2.0, config.std)
     )
     generator, discriminator = players(config, method.wide)
-    tx = optax.adam(config.learning_rate, b1=config.beta1)
+    rate = config.learning_rate
+    schedule = optax.cosine_decay_schedule(rate, config.steps) if config.cosine_decay else rate
+    tx = optax.adam(schedule, b1=config.beta1)
     solver = mg.mix_gan(
         generator,
         discriminator,
@@ -211,38 +215,18 @@ def held_out(setup: Build, latent_size: int, key: Key, state: mg.MixGanState) ->
     )
 
 
-def train(
+def measure(
     run: harness.Run, method: Method, bar: harness.ProgressBar
 ) -> tuple[dict[str, Any], mg.MixGanState]:
-    """Trains all seeds of a method at once, or goes on where an earlier start ended; the table's row."""
-    config = run.config
-    setup = build(config, method)
-    look = partial(evaluate, setup, config.latent_size)
-    keys = jax.vmap(jax.random.key)(np.arange(config.seeds))
-    folder = run.folder / method.name.replace(" ", "_").replace(",", "")
-    stopwatch = harness.Stopwatch(folder)
-    state = mg.fit(
-        keys,
-        setup.solver,
-        setup.feed,
-        num_steps=config.steps,
-        log_every=config.log_every,
-        save_every=4 * config.log_every,
-        evaluate=look,
-        evaluate_every=2 * config.log_every,
-        folder=folder,
-        config=dataclasses.asdict(config),
-        on_log=bar.method(method.name, config.steps, stopwatch),
-    )
+    """Trains all seeds of a method at once; the table's row, and the state."""
+    setup = build(run.config, method)
+    look = partial(evaluate, setup, run.config.latent_size)
+    state, seconds = harness.train(run, method.name, setup.solver, setup.feed, bar, look)
+    keys = harness.seed_keys(run.config.seeds)
     metrics = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
-    sizes = [jax.tree.leaves(side.params) for side in (state.generators, state.discriminators)]
-    row = report.row(
-        method.name,
-        metrics,
-        parameters=sum(leaf[0].size for leaves in sizes for leaf in leaves),
-        seconds=stopwatch.seconds,
-    )
-    return row, state
+    one = harness.seed((state.generators.params, state.discriminators.params), 0)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(one))
+    return report.row(method.name, metrics, parameters=parameters, seconds=seconds), state
 
 
 def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -251,75 +235,42 @@ def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     modes = [gan["modes_mean"], *(row["modes_mean"] for row in mixtures)]
     rising = all(np.diff(modes) > 0)
     total = 8 if config.target == "ring" else 25
-    verdict = [
-        report.claim(
-            f"modes rise with k = {', '.join(map(str, config.components))}",
-            "each more than the one before",
-            ", ".join(f"{mean:.2f}" for mean in modes) + f" of {total}",
-            rising,
-        )
-    ]
+    largest = mixtures[-1]
+    got = ", ".join(f"{mean:.2f}" for mean in modes) + f" of {total}"
+    text = f"modes rise with k = {', '.join(map(str, config.components))}"
+    verdict = [report.claim(text, "each more than the one before", got, rising)]
     for single in (gan, wide):
-        got, holds = report.separated(mixtures[-1], single, "modes")
-        verdict.append(
-            report.claim(
-                f"{mixtures[-1]['method']} captures more modes than {single['method']}",
-                "more than 2 standard errors",
-                got,
-                holds,
-            )
-        )
-    got, worse = report.separated(mixtures[-1], latin, "modes")
-    verdict.append(
-        report.claim(
-            "Latin pairing at equal cost captures no fewer modes than full pairing",
-            "full not ahead by more than 2 standard errors",
-            got,
-            not worse,
-        )
-    )
-    return verdict
+        got, holds = report.separated(largest, single, "modes")
+        text = f"{largest['method']} captures more modes than {single['method']}"
+        verdict.append(report.claim(text, "more than 2 standard errors", got, holds))
+    got, worse = report.separated(largest, latin, "modes")
+    text = "Latin pairing at equal cost captures no fewer modes than full pairing"
+    bound = "full not ahead by more than 2 standard errors"
+    return [*verdict, report.claim(text, bound, got, not worse)]
 
 
 def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[str, Any]]) -> dict:
     """The figures, all of seed 0: samples of every method, and the payoffs of the largest mixture."""
-    config = run.config
-    every = {method.name: method for method in methods(config)}
+    config, key = run.config, jax.random.key(0)
     samples, captions = {}, {}
-    for row in rows:
-        name = row["method"]
-        setup = build(config, every[name])
-        generators = jax.tree.map(lambda leaf: leaf[0], states[name].generators)
-        latents = jax.random.normal(
-            jax.random.key(0), (generators.num_components, 500, config.latent_size)
-        )
-        samples[name], _ = mg.generate(setup.generator, generators, latents)
-        captions[name] = f"{report.cell(row, 'modes', 2)} modes"
-    target = setup.target
+    for method, row in zip(methods(config), rows, strict=True):
+        setup = build(config, method)
+        state = harness.seed(states[method.name], 0)
+        shape = (method.components, 500, config.latent_size)
+        drawn, _ = mg.generate(setup.generator, state.generators, jax.random.normal(key, shape))
+        samples[method.name] = np.asarray(drawn)
+        captions[method.name] = f"{report.cell(row, 'modes', 2)} modes"
+        if method.components == max(config.components) and method.pairing == "full":
+            matrix = held_out(setup, config.latent_size, key, state).mean(axis=0)
+            path = run.folder / "payoffs.png"
+            payoffs = report.payoff_figure(matrix, state.generators, state.discriminators, path)
     panels = mg.plots.plot_sample_panels(
-        {name: np.asarray(value) for name, value in samples.items()},
-        log_prob=target.log_prob,
-        centres=np.asarray(target.means),
+        samples,
+        log_prob=setup.target.log_prob,
+        centers=np.asarray(setup.target.means),
         captions=captions,
     )
-    largest = f"MIX+GAN k={max(config.components)}"
-    state = jax.tree.map(lambda leaf: leaf[0], states[largest])
-    values = held_out(
-        build(config, every[largest]), config.latent_size, jax.random.key(1), state
-    ).mean(axis=0)
-    weights = (np.asarray(state.generators.weights), np.asarray(state.discriminators.weights))
-    exact = mg.zero_sum_equilibrium(np.asarray(values), maximum_entropy=True)
-    payoffs = mg.plots.plot_payoffs(
-        np.asarray(values),
-        *weights,
-        equilibrium=(exact.generator, exact.discriminator),
-        value=float(exact.value),
-        nash_conv=float(mg.nash_conv(mg.zero_sum(values), *weights)),
-    )
-    return {
-        "samples": mg.plots.save(panels, run.folder / "samples.png"),
-        "payoffs": mg.plots.save(payoffs, run.folder / "payoffs.png"),
-    }
+    return {"samples": mg.plots.save(panels, run.folder / "samples.png"), "payoffs": payoffs}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -328,14 +279,14 @@ def main(argv: list[str] | None = None) -> None:
     rows, states = [], {}
     with harness.ProgressBar() as bar:
         for method in methods(run.config):
-            row, states[method.name] = train(run, method, bar)
+            row, states[method.name] = measure(run, method, bar)
             rows.append(row)
     verdict = judge(run.config, rows)
-    results = report.save_results(
+    results, path = report.save_results(
         run, rows=rows, verdict=verdict, seeds=range(run.config.seeds), columns=COLUMNS
     )
-    files = {**draw(run, states, rows), "results": results, "run folder": run.folder}
-    report.show(f"{run.experiment}, preset {run.preset}", rows, COLUMNS, verdict, files)
+    files = {**draw(run, states, rows), "results": path, "run folder": run.folder}
+    report.show(results, files)
 
 
 if __name__ == "__main__":

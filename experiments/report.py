@@ -14,9 +14,11 @@ from typing import Any
 
 import jax
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
+import mixgan_jax as mg
 from experiments.harness import Run
 
 RESULTS = Path(__file__).parent / "results"
@@ -68,16 +70,16 @@ def save_results(
     verdict: Sequence[Mapping[str, Any]],
     seeds: Sequence[int],
     columns: Mapping[str, tuple[str, int]],
-) -> Path:
+) -> tuple[dict[str, Any], Path]:
     """Writes the results; to ``experiments/results`` if the preset ran as it is, else to the run folder alone.
 
     Returns:
-        The file's path.
+        The results and the file's path.
     """
     results = {
         "experiment": run.experiment,
         "preset": run.preset,
-        "config": dataclasses.asdict(run.config),
+        "config": dataclasses.asdict(run.protocol),
         "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
@@ -92,11 +94,11 @@ def save_results(
     text = json.dumps(results, indent=1, default=str) + "\n"
     path = run.folder / "results.json"
     path.write_text(text)
-    if run.is_preset:
+    if run.is_preset and run.preset != "smoke":
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{run.experiment}.{run.preset}.json"
         path.write_text(text)
-    return path
+    return results, path
 
 
 def commit() -> str:
@@ -128,41 +130,82 @@ def hardware() -> str:
 
 def cell(row: Mapping[str, Any], metric: str, digits: int) -> str:
     """``mean ± standard error`` of a row's metric."""
-    mean, error = row.get(f"{metric}_mean"), row.get(f"{metric}_stderr")
-    if mean is None:
-        return ""
+    mean, error = row[f"{metric}_mean"], row[f"{metric}_stderr"]
     return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
-def show(
-    title: str,
-    rows: Sequence[Mapping[str, Any]],
-    columns: Mapping[str, tuple[str, int]],
-    verdict: Sequence[Mapping[str, Any]],
-    files: Mapping[str, Path],
-) -> None:
+def show(results: Mapping[str, Any], files: Mapping[str, Path]) -> None:
     """Prints the table, the verdict, and where everything is saved.
 
     Args:
-        title: the table's.
-        rows: of :func:`row`.
-        columns: heading and digits for each metric.
-        verdict: of :func:`claim`.
+        results: of :func:`save_results`.
         files: paths by what they hold.
     """
     console = Console()
+    rows, columns = results["rows"], results["columns"]
     table = Table(
-        title=title, caption=f"mean ± standard error of the mean, n = {rows[0]['n']} seeds"
+        title=f"{results['experiment']}, preset {results['preset']}",
+        caption=f"mean ± standard error of the mean, n = {rows[0]['n']} seeds",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column("method")
+    table.add_column("method", no_wrap=True)
     for heading, _ in columns.values():
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for entry in rows:
-        cells = [cell(entry, metric, digits) for metric, (_, digits) in columns.items()]
-        table.add_row(entry["method"], *cells)
+        cells = (cell(entry, metric, digits) for metric, (_, digits) in columns.items())
+        table.add_row(entry["method"], *(text.replace(" ± ", "±") for text in cells))
     console.print(table)
-    for line in verdict:
+    for line in results["verdict"]:
         mark = "[green]holds[/]" if line["holds"] else "[red]does not hold[/]"
-        console.print(f"{mark}: {line['claim']} (expected {line['expected']}; got {line['got']})")
+        console.print(f"{mark}: {line['claim']} (expected: {line['expected']}; got: {line['got']})")
     for what, path in files.items():
         console.print(f"{what}: {path}", soft_wrap=True)
+
+
+def markdown(results: Mapping[str, Any]) -> str:
+    """The results as the README shows them: a table, and the verdict below it."""
+    columns = results["columns"]
+    lines = [
+        "| method | " + " | ".join(heading for heading, _ in columns.values()) + " |",
+        "|---" + "|---:" * len(columns) + "|",
+    ]
+    for entry in results["rows"]:
+        cells = [cell(entry, metric, digits) for metric, (_, digits) in columns.items()]
+        lines.append(f"| {entry['method']} | " + " | ".join(cells) + " |")
+    lines.append("")
+    for line in results["verdict"]:
+        mark = "Holds" if line["holds"] else "**Does not hold**"
+        lines.append(f"- {mark}: {line['claim']} (got: {line['got']}).")
+    minutes = results["seconds"] / 60
+    lines += [
+        "",
+        f"n = {results['rows'][0]['n']} seeds, mean ± standard error; training took {minutes:.1f} minutes on "
+        f"{results['hardware']}; "
+        f"[`{results['experiment']}.{results['preset']}.json`]"
+        f"(experiments/results/{results['experiment']}.{results['preset']}.json).",
+    ]
+    return "\n".join(lines)
+
+
+def payoff_figure(
+    matrix: Any, generators: mg.Mixture, discriminators: mg.Mixture, path: Path
+) -> Path:
+    """Draws a payoff matrix ``[I, J]`` between the learned weights and those of an exact equilibrium."""
+    matrix = np.asarray(matrix)
+    weights = (np.asarray(generators.weights), np.asarray(discriminators.weights))
+    exact = mg.zero_sum_equilibrium(matrix, maximum_entropy=True)
+    figure = mg.plots.plot_payoffs(
+        matrix,
+        *weights,
+        equilibrium=(exact.generator, exact.discriminator),
+        value=float(mg.expected_payoff(matrix, *weights)),
+        nash_conv=float(mg.nash_conv(mg.zero_sum(matrix), *weights)),
+    )
+    return mg.plots.save(figure, path)
+
+
+def stored_results() -> list[dict[str, Any]]:
+    """All results kept in ``experiments/results``, by experiment and preset; smoke runs left out."""
+    files = sorted(RESULTS.glob("*.json"))
+    return [json.loads(path.read_text()) for path in files if ".smoke." not in path.name]

@@ -113,13 +113,13 @@ def component_labels(count: int, weights: Any = None, separator: str = ", ") -> 
     return [f"{label}{separator}w = {w:.2f}" for label, w in zip(labels, values, strict=True)]
 
 
-def limits_of(groups: Sequence[np.ndarray], centres: Any) -> tuple[float, float]:
-    """Limits for both axes around the centres and all but the outermost samples."""
+def limits_of(groups: Sequence[np.ndarray], centers: Any) -> tuple[float, float]:
+    """Limits for both axes around the centers and all but the outermost samples."""
     points = np.concatenate([group.reshape(-1, 2) for group in groups])
     # A single stray sample must not shrink the picture.
     extremes = np.quantile(points, [0.002, 0.998], axis=0)
-    if centres is not None:
-        extremes = np.concatenate([extremes, host("centres", centres, 2)])
+    if centers is not None:
+        extremes = np.concatenate([extremes, host("centers", centers, 2)])
     low, high = float(extremes.min()), float(extremes.max())
     margin = 0.12 * (high - low) or 1.0
     return low - margin, high + margin
@@ -158,19 +158,19 @@ def shade(
 def scatter(
     axes: "Axes",
     groups: np.ndarray,
-    centres: Any,
+    centers: Any,
     limits: tuple[float, float],
     max_points: int,
 ) -> list[Any]:
-    """Samples ``[K, N, 2]``, one collection per component, then rings around the centres."""
+    """Samples ``[K, N, 2]``, one collection per component, then rings around the centers."""
     check_count("max_points", max_points)
     drawn = []
     for index, points in enumerate(groups[:, :max_points]):
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         look: dict[str, Any] = {"s": 4, "alpha": 0.6, "lw": 0, "rasterized": True}
         drawn.append(axes.scatter(points[:, 0], points[:, 1], c=colour, marker=marker, **look))
-    if centres is not None:
-        rings = host("centres", centres, 2)
+    if centers is not None:
+        rings = host("centers", centers, 2)
         axes.scatter(rings[:, 0], rings[:, 1], s=90, facecolors="none", edgecolors="0.25", lw=0.7)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.locator_params(nbins=5)

@@ -6,8 +6,8 @@ fed the gradient with respect to the *weights*, ``dL/dw``, not the log-weights. 
 """
 
 import math
-from contextlib import AbstractContextManager
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax

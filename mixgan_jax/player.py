@@ -54,7 +54,7 @@ def from_linen(module: nn.Module) -> Player:
         raise TypeError(f"module must be an instance of flax.linen.Module, got {module!r}")
     takes_train = "train" in inspect.signature(type(module).__call__).parameters
 
-    def options(train: bool) -> dict[str, bool]:
+    def options(train: bool) -> dict[str, Any]:
         return {"train": train} if takes_train else {}
 
     def init(key: Key, *example: Any) -> tuple[Params, ModelState]:
@@ -66,7 +66,8 @@ def from_linen(module: nn.Module) -> Player:
     ) -> tuple[Array, ModelState]:
         variables = {"params": params, **state}
         if not (train and state):
-            return module.apply(variables, *inputs, **options(train)), state
+            outputs: Any = module.apply(variables, *inputs, **options(train))
+            return outputs, state
         outputs, updates = module.apply(variables, *inputs, mutable=list(state), **options(train))
         return outputs, {**state, **updates}
 

@@ -41,7 +41,7 @@ def plot_samples(
     samples: Any,
     *,
     log_prob: Callable[[Array], Array] | None = None,
-    centres: Any = None,
+    centers: Any = None,
     weights: Any = None,
     bandwidth: float = 0.06,
     limits: tuple[float, float] | None = None,
@@ -53,11 +53,11 @@ def plot_samples(
     Args:
         samples: ``[N, 2]``, or ``[K, N, 2]`` by component.
         log_prob: log density of points ``[M, 2]``, as ``[M]``; shaded grey.
-        centres: of the density's modes ``[M, 2]``; ringed.
+        centers: of the density's modes ``[M, 2]``; ringed.
         weights: of the components ``[K]``, for the legend.
         bandwidth: standard deviation, in data units, of the Gaussian that the shading is smoothed
             by: modes of std 0.02 would be a few pixels wide without. Only the shading is smoothed.
-        limits: lowest and highest value of both axes; None fits density centres and samples.
+        limits: lowest and highest value of both axes; None fits density centers and samples.
         title: of the figure.
         max_points: drawn per component; the first ones.
 
@@ -71,12 +71,12 @@ def plot_samples(
     labels = draw.component_labels(len(points), weights)
     fig = draw.new_figure(4.5 if log_prob is not None else 3.9, 3.8, layout="compressed")
     axes = fig.add_subplot()
-    limits = limits or draw.limits_of([points], centres)
+    limits = limits or draw.limits_of([points], centers)
     if log_prob is not None:
         image = draw.shade(axes, log_prob, limits, bandwidth)
         unit = f"target density per unit area\n(smoothed by a Gaussian of std {bandwidth:g})"
         draw.colour_bar(fig, axes, image, unit, 0.04)
-    collections = draw.scatter(axes, points, centres, limits, max_points)
+    collections = draw.scatter(axes, points, centers, limits, max_points)
     if len(points) > 1:
         columns = 2 if weights is not None else 3
         fig.legend(collections, labels, loc="outside lower center", ncols=columns, markerscale=2.5)
@@ -89,7 +89,7 @@ def plot_sample_panels(
     samples: Mapping[str, Any],
     *,
     log_prob: Callable[[Array], Array] | None = None,
-    centres: Any = None,
+    centers: Any = None,
     captions: Mapping[str, str] | None = None,
     bandwidth: float = 0.06,
     limits: tuple[float, float] | None = None,
@@ -100,7 +100,7 @@ def plot_sample_panels(
     Args:
         samples: name of the method to samples ``[N, 2]``, or ``[K, N, 2]`` by component.
         log_prob: as in :func:`plot_samples`.
-        centres: as there, ``[M, 2]``.
+        centers: as there, ``[M, 2]``.
         captions: a line below a method's panel, such as its number of modes.
         bandwidth: as there.
         limits: as there, for all panels.
@@ -118,13 +118,13 @@ def plot_sample_panels(
     points = {
         name: draw.by_component(f"samples[{name!r}]", value) for name, value in samples.items()
     }
-    limits = limits or draw.limits_of(list(points.values()), centres)
+    limits = limits or draw.limits_of(list(points.values()), centers)
     fig = draw.new_figure(1.75 * len(points) + 0.3, 2.4, layout="compressed")
     panels = fig.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (name, groups) in zip(panels, points.items(), strict=True):
         if log_prob is not None:
             draw.shade(axes, log_prob, limits, bandwidth)
-        draw.scatter(axes, groups, centres, limits, max_points)
+        draw.scatter(axes, groups, centers, limits, max_points)
         axes.set(title=name, xlabel=(captions or {}).get(name, ""))
     return fig
 

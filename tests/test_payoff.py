@@ -10,7 +10,7 @@ import mixgan_jax as mg
 from mixgan_jax.networks import MLP
 from mixgan_jax.payoff import PAIRINGS, latin_shares
 
-I, J = 2, 3
+I, J = 2, 3  # noqa: E741
 
 
 def players() -> tuple[mg.Mixture, mg.Mixture]:
@@ -27,7 +27,7 @@ def component(mixture: mg.Mixture, k: int):
 @pytest.mark.parametrize("pairing", PAIRINGS)
 def test_payoffs_are_the_means_of_each_pair(pairing, strategy):
     """Against two loops over pairs that know which fakes each discriminator is dealt."""
-    generators, discriminators = players()
+    _, discriminators = players()
     loss = mg.losses.non_saturating()
     real = batch(jax.random.key(2))
     count = mg.fakes_per_generator(pairing, BATCH, I, J)
@@ -91,7 +91,8 @@ def test_pairings_have_the_full_pairings_gradient_in_expectation(pairing, side):
 
     keys = jax.random.split(jax.random.key(5), 4000)
     full, other = (
-        np.asarray(jax.jit(jax.vmap(lambda k, p=p: gradient(k, p)))(keys)) for p in ("full", pairing)
+        np.asarray(jax.jit(jax.vmap(lambda k, p=p: gradient(k, p)))(keys))
+        for p in ("full", pairing)
     )
     # The two share their reals, so only the variance of each is used: an upper bound.
     error = np.sqrt((full.var(axis=0) + other.var(axis=0)) / len(keys))
@@ -101,8 +102,7 @@ def test_pairings_have_the_full_pairings_gradient_in_expectation(pairing, side):
 
 
 def test_relativistic_payoffs_use_every_real_for_each_fake():
-    generators, discriminators = players()
-    del generators
+    _, discriminators = players()
     loss = mg.losses.relativistic()
     real = batch(jax.random.key(2))
     fakes = jax.random.normal(jax.random.key(3), (I, BATCH, FEATURES))
@@ -166,7 +166,9 @@ def test_bad_arguments_are_named():
     _, discriminators = players()
     loss = mg.losses.minimax()
     real = batch(jax.random.key(2), 10)
-    with pytest.raises(ValueError, match="batch must be a positive multiple of the 3 discriminators"):
+    with pytest.raises(
+        ValueError, match="batch must be a positive multiple of the 3 discriminators"
+    ):
         mg.fakes_per_generator("latin", 10, I, J)
     with pytest.raises(ValueError, match="batch must be a positive multiple of the 2 generators"):
         mg.fakes_per_generator("stratified", 7, I, J)

@@ -38,7 +38,9 @@ def test_three_lines_of_plain_jax_are_a_player():
     linear = mg.Player(init, apply)
     state = step_with(mg.from_linen(MLP((4,), outputs=FEATURES)), linear)
     assert state.discriminators.params["w"].shape == (3, FEATURES)
-    assert not jnp.allclose(state.discriminators.params["w"][0], state.discriminators.params["w"][1])
+    assert not jnp.allclose(
+        state.discriminators.params["w"][0], state.discriminators.params["w"][1]
+    )
 
 
 def test_an_nnx_module_is_a_player_by_split_and_merge():

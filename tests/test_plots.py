@@ -37,7 +37,7 @@ def test_samples_by_component_over_the_density(groups):
     fig = plots.plot_samples(
         jnp.asarray(groups, jnp.float32),
         log_prob=target.log_prob,
-        centres=target.means,
+        centers=target.means,
         weights=[0.5, 0.3, 0.2],
         limits=(-3.0, 3.0),
         title="ring",
@@ -92,7 +92,7 @@ def test_panels_share_axes_and_keep_the_order_of_methods(groups):
     target = ring()
     samples = {"GAN": groups[0], "wide GAN": groups[1] * 9, "MIX+GAN": groups}
     fig = plots.plot_sample_panels(
-        samples, centres=target.means, captions={"MIX+GAN": "6.8 of 8 modes"}
+        samples, centers=target.means, captions={"MIX+GAN": "6.8 of 8 modes"}
     )
     assert [axes.get_title() for axes in fig.axes] == list(samples)
     assert [axes.get_xlabel() for axes in fig.axes] == ["", "", "6.8 of 8 modes"]
@@ -207,7 +207,7 @@ def test_bad_arguments_are_named(groups):
         ("samples", lambda: plots.plot_samples(np.zeros(4))),
         ("samples", lambda: plots.plot_samples(np.zeros((4, 3)))),
         ("samples", lambda: plots.plot_samples(np.full((4, 2), np.nan))),
-        ("centres", lambda: plots.plot_samples(groups, centres=np.zeros(2))),
+        ("centers", lambda: plots.plot_samples(groups, centers=np.zeros(2))),
         ("weights", lambda: plots.plot_samples(groups, weights=half)),
         ("bandwidth", lambda: plots.plot_samples(groups, log_prob=jnp.sum, bandwidth=0.0)),
         ("log_prob", lambda: plots.plot_samples(groups, log_prob=jnp.sum)),

@@ -220,9 +220,7 @@ def test_a_components_gradient_is_k_times_its_weighted_gradient():
         return -(state.generators.weights @ outcome.payoffs.discriminator @ players.weights)
 
     gradient = jax.grad(mixture_loss)(state.discriminators.params)
-    expected = jax.tree.map(
-        lambda p, g: p - rate * 3.0 * g, state.discriminators.params, gradient
-    )
+    expected = jax.tree.map(lambda p, g: p - rate * 3.0 * g, state.discriminators.params, gradient)
     assert close(after.discriminators.params, expected, 1e-5)
 
 
@@ -397,7 +395,7 @@ def test_arguments_of_the_wrong_kind_are_named():
         solver(generator_tx=0.001)
     with pytest.raises(TypeError, match="loss must be a GanLoss"):
         solver(loss=mg.losses.minimax)
-    with pytest.raises(TypeError, match="num_generators must be a whole number >= 1, got 2.0"):
+    with pytest.raises(TypeError, match=r"num_generators must be a whole number >= 1, got 2\.0"):
         solver(num_generators=2.0)
 
 

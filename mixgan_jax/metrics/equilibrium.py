@@ -58,7 +58,8 @@ def equilibrium_report(
         ``generator_distance``, ``discriminator_distance`` (total variation to the equilibrium, in [0, 1]);
         ``generator_effective``, ``discriminator_effective`` (effective numbers of components, ``exp`` of the
         weights' entropy, in [1, I] and [1, J]).
-        Arrays: ``equilibrium_generator`` ``[I]`` and ``equilibrium_discriminator`` ``[J]``, weights.
+        Arrays: ``matrix`` ``[I, J]``, the mean of ``values``; ``equilibrium_generator`` ``[I]`` and
+        ``equilibrium_discriminator`` ``[J]``, weights.
 
     Raises:
         ValueError: shapes disagree, N < 2, a value is not finite, log-weights do not normalise, a bad number.
@@ -74,6 +75,7 @@ def equilibrium_report(
     regrets = _regrets(mean, rows, columns)
     uniform = np.full(rows.size, 1.0 / rows.size), np.full(columns.size, 1.0 / columns.size)
     report: dict[str, Any] = {
+        "matrix": mean,
         "value": float(rows @ mean @ columns),
         "nash_conv": float(sum(regrets)),
         "nash_conv_cross_fitted": _cross_fitted(samples, rows, columns),

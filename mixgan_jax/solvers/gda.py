@@ -1,7 +1,7 @@
 """Gradient descent-ascent: one generator against one discriminator."""
 
-import optax
 import jax
+import optax
 
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty

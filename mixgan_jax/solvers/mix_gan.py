@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from mixgan_jax.checks import check_array, check_choice, check_count, check_number, fail
@@ -226,7 +226,7 @@ def _alternating(
     else:
         state, infos = jax.lax.scan(discriminators_turn, state, (keys, reals))
         discriminator_info = jax.tree.map(lambda leaf: leaf[-1], infos)
-    num_steps = plan.generator_steps
+    num_steps: Any = plan.generator_steps
     if callable(num_steps):
         num_steps = num_steps(discriminator_info["discriminator_loss"])
     # The first turn stands outside the loop: it says what info looks like, and there is always one.

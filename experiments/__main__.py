@@ -1,0 +1,80 @@
+"""``python -m experiments``: every experiment with its claim, command, time and last result.
+
+``python -m experiments --readme`` writes the results into the README, between its markers.
+"""
+
+import argparse
+import importlib
+import pkgutil
+from pathlib import Path
+
+from rich.console import Console
+
+import experiments
+from experiments import report
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- results: python -m experiments --readme -->", "<!-- end of results -->"
+
+
+def scripts() -> dict[str, str]:
+    """The experiments' names and docstrings: the modules that have presets."""
+    names = sorted(module.name for module in pkgutil.iter_modules(experiments.__path__))
+    modules = {
+        name: importlib.import_module(f"experiments.{name}") for name in names if name[0] != "_"
+    }
+    return {name: module.__doc__ for name, module in modules.items() if hasattr(module, "PRESETS")}
+
+
+def list_experiments() -> None:
+    """Prints what there is to run, and what came of it last."""
+    console = Console(highlight=False)
+    results = report.stored_results()
+    for name, doc in scripts().items():
+        console.print(f"[bold]{name}[/]: {doc.splitlines()[0]}")
+        for line in doc.splitlines():
+            if line.startswith("    python -m"):
+                console.print(line, soft_wrap=True)
+        for entry in results:
+            if entry["experiment"] == name:
+                held = sum(line["holds"] for line in entry["verdict"])
+                console.print(
+                    f"    last result, preset {entry['preset']}: {held} of {len(entry['verdict'])} claims hold, "
+                    f"n = {entry['rows'][0]['n']}, {entry['seconds'] / 60:.1f} minutes on {entry['hardware']}, "
+                    f"{entry['date']}",
+                    soft_wrap=True,
+                )
+        console.print()
+
+
+def results_section() -> str:
+    """What stands between the README's markers."""
+    docs = scripts()
+    parts = [
+        f"### {entry['experiment']}, preset {entry['preset']}\n\n"
+        f"{docs[entry['experiment']].splitlines()[0]}\n\n{report.markdown(entry)}\n"
+        for entry in report.stored_results()
+    ]
+    return "\n".join(parts)
+
+
+def write_readme() -> None:
+    """Replaces the README's results section."""
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(f"{before}{BEGIN}\n\n{results_section()}\n{END}{after}")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Lists the experiments, or writes the README's results."""
+    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    parser.add_argument("--readme", action="store_true", help="write the results into README.md")
+    if parser.parse_args(argv).readme:
+        write_readme()
+    else:
+        list_experiments()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The classifier that counts digits in generated images: trained once on real ones, then kept in the cache folder."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import rich
+
+import mixgan_jax as mg
+from experiments.harness import cache_folder
+from mixgan_jax.data import Images, to_float
+from mixgan_jax.networks import ConvClassifier
+from mixgan_jax.types import Array
+
+BATCH = 128
+UPDATES = 1400  # three epochs of MNIST
+
+
+class Classifier(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+        probabilities: images ``[N, H, W, C]`` float32 in [-1, 1] to class probabilities ``[N, classes]``.
+        num_classes: how many.
+        test_accuracy: share of the test images it gets right.
+    """
+
+    probabilities: Any
+    num_classes: int
+    test_accuracy: float
+
+
+def load_or_train(images: Images) -> Classifier:
+    """The classifier of a labelled set of images, from the cache if it was trained before.
+
+    Args:
+        images: with labels ``0 .. classes - 1``.
+
+    Returns:
+        A :class:`Classifier`; deterministic, so that the cached one is what training again would give.
+
+    Raises:
+        ValueError: a set without labels.
+    """
+    if images.train_labels is None or images.test_labels is None:
+        raise ValueError(f"images must have labels to train a classifier, {images.name} has none")
+    num_classes = int(images.train_labels.max()) + 1
+    player = mg.from_linen(ConvClassifier(num_classes))
+    template = jax.eval_shape(
+        lambda key: player.init(key, jnp.zeros((1, *images.train_images.shape[1:])))[0],
+        jax.random.key(0),
+    )
+    path = _path(images)
+    params = _read(path, template)
+    if params is None:
+        rich.print(f"training a classifier of {images.name} (once; kept in {path})")
+        params = _train(player, images)
+        _write(path, params)
+    probabilities = partial(_probabilities, player, params)
+    predicted = np.concatenate(
+        [
+            np.asarray(jnp.argmax(probabilities(to_float(part)), axis=-1))
+            for part in np.array_split(images.test_images, max(1, len(images.test_images) // 1000))
+        ]
+    )
+    return Classifier(probabilities, num_classes, float(np.mean(predicted == images.test_labels)))
+
+
+@partial(jax.jit, static_argnums=0)
+def _probabilities(player: mg.Player, params: Any, images: Array) -> Array:
+    return jax.nn.softmax(player.apply(params, {}, images, train=False)[0])
+
+
+def _train(player: mg.Player, images: Images) -> Any:
+    """Adam with a cosine schedule on random batches; one compiled scan."""
+    tx = optax.adam(optax.cosine_decay_schedule(2e-3, UPDATES))
+
+    def loss(params: Any, x: Array, labels: Array) -> Array:
+        logits, _ = player.apply(params, {}, x, train=True)
+        return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
+
+    @jax.jit
+    def run(data: Array, labels: Array) -> Any:
+        key = jax.random.key(0)
+        params, _ = player.init(key, to_float(data[:1]))
+
+        def step(carry: tuple[Any, Any], key: Array) -> tuple[tuple[Any, Any], None]:
+            params, opt_state = carry
+            index = jax.random.randint(key, (BATCH,), 0, data.shape[0])
+            gradient = jax.grad(loss)(params, to_float(data[index]), labels[index])
+            updates, opt_state = tx.update(gradient, opt_state, params)
+            return (optax.apply_updates(params, updates), opt_state), None
+
+        (params, _), _ = jax.lax.scan(
+            step, (params, tx.init(params)), jax.random.split(key, UPDATES)
+        )
+        return params
+
+    return jax.device_get(run(jnp.asarray(images.train_images), jnp.asarray(images.train_labels)))
+
+
+def _path(images: Images) -> Path:
+    """Named by what training depends on, so that another data set never finds this one's classifier."""
+    digest = hashlib.sha256(f"{BATCH} {UPDATES} 1".encode())
+    for array in (images.train_images, images.train_labels):
+        digest.update(np.ascontiguousarray(array).data)
+    return cache_folder() / "classifiers" / f"{images.name}-{digest.hexdigest()[:12]}.npz"
+
+
+def _write(path: Path, params: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    leaves = {jax.tree_util.keystr(at): leaf for at, leaf in jax.tree.leaves_with_path(params)}
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, **leaves)
+    part.replace(path)
+
+
+def _read(path: Path, template: Any) -> Any | None:
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as stored:
+        return jax.tree.map_with_path(lambda at, _: stored[jax.tree_util.keystr(at)], template)
