@@ -100,7 +100,7 @@ COLUMNS = {
     "classes": ("digits", 1),
     "component_classes": ("by each", 1),
     "reverse_kl": ("reverse KL", 3),
-    "effective_components": ("effective k", 2),
+    "effective_components": ("eff. k", 2),
     "nash_conv": ("NashConv", 3),
     "nash_conv_uniform": ("if uniform", 3),
 }

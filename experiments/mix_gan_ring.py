@@ -104,7 +104,7 @@ COLUMNS = {
     "high_quality": ("HQ %", 1),
     "reverse_kl": ("reverse KL", 3),
     "nash_conv": ("NashConv", 3),
-    "effective_components": ("effective k", 2),
+    "effective_components": ("eff. k", 2),
 }
 
 
