@@ -290,6 +290,7 @@ def main(argv: list[str] | None = None) -> None:
     results, path = report.save_results(
         run, rows=rows, verdict=verdict, seeds=range(config.seeds), columns=COLUMNS
     )
+    report.keep_figure(run, "images", files[f"{name}, images"])
     files |= {"results": path, "run folder": run.folder}
     report.show(results, files)
 

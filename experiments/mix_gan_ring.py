@@ -286,6 +286,7 @@ def main(argv: list[str] | None = None) -> None:
         run, rows=rows, verdict=verdict, seeds=range(run.config.seeds), columns=COLUMNS
     )
     files = {**draw(run, states, rows), "results": path, "run folder": run.folder}
+    report.keep_figure(run, "samples", files["samples"])
     report.show(results, files)
 
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -99,6 +100,12 @@ def save_results(
         path = RESULTS / f"{run.experiment}.{run.preset}.json"
         path.write_text(text)
     return results, path
+
+
+def keep_figure(run: Run, name: str, path: Path) -> None:
+    """Copies a figure beside the committed results, where they are a preset's."""
+    if run.is_preset and run.preset != "smoke":
+        shutil.copy(path, RESULTS / f"{run.experiment}.{run.preset}.{name}{path.suffix}")
 
 
 def commit() -> str:

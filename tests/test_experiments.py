@@ -1,0 +1,153 @@
+"""Experiments: smoke presets run and resume, results have their form, command lines fail with advice, README in step."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import __main__ as overview
+from experiments import harness, mix_gan_mnist, mix_gan_ring, report
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Caches go to the test's folder, and compiled programs are not kept."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(harness, "use_compilation_cache", lambda: None)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_path, capsys):
+    arguments = ["--preset", "smoke", "--runs", str(tmp_path)]
+    SCRIPTS[name].main(arguments)
+    printed = capsys.readouterr().out
+    (path,) = tmp_path.glob(f"{name}/smoke-*/results.json")
+    results = json.loads(path.read_text())
+    assert {
+        "experiment",
+        "preset",
+        "config",
+        "commit",
+        "versions",
+        "hardware",
+        "seeds",
+        "seconds",
+        "rows",
+        "verdict",
+    } <= set(results)
+    for row in results["rows"]:
+        assert row["n"] == len(results["seeds"]) == 2
+        for metric in results["columns"]:
+            assert np.isfinite(row[f"{metric}_mean"])
+            assert np.isfinite(row[f"{metric}_stderr"])
+        assert row["method"] in printed
+    assert all(set(line) == {"claim", "expected", "got", "holds"} for line in results["verdict"])
+    saved = re.findall(r"^[\w=+, ]+: (/\S.*)$", printed, re.MULTILINE)
+    assert len(saved) >= 3
+    assert all(Path(file).exists() for file in saved), "what the summary names must be there"
+    SCRIPTS[name].main(arguments)
+    again = json.loads(path.read_text())
+    assert again["rows"] == results["rows"]
+    assert again["seconds"] == results["seconds"]
+
+
+def test_overrides_go_to_a_folder_of_their_own(tmp_path):
+    presets = mix_gan_ring.PRESETS
+    plain = harness.start("mix_gan_ring", "doc", presets, ["--runs", str(tmp_path)])
+    other = harness.start("mix_gan_ring", "doc", presets, ["--runs", str(tmp_path), "--steps", "7"])
+    assert plain.is_preset
+    assert not other.is_preset
+    assert plain.folder != other.folder
+    assert other.config.steps == 7
+
+
+def test_where_the_data_are_does_not_make_another_run(tmp_path):
+    def start(*arguments):
+        return harness.start(
+            "mix_gan_mnist",
+            "doc",
+            mix_gan_mnist.PRESETS,
+            ["--runs", str(tmp_path), *arguments],
+            ("data_dir",),
+        )
+
+    here, there = start("--data-dir", "here"), start("--data-dir", "there")
+    assert here.is_preset
+    assert here.folder == there.folder
+    assert here.config.data_dir == "here"
+    assert here.protocol.data_dir is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--stepz", "3"], "--steps"),
+        (["--preset", "papper"], "did you mean 'paper'"),
+        (["--steps", "many"], "many"),
+        (["--target", "rings"], "ring"),
+    ],
+)
+def test_a_bad_command_line_fails_with_a_suggestion_and_no_traceback(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        mix_gan_ring.main(arguments)
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert message in captured.out + captured.err
+    assert "Traceback" not in captured.out + captured.err
+
+
+def test_without_data_two_lines_say_how_to_get_some(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stop:
+        mix_gan_mnist.main(["--runs", str(tmp_path), "--data-dir", str(tmp_path / "nothing")])
+    assert stop.value.code == 2
+    text = capsys.readouterr().err
+    assert "nothing" in text
+    assert "--dataset digits" in text
+    assert len(mix_gan_mnist.NO_DATA.splitlines()) == 2
+
+
+def test_rows_hold_means_and_standard_errors_by_hand():
+    row = report.row("a", {"modes": [2.0, 4.0, 6.0]})
+    assert row["modes_mean"] == 4.0
+    assert row["modes_stderr"] == pytest.approx(2.0 / np.sqrt(3))
+    assert report.row("a", {"modes": [2.0]})["modes_stderr"] is None
+    with pytest.raises(ValueError, match="one value for each seed"):
+        report.row("a", {"modes": [2.0], "kl": [1.0, 2.0]})
+
+
+def test_separated_wants_two_standard_errors_of_the_difference():
+    def row(mean, error):
+        return {"modes_mean": mean, "modes_stderr": error}
+
+    assert report.separated(row(5.0, 0.3), row(3.9, 0.4), "modes")[1]
+    assert not report.separated(row(4.9, 0.3), row(3.9, 0.4), "modes")[1]
+    assert not report.separated(row(9.0, None), row(1.0, 0.1), "modes")[1]
+
+
+def test_the_overview_lists_every_script_with_its_commands(capsys):
+    overview.main([])
+    text = capsys.readouterr().out
+    assert set(overview.scripts()) == set(SCRIPTS)
+    for name in SCRIPTS:
+        assert f"python -m experiments.{name}" in text
+
+
+def test_the_readmes_results_are_those_of_the_files():
+    text = (ROOT / "README.md").read_text()
+    assert overview.results_section().strip() in text, "run: python -m experiments --readme"
+
+
+def test_the_readmes_example_runs(monkeypatch):
+    """The code blocks as they stand, but for the number of steps."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code = "\n".join(blocks)
+    assert "num_steps=2000" in code
+    scope = {}
+    exec(code.replace("num_steps=2000", "num_steps=200"), scope)
+    assert scope["samples"].shape == (1000, 2)
+    assert scope["report"]["equilibrium_gap"] <= 1e-8
