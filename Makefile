@@ -10,7 +10,7 @@ INSTALL := $(PIP) install -c constraints.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format notebooks bench constraints clean
+.PHONY: help demo test lint format notebooks constraints clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
@@ -33,9 +33,6 @@ format: $(VENV)/.test ## sort imports and format the code
 
 notebooks: $(VENV)/.test ## run the notebooks from top to bottom
 	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --timeout=1200 notebooks $(ARGS)
-
-bench: $(VENV)/.bench ## measure speed against PyTorch
-	@$(BIN)/python -m experiments.bench $(ARGS)
 
 constraints: ## resolve the newest versions afresh into constraints.txt
 	@$(CHECK_PYTHON)
@@ -71,9 +68,4 @@ $(VENV)/.demo: $(SETUP) | $(BIN)/pip
 $(VENV)/.test: $(SETUP) | $(BIN)/pip
 	@echo "Installing mixgan_jax and its test tools into $(VENV) (once; a minute or so)"
 	@$(INSTALL) -e '.[test]'
-	@touch $(VENV)/.demo $@
-
-$(VENV)/.bench: $(SETUP) | $(BIN)/pip
-	@echo "Installing mixgan_jax and PyTorch into $(VENV) (once; some minutes)"
-	@$(INSTALL) -e '.[bench]'
 	@touch $(VENV)/.demo $@

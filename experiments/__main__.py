@@ -6,6 +6,7 @@
 import argparse
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -32,6 +33,8 @@ def list_experiments() -> None:
     results = report.stored_results()
     for name, doc in scripts().items():
         console.print(f"[bold]{name}[/]: {doc.splitlines()[0]}")
+        claim = re.search(r"^Claim: .*?(?=\n\n)", doc, re.MULTILINE | re.DOTALL)
+        console.print(claim[0] if claim else "", soft_wrap=True)
         for line in doc.splitlines():
             if line.startswith("    python -m"):
                 console.print(line, soft_wrap=True)

@@ -8,6 +8,7 @@ another config gets another folder.
 import argparse
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -49,11 +50,28 @@ class Run(NamedTuple):
     folder: Path
 
 
+class Setup(NamedTuple):
+    """What a method trains with.
+
+    Attributes:
+        generator: the generators' architecture.
+        discriminator: the discriminators'.
+        solver: trains them.
+        feed: gives it batches.
+    """
+
+    generator: mg.Player
+    discriminator: mg.Player
+    solver: mg.Solver
+    feed: mg.Feed
+
+
 def start(
     experiment: str,
     doc: str,
     presets: Mapping[str, C],
     argv: list[str] | None = None,
+    check: Callable[[C], None] = lambda config: None,
     unhashed: tuple[str, ...] = (),
 ) -> Run:
     """Reads the command line ``[--preset NAME] [--runs FOLDER] [--field value ...]`` and opens the run folder.
@@ -63,6 +81,7 @@ def start(
         doc: the script's docstring, shown by ``--help``.
         presets: configs by name; the first is the default. All are of one frozen dataclass.
         argv: the arguments; those of the process if not given.
+        check: raises ValueError for a config that could not run to its end.
         unhashed: fields that say where things are, not what is computed: they neither choose the run folder nor
             count as overrides of the preset.
 
@@ -88,11 +107,23 @@ def start(
         f"--runs FOLDER (now {options.runs}).",
         config=(tyro.conf.FlagConversionOff,),
     )
+    try:
+        check(config)
+    except ValueError as error:
+        print(f"{experiment}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
     use_compilation_cache()
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
     folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(hashed)}"
     folder.mkdir(parents=True, exist_ok=True)
     return Run(experiment, options.preset, config, hashed, hashed == preset, folder)
+
+
+def check_components(components: tuple[int, ...]) -> None:
+    """Numbers of components, rising from 1 or more."""
+    rising = all(a < b for a, b in itertools.pairwise((0, *components)))
+    if not components or not rising:
+        raise ValueError(f"--components must rise and be >= 1, got {components}")
 
 
 def fingerprint(config: Any) -> str:
@@ -181,8 +212,7 @@ class ProgressBar:
 def train(
     run: Run,
     name: str,
-    solver: mg.Solver,
-    feed: mg.Feed,
+    setup: Setup,
     bar: ProgressBar,
     evaluate: Callable[[Key, Any], Mapping[str, Array]] | None = None,
 ) -> tuple[Any, float]:
@@ -191,8 +221,7 @@ def train(
     Args:
         run: its config has ``seeds``, ``steps`` and ``log_every``.
         name: of the method.
-        solver: what trains.
-        feed: where batches come from.
+        setup: what it trains with.
         bar: shows the progress.
         evaluate: of one run; logged ten times or so.
 
@@ -205,8 +234,8 @@ def train(
     tenth = config.log_every * max(1, config.steps // config.log_every // 10)
     state = mg.fit(
         seed_keys(config.seeds),
-        solver,
-        feed,
+        setup.solver,
+        setup.feed,
         num_steps=config.steps,
         log_every=config.log_every,
         save_every=tenth,

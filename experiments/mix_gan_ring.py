@@ -1,18 +1,22 @@
 """MIX+GAN on rings and grids of Gaussians: do mixtures cover more modes than one GAN, and than one larger GAN?
 
-Paper: Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573 (MIX+GAN); the benchmark and its measures are those of
-VEEGAN and PacGAN (Lin et al. 2018, arXiv 1712.04086). Claim: modes captured rise with the number of components k, and
-k = 5 beats both a single GAN and a single GAN with five times the parameters by more than two standard errors.
+Claim: modes captured rise with the number of components k, and k = 5 beats both one GAN and one GAN with at least five
+times the parameters by more than two standard errors (after Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573).
+Time: ring 3 minutes, grid 6 minutes on two CPU cores; paper and paper_grid want a GPU and have not been timed.
 
     python -m experiments.mix_gan_ring                       8 modes on two CPU cores (make demo)
     python -m experiments.mix_gan_ring --preset grid         25 modes
-    python -m experiments.mix_gan_ring --preset paper        PacGAN's networks, ring and steps, 10 seeds; wants a GPU
+    python -m experiments.mix_gan_ring --preset paper        PacGAN's networks, ring and number of steps, 10 seeds
     python -m experiments.mix_gan_ring --preset paper_grid   the same on the grid
 
-Protocol, fixed before the runs: seeds are the first ones, all trained at once in one compiled program; the last iterate
-is measured, on samples and real data that training has not seen; no seed and no checkpoint is chosen. The Latin row
-spends as many network evaluations a step as the full pairing above it. Reference from elsewhere: PacGAN's table gives
-one GAN with its networks 6.3 +- 0.5 of 8 and 17.3 +- 0.8 of 25 modes.
+The benchmark and its measures are those of VEEGAN and PacGAN (Lin et al. 2018, arXiv 1712.04086), whose table gives one
+GAN with its networks 6.3 +- 0.5 of 8 and 17.3 +- 0.8 of 25 modes. Departure in the paper presets: data are drawn fresh,
+PacGAN cycles through 100,000 fixed points.
+
+Protocol: seeds are 0, 1, ..., all trained at once in one compiled program; the last iterate is measured, on samples and
+reals that training has not seen; no seed and no checkpoint is chosen. The Latin row makes no more network evaluations a
+step than the full pairing above it, and spends them on a larger batch. Batch size and number of steps of the cpu preset
+were changed once: in a first run, at batch 128 and 5,000 steps, a third of the single GANs' samples had low quality.
 """
 
 import dataclasses
@@ -26,9 +30,9 @@ import optax
 
 import mixgan_jax as mg
 from experiments import harness, report
-from mixgan_jax.data import GaussianMixture, feed_from_distribution, grid, ring
+from mixgan_jax.data import feed_from_distribution, grid, ring
 from mixgan_jax.metrics import component_coverage, mode_coverage
-from mixgan_jax.networks import MLP, maxout, pacgan_discriminator, pacgan_generator
+from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
 from mixgan_jax.payoff import Pairing
 from mixgan_jax.types import Array, Key
 
@@ -47,18 +51,14 @@ class Config:
     """Numbers of generators, and of discriminators, from 1 up."""
     seeds: int = 5
     """Runs of each method, seeds 0, 1, ..."""
-    steps: int = 5_000
+    steps: int = 10_000
     """Updates of either side."""
-    batch: int = 128
-    """Reals in a step, and fakes of each generator."""
-    latin_batch: int = 300
-    """The same for the Latin row: as many network evaluations a step as the full pairing."""
+    batch: int = 64
+    """Reals in a step, and fakes of each generator; the Latin row has more, see latin_batch."""
     latent_size: int = 16
     """Standard normal latents."""
     width: int = 64
     """Of the two hidden layers of either network."""
-    wide: int = 143
-    """The same for one GAN with as many parameters as the largest mixture."""
     pacgan_networks: bool = False
     """PacGAN's networks instead: batch norm in the generator, maxout in the discriminator."""
     learning_rate: float = 1e-3
@@ -79,14 +79,13 @@ class Config:
 
 PRESETS = {
     "cpu": Config(),
-    "grid": Config(target="grid", std=0.05, steps=10_000),
+    "grid": Config(target="grid", std=0.05, steps=20_000),
     "paper": Config(
         radius=1.0,
         std=0.01,
         seeds=10,
         steps=400_000,
         batch=100,
-        latin_batch=235,
         latent_size=2,
         pacgan_networks=True,
         learning_rate=1e-4,
@@ -95,7 +94,7 @@ PRESETS = {
         update="simultaneous",
         log_every=2000,
     ),
-    "smoke": Config(components=(1, 3), seeds=2, steps=40, batch=24, latin_batch=30, log_every=20),
+    "smoke": Config(components=(1, 3), seeds=2, steps=40, batch=24, log_every=20),
 }
 PRESETS["paper_grid"] = dataclasses.replace(PRESETS["paper"], target="grid", std=0.05)
 
@@ -106,6 +105,13 @@ COLUMNS = {
     "nash_conv": ("NashConv", 3),
     "effective_components": ("eff. k", 2),
 }
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for what would otherwise fail after hours."""
+    harness.check_components(config.components)
+    if max(config.components) < 2:
+        raise ValueError(f"--components must hold a mixture, got {config.components}")
 
 
 class Method(NamedTuple):
@@ -125,17 +131,18 @@ def methods(config: Config) -> list[Method]:
     return [Method("GAN", 1), Method(f"GAN, {largest}x parameters", 1, wide=True), *mixtures, latin]
 
 
-class Build(NamedTuple):
-    """What a method trains with."""
+def latin_batch(config: Config) -> int:
+    """The largest batch with which Latin pairing makes no more network evaluations a step than full pairing.
 
-    generator: mg.Player
-    discriminator: mg.Player
-    solver: mg.Solver
-    feed: mg.Feed
-    target: GaussianMixture
+    Reals, fakes and fakes judged are 2 k + k^2 evaluations of a batch with full pairing, 3 k with Latin; alternating
+    updates make and judge fakes twice.
+    """
+    k, twice = max(config.components), config.update == "alternating"
+    full, latin = (2 * k + 3, 5) if twice else (k + 2, 3)
+    return config.batch * full // latin // k * k
 
 
-def build(config: Config, method: Method) -> Build:
+def build(config: Config, method: Method) -> harness.Setup:
     """Players, loss, optimisers and data of a method."""
     ring_or_grid = (
         ring(8, config.radius, config.std) if config.target == "ring" else grid(5, 2.0, config.std)
@@ -158,35 +165,39 @@ def build(config: Config, method: Method) -> Build:
         pairing=method.pairing,
         update=config.update,
     )
-    batch = config.latin_batch if method.pairing == "latin" else config.batch
+    batch = latin_batch(config) if method.pairing == "latin" else config.batch
     feed = feed_from_distribution(ring_or_grid, batch)
-    return Build(generator, discriminator, solver, feed, ring_or_grid)
+    return harness.Setup(generator, discriminator, solver, feed)
 
 
 def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
-    """Generator and discriminator, plain or with as many parameters as the largest mixture."""
+    """Generator and discriminator; wide ones have at least as many parameters as all of the largest mixture."""
+    times = max(config.components) if wide else 1
     if config.pacgan_networks:
         generator, discriminator = pacgan_generator(), pacgan_discriminator()
-        if wide:
-            generator = generator.clone(features=(897,) * 4)
-            discriminator = discriminator.clone(features=(449,) * 3, activation=maxout(5))
     else:
-        hidden = (config.wide if wide else config.width,) * 2
+        hidden = (config.width, config.width)
         generator, discriminator = MLP(hidden, outputs=2), MLP(hidden)
-    return mg.from_linen(generator), mg.from_linen(discriminator)
+    return (
+        mg.from_linen(widen(generator, times, config.latent_size)),
+        mg.from_linen(widen(discriminator, times, 2)),
+    )
 
 
-def evaluate(setup: Build, latent_size: int, key: Key, state: mg.MixGanState) -> dict[str, Array]:
+def evaluate(
+    setup: harness.Setup, latent_size: int, key: Key, state: mg.MixGanState
+) -> dict[str, Array]:
     """The table's measures of one run, on 2,500 samples of the mixture and 5,000 new reals."""
-    keys = jax.random.split(key, 5)
+    target = setup.feed.arrays  # the distribution that batches are drawn from
+    keys = jax.random.split(key, 4)
     latents = jax.random.normal(keys[0], (2500, latent_size))
     samples, _ = mg.sample(keys[1], setup.generator, state.generators, latents)
-    coverage = mode_coverage(samples, setup.target.means, setup.target.std)
+    coverage = mode_coverage(samples, target.means, target.std)
     shape = (state.generators.num_components, 1000, latent_size)
     by_component, _ = mg.generate(
         setup.generator, state.generators, jax.random.normal(keys[2], shape)
     )
-    overlap = component_coverage(by_component, setup.target.means, setup.target.std)["overlap"]
+    overlap = component_coverage(by_component, target.means, target.std)["overlap"]
     values = held_out(setup, latent_size, keys[3], state).mean(axis=0)
     weights = (state.generators.weights, state.discriminators.weights)
     return {
@@ -199,10 +210,10 @@ def evaluate(setup: Build, latent_size: int, key: Key, state: mg.MixGanState) ->
     }
 
 
-def held_out(setup: Build, latent_size: int, key: Key, state: mg.MixGanState) -> Array:
+def held_out(setup: harness.Setup, latent_size: int, key: Key, state: mg.MixGanState) -> Array:
     """Payoff matrices ``[10, I, J]`` on new data."""
     real_key, key = jax.random.split(key)
-    reals = setup.target.sample(real_key, 5000).reshape(10, 500, 2)
+    reals = setup.feed.arrays.sample(real_key, 5000).reshape(10, 500, 2)
     return mg.held_out_values(
         key,
         setup.generator,
@@ -221,8 +232,8 @@ def measure(
     """Trains all seeds of a method at once; the table's row, and the state."""
     setup = build(run.config, method)
     look = partial(evaluate, setup, run.config.latent_size)
-    state, seconds = harness.train(run, method.name, setup.solver, setup.feed, bar, look)
-    keys = harness.seed_keys(run.config.seeds)
+    state, seconds = harness.train(run, method.name, setup, bar, look)
+    keys = mg.evaluation_key(harness.seed_keys(run.config.seeds), run.config.steps)
     metrics = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
     one = harness.seed((state.generators.params, state.discriminators.params), 0)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(one))
@@ -243,10 +254,10 @@ def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         got, holds = report.separated(largest, single, "modes")
         text = f"{largest['method']} captures more modes than {single['method']}"
         verdict.append(report.claim(text, "more than 2 standard errors", got, holds))
-    got, worse = report.separated(largest, latin, "modes")
-    text = "Latin pairing at equal cost captures no fewer modes than full pairing"
-    bound = "full not ahead by more than 2 standard errors"
-    return [*verdict, report.claim(text, bound, got, not worse)]
+    got, holds = report.at_most_behind(latin, largest, "modes", 0.5)
+    text = "Latin pairing, with no more network evaluations, is at most half a mode behind full pairing"
+    bound = "difference + 2 standard errors <= 0.5"
+    return [*verdict, report.claim(text, bound, got, holds)]
 
 
 def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[str, Any]]) -> dict:
@@ -266,8 +277,8 @@ def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[st
             payoffs = report.payoff_figure(matrix, state.generators, state.discriminators, path)
     panels = mg.plots.plot_sample_panels(
         samples,
-        log_prob=setup.target.log_prob,
-        centers=np.asarray(setup.target.means),
+        log_prob=setup.feed.arrays.log_prob,
+        centers=np.asarray(setup.feed.arrays.means),
         captions=captions,
     )
     return {"samples": mg.plots.save(panels, run.folder / "samples.png"), "payoffs": payoffs}
@@ -275,7 +286,7 @@ def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[st
 
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
-    run = harness.start("mix_gan_ring", __doc__, PRESETS, argv)
+    run = harness.start("mix_gan_ring", __doc__, PRESETS, argv, check)
     rows, states = [], {}
     with harness.ProgressBar() as bar:
         for method in methods(run.config):

@@ -55,13 +55,24 @@ def claim(text: str, expected: str, got: str, holds: bool) -> dict[str, Any]:
 
 
 def separated(better: Mapping, worse: Mapping, metric: str) -> tuple[str, bool]:
-    """Whether a metric's means differ by more than 2 standard errors of the difference, and in words by how much."""
-    difference = better[f"{metric}_mean"] - worse[f"{metric}_mean"]
-    errors = (better[f"{metric}_stderr"], worse[f"{metric}_stderr"])
+    """In words, by how much a metric's means differ, and whether by more than 2 standard errors of the difference."""
+    text, difference, error = _difference(better, worse, metric)
+    return text, error is not None and difference > 2 * error
+
+
+def at_most_behind(row: Mapping, other: Mapping, metric: str, margin: float) -> tuple[str, bool]:
+    """In words, how far a row is behind, and whether that is at most ``margin``, 2 standard errors included."""
+    text, difference, error = _difference(other, row, metric)
+    return text, error is not None and difference + 2 * error <= margin
+
+
+def _difference(a: Mapping, b: Mapping, metric: str) -> tuple[str, float, float | None]:
+    difference = a[f"{metric}_mean"] - b[f"{metric}_mean"]
+    errors = (a[f"{metric}_stderr"], b[f"{metric}_stderr"])
     if None in errors:
-        return f"difference {difference:.2f}, one seed: no standard error", False
+        return f"difference {difference:.2f}, one seed: no standard error", difference, None
     error = math.hypot(*errors)
-    return f"difference {difference:.2f}, standard error {error:.2f}", difference > 2 * error
+    return f"difference {difference:.2f}, standard error {error:.2f}", difference, error
 
 
 def save_results(

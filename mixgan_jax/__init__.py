@@ -7,7 +7,7 @@ stay in their modules, which are public too: ``losses``, ``penalties``, ``networ
 from mixgan_jax import data, losses, metrics, networks, penalties, plots
 from mixgan_jax.checkpoint import Checkpoints, load_for_sampling
 from mixgan_jax.data import Feed
-from mixgan_jax.fit import fit, init_run, run, run_steps
+from mixgan_jax.fit import evaluation_key, fit, init_run, run, run_steps
 from mixgan_jax.game import (
     Equilibrium,
     EquilibriumError,
@@ -61,6 +61,7 @@ __all__ = [
     "data",
     "effective_components",
     "entropy",
+    "evaluation_key",
     "expected_payoff",
     "exponentiated_gradient",
     "fakes_per_generator",

@@ -131,13 +131,24 @@ def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.
     if array.ndim < 1 or array.shape[-1] < 1:
         raise ValueError(f"{name} must have shape [..., K] with K >= 1, got {array.shape}")
     if is_concrete(array):
-        total = np.asarray(jax.nn.logsumexp(array, axis=-1))
+        # In NumPy: inside a trace a JAX operation is recorded, also where its operands are known.
+        with np.errstate(divide="ignore"):
+            total = np.log(np.sum(np.exp(np.asarray(array, np.float64)), axis=-1))
         if not np.all(np.abs(total) <= tolerance):  # also true of NaN
             raise ValueError(
                 f"{name} must be log-weights with logsumexp 0 over the last axis, got logsumexp "
                 f"{np.array2string(total, precision=4)}; jax.nn.log_softmax normalises them"
             )
     return array
+
+
+def check_key(name: str, value: Any) -> jax.Array:
+    """A typed random key ``[]``, or keys ``[S]``, as ``jax.random.key`` makes them."""
+    if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
+        raise fail(name, value, "a typed random key, from jax.random.key", TypeError)
+    if value.ndim > 1:
+        raise ValueError(f"{name} must be one key or keys [S], got shape {value.shape}")
+    return value
 
 
 def check_logits(name: str, logits: Any, batch: int) -> Any:

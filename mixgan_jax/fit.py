@@ -8,18 +8,55 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checkpoint import Checkpoints
-from mixgan_jax.checks import check_count
+from mixgan_jax.checks import check_count, check_key
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.records import Records
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key
+
+
+class RunKeys(NamedTuple):
+    """The three keys that a run's key is split into; no two uses of randomness share one.
+
+    Attributes:
+        init: consumed by the solver's ``init``.
+        steps: step t folds t into it.
+        evaluation: an evaluation after step t folds t into it.
+    """
+
+    init: Key
+    steps: Key
+    evaluation: Key
+
+
+def run_keys(key: Key) -> RunKeys:
+    """Splits a run's key ``[]``."""
+    return RunKeys(*jax.random.split(key, 3))
+
+
+def evaluation_key(key: Key, step: int) -> Key:
+    """What ``fit`` hands to ``evaluate`` after a step.
+
+    Args:
+        key: the run's key ``[]``, or keys ``[S]``.
+        step: how many steps were done.
+
+    Returns:
+        A key ``[]``, or keys ``[S]``, that nothing else in the run uses.
+    """
+    check_key("key", key)
+
+    def one(key: Key) -> Key:
+        return jax.random.fold_in(run_keys(key).evaluation, step)
+
+    return jax.vmap(one)(key) if key.ndim else one(key)
 
 
 def init_run(key: Key, solver: Solver) -> Any:
@@ -27,12 +64,12 @@ def init_run(key: Key, solver: Solver) -> Any:
 
     Args:
         key: the run's key, the same that :func:`run_steps` gets.
-        solver: its ``init`` consumes the first half of ``key``.
+        solver: what will train.
 
     Returns:
         The solver's state.
     """
-    return solver.init(jax.random.split(key)[0])
+    return solver.init(run_keys(key).init)
 
 
 def run_steps(
@@ -41,7 +78,7 @@ def run_steps(
     """Steps ``start .. start + num_steps - 1`` of a run as one ``lax.scan``: pure, for jit and vmap over seeds.
 
     Args:
-        key: the run's key; steps use the second half of it.
+        key: the run's key.
         solver: what trains.
         feed: where batches come from.
         arrays: the feed's arrays, an argument so that jit does not bake a data set into the program.
@@ -52,7 +89,7 @@ def run_steps(
     Returns:
         The state after the last step, and the info averaged over these steps.
     """
-    steps_key = jax.random.split(key)[1]
+    steps_key = run_keys(key).steps
 
     def body(state: Any, index: Array) -> tuple[Any, Info]:
         batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
@@ -121,7 +158,7 @@ def fit(
         log_every: steps that one entry of the log averages.
         folder: of this run, for checkpoints and ``metrics.jsonl``; None keeps nothing.
         save_every: steps between checkpoints, a multiple of ``log_every``; None for only at the end.
-        config: JSON values kept in the folder; a folder with another config is refused.
+        config: JSON values kept in the folder, beside the key; a folder with another config or key is refused.
         tensorboard: whether to write TensorBoard files too (needs ``tensorboardX``).
         evaluate: ``evaluate(key, state) -> scalars`` of one run, jitted here; its entries join the log's.
         evaluate_every: steps between evaluations, a multiple of ``log_every``; None for only at the end.
@@ -131,10 +168,19 @@ def fit(
         The state after ``num_steps``.
 
     Raises:
-        TypeError, ValueError: an interval that is not a multiple of ``log_every``; a folder of another run.
+        TypeError, ValueError: a key that is not a typed one; an interval that is not a multiple of ``log_every``;
+            a folder of another run, or of one that is past ``num_steps``; what needs a folder without one.
     """
+    check_key("key", key)
     check_count("num_steps", num_steps)
     check_count("log_every", log_every)
+    for name, given in (
+        ("save_every", save_every),
+        ("config", config),
+        ("tensorboard", tensorboard),
+    ):
+        if given and not folder:
+            raise ValueError(f"folder must be given for {name} = {given!r}, got {folder!r}")
     for name, every in (("save_every", save_every), ("evaluate_every", evaluate_every)):
         if every is not None and check_count(name, every) % log_every:
             raise ValueError(f"{name} must be a multiple of log_every = {log_every}, got {every}")
@@ -147,24 +193,34 @@ def fit(
         return step == num_steps or (every is not None and step % every == 0)
 
     with ExitStack() as stack:
-        checkpoints = stack.enter_context(Checkpoints(folder, config)) if folder else None
+        checkpoints = None
+        if folder:
+            identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
+            checkpoints = stack.enter_context(Checkpoints(folder, identity))
         start, state = _begin(init, key, checkpoints)
+        if start > num_steps:
+            raise ValueError(
+                f"num_steps must be >= {start}, the step of the checkpoint in {folder}, got {num_steps}"
+            )
         records = (
             stack.enter_context(Records(folder, resume_step=start or -1, tensorboard=tensorboard))
             if folder
             else None
         )
         log = _Log(records, on_log)
-        for before in range(start, num_steps, log_every):
-            step = min(before + log_every, num_steps)
+        before = start
+        while before < num_steps:
+            # On the grid of log_every also where an earlier, shorter run ended beside it.
+            step = min((before // log_every + 1) * log_every, num_steps)
             state, info = advance(key, state, before, step - before)
             if look and due(step, evaluate_every):
-                info = {**info, **look(_evaluation_keys(key, step), state)}
+                info = {**info, **look(evaluation_key(key, step), state)}
             log.put(step, info)
             if checkpoints and due(step, save_every):
                 # A restart writes only what comes after the checkpoint: what comes before must be on disk.
                 log.flush()
                 checkpoints.save(step, state, generators=getattr(state, "generators", None))
+            before = step
         log.flush()
     return state
 
@@ -191,12 +247,6 @@ def _advance(solver: Solver, feed: Feed, map_runs: Callable) -> Callable:
     return lambda key, state, start, num_steps: advance(
         key, feed.arrays, state, jnp.int32(start), num_steps=num_steps
     )
-
-
-def _evaluation_keys(key: Key, step: int) -> Key:
-    """Keys that no training step uses: steps fold their index into a key that was split off."""
-    fold = partial(jax.random.fold_in, data=step)
-    return jax.vmap(fold)(key) if key.ndim else fold(key)
 
 
 class _Log:

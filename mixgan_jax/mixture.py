@@ -92,14 +92,14 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
     """``function`` of each component, stacked: ``[function(x_1), ..., function(x_K)]``.
 
     The strategies mean the same and differ in cost only. ``vmap`` batches the components into one program,
-    ``unroll`` writes them out one after the other, ``scan`` loops (least memory, least compilation). ``auto`` takes
-    ``vmap``: for dense layers it makes K small products one batched one, and the convolutions of
-    ``mixgan_jax.networks.conv`` unroll themselves under it. XLA's own convolution under ``vmap`` becomes a grouped
-    one, about five times slower than K separate ones on CPU: for networks that use it, pass ``unroll``.
+    ``unroll`` writes them out one after the other, ``scan`` loops (least memory, least compilation). ``auto`` unrolls
+    networks with convolutions, whose kernels have rank 4, and takes ``vmap`` for all others: under ``vmap`` XLA's own
+    convolution becomes a grouped one, about five times slower than K separate ones on CPU (those of
+    ``mixgan_jax.networks`` are at most a quarter slower), while dense layers become one batched product.
 
     Args:
         function: a function of one component's trees; what components share is closed over.
-        *stacked: trees whose every leaf is ``[K, ...]``.
+        *stacked: trees whose every leaf is ``[K, ...]``; the first, the components' parameters, decides for ``auto``.
         strategy: ``auto``, ``vmap``, ``unroll`` or ``scan``.
 
     Returns:
@@ -112,6 +112,9 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
     num_components = jax.tree.leaves(stacked)[0].shape[0]
     if strategy == "scan" and num_components > 1:
         return jax.lax.map(lambda component: function(*component), stacked)
+    if strategy == "auto":
+        has_kernels = any(leaf.ndim >= 5 for leaf in jax.tree.leaves(stacked[0]))
+        strategy = "unroll" if has_kernels else "vmap"
     # A mixture of one is never batched: it does the arithmetic of a single network, bit for bit.
     if strategy == "unroll" or num_components == 1:
         results = [
@@ -143,8 +146,9 @@ def generate(
         Samples ``[K, B, ...]`` and the new state, leaves ``[K, ...]``.
 
     Raises:
-        ValueError: ``latents`` has no leading axis of K.
+        ValueError: ``latents`` has no leading axis of K, or ``mixture`` is a sweep of several.
     """
+    _check_single("mixture", mixture)
     if latents.ndim < 2 or latents.shape[0] != mixture.num_components:
         raise ValueError(
             f"latents must have shape [K, B, ...] with K = {mixture.num_components}, "
@@ -177,8 +181,9 @@ def sample(
         Samples ``[N, ...]`` and the component that made each, ``[N]`` int32.
 
     Raises:
-        ValueError: ``latents`` is not of rank >= 2.
+        ValueError: ``latents`` is not of rank >= 2, or ``mixture`` is a sweep of several.
     """
+    _check_single("mixture", mixture)
     check_array("latents", latents)
     if latents.ndim < 2:
         raise ValueError(f"latents must have shape [N, Z], got {latents.shape}")
@@ -187,3 +192,13 @@ def sample(
     copies = jnp.broadcast_to(latents[None], (num_components, *latents.shape))
     outputs, _ = generate(player, mixture, copies, strategy=strategy)
     return outputs[components, jnp.arange(num_samples)], components
+
+
+def _check_single(name: str, mixture: Mixture) -> None:
+    """One mixture with normalised weights, not a sweep over seeds ``[S, K]``."""
+    check_log_weights(f"{name}.log_weights", mixture.log_weights)
+    if mixture.log_weights.ndim != 1:
+        raise ValueError(
+            f"{name} must be one mixture, log_weights [K], got shape {mixture.log_weights.shape}: of a sweep "
+            "over seeds take one, jax.tree.map(lambda leaf: leaf[seed], mixture)"
+        )

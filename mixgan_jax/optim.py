@@ -137,6 +137,18 @@ def per_component(tx: optax.GradientTransformation) -> optax.GradientTransformat
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def check_weight_rule(name: str, tx: optax.GradientTransformation) -> None:
+    """Raises ValueError, naming the argument, where ``tx`` takes log-weights off the simplex."""
+    log_weights = jax.nn.log_softmax(jnp.array([0.0, 1.0]))
+    updates, _ = tx.update(jnp.array([0.5, 0.25]), tx.init(log_weights), log_weights)
+    total = float(jax.nn.logsumexp(log_weights + updates))
+    if not abs(total) < 1e-3:
+        raise ValueError(
+            f"{name} must keep log-weights on the simplex (logsumexp 0), as exponentiated_gradient does as the "
+            f"last of its chain, got logsumexp {total:.4g} after one update"
+        )
+
+
 def _map_components(function: Callable[..., Any], *trees: Any) -> Any:
     """``vmap``, but a single component is never batched: it does a lone optimiser's arithmetic, bit for bit."""
     if jax.tree.leaves(trees)[0].shape[0] > 1:

@@ -10,11 +10,12 @@ pairing         fakes of a generator    each fake is seen by              fakes 
 ``stratified``  B / I                   all J discriminators              B / I
 ==============  ======================  ================================  =====================
 
-All three estimate the same matrices without bias, for any weights; they differ in variance and cost. Drawing the
-generator from its weights instead would bias the gradient of the weights.
+For discriminators that judge each example by itself all three estimate the same matrices without bias, for any weights;
+they differ in variance and cost. Drawing the generator from its weights instead would bias the gradient of the weights.
 
-Batch norm: reals and fakes are separate passes. With ``full`` each pair (i, j) sees generator i's batch alone; with
-``latin`` and ``stratified`` the fakes that a discriminator sees form one pass, which mixes the generators.
+Batch norm in a discriminator makes the pairing part of the game: reals and fakes are separate passes; with ``full``
+each pair (i, j) sees generator i's batch alone, with ``latin`` and ``stratified`` all fakes of a discriminator form one
+pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_choice, check_logits
+from mixgan_jax.checks import check_array, check_choice, check_count, check_logits
 from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, map_components
@@ -107,9 +108,11 @@ def meet(
         An :class:`Outcome`.
 
     Raises:
+        TypeError: reals that are not floating point.
         ValueError: a discriminator that does not return one logit per example, fakes whose shape is not the reals',
             or a batch that the pairing cannot divide.
     """
+    check_array("real", real, floating=True)
     if fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
         raise ValueError(
             f"real must have the shape of the generators' samples, [B, {_dims(fakes.shape[2:])}], "
@@ -123,7 +126,7 @@ def meet(
             f"got {fakes.shape[1]}"
         )
 
-    def look(fakes: Array, params: Params, state: ModelState) -> tuple[Array, Array, ModelState]:
+    def look(params: Params, state: ModelState, fakes: Array) -> tuple[Array, Array, ModelState]:
         return _look(discriminator, params, state, real, fakes, pairing, train)
 
     logits = map_discriminators(look, discriminators, fakes, pairing=pairing, strategy=strategy)
@@ -139,7 +142,7 @@ def map_discriminators(
     pairing: Pairing = "full",
     strategy: Strategy = "auto",
 ) -> Any:
-    """``function(fakes_j, params_j, state_j, *stacked_j)`` for each discriminator j and its share of the fakes.
+    """``function(params_j, state_j, fakes_j, *stacked_j)`` for each discriminator j and its share of the fakes.
 
     Args:
         function: of one discriminator; ``fakes_j`` is ``[I, F, ...]`` with F the fakes of a pair (i, j).
@@ -152,12 +155,16 @@ def map_discriminators(
     Returns:
         The function's result, every leaf ``[J, ...]``.
     """
-    own = (discriminators.params, discriminators.state, *stacked)
+    own = (discriminators.params, discriminators.state)
     if pairing == "latin":
         shares = latin_shares(fakes, discriminators.num_components)
-        return map_components(function, shares, *own, strategy=strategy)
+        return map_components(function, *own, shares, *stacked, strategy=strategy)
+
     # All discriminators see the same fakes: closed over, so that no strategy copies them.
-    return map_components(lambda *tree: function(fakes, *tree), *own, strategy=strategy)
+    def on_all(params: Params, state: ModelState, *rest: Any) -> Any:
+        return function(params, state, fakes, *rest)
+
+    return map_components(on_all, *own, *stacked, strategy=strategy)
 
 
 def latin_shares(fakes: Array, num_discriminators: int) -> Array:
@@ -188,12 +195,13 @@ def held_out_values(
     *,
     latent_size: int,
     latent_sampler: LatentSampler = jax.random.normal,
+    pairing: Pairing = "full",
     train: bool = False,
     strategy: Strategy = "auto",
 ) -> Array:
     """Payoff matrices on batches that training has not seen, for equilibrium reports.
 
-    Every pair meets on every batch (pairing ``full``), with fresh latents for each batch and each generator.
+    Each batch has fresh latents, of their own for each generator.
 
     Args:
         key: consumed by the latents.
@@ -205,21 +213,31 @@ def held_out_values(
         reals: ``[N, B, ...]``, N batches.
         latent_size: Z.
         latent_sampler: ``sampler(key, shape)``.
+        pairing: which fakes meet which discriminators; with batch norm in the discriminators, training's.
         train: whether batch norm uses each batch's statistics, as in training, or its running averages.
         strategy: how components are mapped over.
 
     Returns:
         ``[N, I, J]``; the mean over N estimates the matrix of the game between the components.
+
+    Raises:
+        TypeError, ValueError: reals that are not floating ``[N, B, ...]``, or as :func:`meet`.
     """
+    reals = check_array("reals", reals, floating=True)
+    check_count("latent_size", latent_size)
+    if reals.ndim < 3 or reals.shape[0] < 1:
+        raise ValueError(f"reals must have shape [N, B, ...] with N >= 1, got {reals.shape}")
+    num_generators = generators.num_components
+    fakes_each = fakes_per_generator(
+        pairing, reals.shape[1], num_generators, discriminators.num_components
+    )
 
     def one(inputs: tuple[Key, Array]) -> Array:
         key, real = inputs
-        latents = latent_sampler(key, (generators.num_components, real.shape[0], latent_size))
+        latents = latent_sampler(key, (num_generators, fakes_each, latent_size))
         fakes, _ = generate(generator, generators, latents, train=train, strategy=strategy)
-        outcome = meet(
-            discriminator, discriminators, real, fakes, loss, train=train, strategy=strategy
-        )
-        return outcome.values
+        options: Any = {"pairing": pairing, "train": train, "strategy": strategy}
+        return meet(discriminator, discriminators, real, fakes, loss, **options).values
 
     return jax.lax.map(one, (jax.random.split(key, reals.shape[0]), reals))
 
@@ -241,7 +259,7 @@ def _look(
 
     real_logits, real_state = apply(real)
     if pairing == "full":
-        fake_logits, fake_states = map_components(apply, fakes)
+        fake_logits, fake_states = map_components(apply, fakes, strategy="vmap")
         fake_state = jax.tree.map(_mean_state, fake_states)
     else:
         merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))

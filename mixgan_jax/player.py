@@ -49,6 +49,7 @@ def from_linen(module: nn.Module) -> Player:
 
     Raises:
         TypeError: ``module`` is not a Linen module (for instance the class instead of an instance of it).
+        ValueError: at ``init``, a module with state that takes no ``train``.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"module must be an instance of flax.linen.Module, got {module!r}")
@@ -59,7 +60,13 @@ def from_linen(module: nn.Module) -> Player:
 
     def init(key: Key, *example: Any) -> tuple[Params, ModelState]:
         variables = dict(module.init(key, *example, **options(False)))
-        return variables.pop("params", {}), variables
+        params = variables.pop("params", {})
+        if variables and not takes_train:
+            raise ValueError(
+                f"module must take a keyword 'train' to have state, got {type(module).__name__} with "
+                f"{sorted(variables)} and no such keyword: its state could never change"
+            )
+        return params, variables
 
     def apply(
         params: Params, state: ModelState, *inputs: Any, train: bool

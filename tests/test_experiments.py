@@ -1,9 +1,11 @@
-"""Experiments: smoke presets run and resume, results have their form, command lines fail with advice, README in step."""
+"""Experiments: smoke presets, form of the results, command lines that fail with advice, a README in step."""
 
 import json
 import re
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -73,7 +75,7 @@ def test_where_the_data_are_does_not_make_another_run(tmp_path):
             "doc",
             mix_gan_mnist.PRESETS,
             ["--runs", str(tmp_path), *arguments],
-            ("data_dir",),
+            unhashed=("data_dir",),
         )
 
     here, there = start("--data-dir", "here"), start("--data-dir", "there")
@@ -90,6 +92,8 @@ def test_where_the_data_are_does_not_make_another_run(tmp_path):
         (["--preset", "papper"], "did you mean 'paper'"),
         (["--steps", "many"], "many"),
         (["--target", "rings"], "ring"),
+        (["--components", "3", "1"], "--components must rise and be >= 1, got (3, 1)"),
+        (["--components", "1"], "--components must hold a mixture"),
     ],
 )
 def test_a_bad_command_line_fails_with_a_suggestion_and_no_traceback(arguments, message, capsys):
@@ -129,12 +133,46 @@ def test_separated_wants_two_standard_errors_of_the_difference():
     assert not report.separated(row(9.0, None), row(1.0, 0.1), "modes")[1]
 
 
+def test_at_most_behind_counts_two_standard_errors_against_the_row():
+    def row(mean, error):
+        return {"modes_mean": mean, "modes_stderr": error}
+
+    assert report.at_most_behind(row(7.9, 0.1), row(8.0, 0.0), "modes", 0.5)[1]
+    assert not report.at_most_behind(row(7.9, 0.3), row(8.0, 0.0), "modes", 0.5)[1]
+    assert not report.at_most_behind(row(8.0, None), row(8.0, 0.0), "modes", 0.5)[1]
+
+
+@pytest.mark.parametrize("preset", ["cpu", "paper"])
+def test_the_wide_gan_has_at_least_the_mixtures_parameters_and_hardly_more(preset):
+    config = mix_gan_ring.PRESETS[preset]
+
+    def sizes(wide):
+        for player, inputs in zip(
+            mix_gan_ring.players(config, wide), (config.latent_size, 2), strict=True
+        ):
+            example = jnp.zeros((2, inputs))
+            params = jax.eval_shape(player.init, jax.random.key(0), example)[0]
+            yield sum(leaf.size for leaf in jax.tree.leaves(params))
+
+    for wide, narrow in zip(sizes(True), sizes(False), strict=True):
+        assert 5.0 <= wide / narrow < 5.1
+
+
+def test_the_latin_row_makes_no_more_network_evaluations():
+    config = mix_gan_ring.PRESETS["cpu"]
+    batch = mix_gan_ring.latin_batch(config)
+    full = config.batch * (2 * (5 + 25) + 5)
+    assert batch % 5 == 0
+    assert 0.97 * full <= batch * (2 * (5 + 5) + 5) <= full
+
+
 def test_the_overview_lists_every_script_with_its_commands(capsys):
     overview.main([])
     text = capsys.readouterr().out
     assert set(overview.scripts()) == set(SCRIPTS)
     for name in SCRIPTS:
         assert f"python -m experiments.{name}" in text
+    assert text.count("Claim:") == text.count("Time:") == len(SCRIPTS)
 
 
 def test_the_readmes_results_are_those_of_the_files():

@@ -15,6 +15,7 @@ import pytest
 from helpers import GENERATOR, LATENT, batch, feed, same, solver
 
 import mixgan_jax as mg
+from mixgan_jax.fit import evaluation_key, run_keys
 
 STEPS = 12
 KEY = jax.random.key(7)
@@ -36,7 +37,7 @@ def kill_at(step: int):
 def test_a_loop_of_steps_is_the_scan_bit_for_bit(log_every):
     """A loop of jitted steps, one scan, and chunks of any length (also one that leaves a rest) agree."""
     rule = solver()
-    init_key, steps_key = jax.random.split(KEY)
+    init_key, steps_key, _ = jax.random.split(KEY, 3)
     state = jax.jit(rule.init)(init_key)
 
     @jax.jit
@@ -100,6 +101,7 @@ import jax
 sys.path.insert(0, sys.argv[2])
 from helpers import feed, solver
 import mixgan_jax as mg
+from mixgan_jax.fit import evaluation_key, run_keys
 mg.fit(jax.random.key(7), solver(), feed(), num_steps=400, log_every=10, save_every=50,
        folder=sys.argv[1], on_log=lambda step, _: print(step, flush=True))
 """
@@ -139,11 +141,46 @@ def test_generators_load_for_sampling_in_one_line(tmp_path):
     np.testing.assert_array_equal(ours, theirs)
 
 
-def test_another_config_in_the_same_folder_is_refused(tmp_path):
+def test_another_run_in_the_same_folder_is_refused(tmp_path):
     options = {"num_steps": 4, "log_every": 2, "folder": tmp_path}
     mg.fit(KEY, solver(), feed(), config={"batch": 12}, **options)
     with pytest.raises(ValueError, match=r"batch.*12.*13"):
         mg.fit(KEY, solver(), feed(), config={"batch": 13}, **options)
+    with pytest.raises(ValueError, match="key"):
+        mg.fit(jax.random.key(8), solver(), feed(), config={"batch": 12}, **options)
+    with pytest.raises(ValueError, match="num_steps must be >= 4"):
+        mg.fit(KEY, solver(), feed(), config={"batch": 12}, **{**options, "num_steps": 2})
+
+
+def test_a_run_that_is_continued_beyond_its_end_finds_the_grid_again(tmp_path):
+    """Five steps are no multiple of log_every; the longer run logs and saves where it always would have."""
+    mg.fit(KEY, solver(), feed(), num_steps=5, log_every=2, folder=tmp_path)
+    seen = []
+    options = {"num_steps": 12, "log_every": 2}
+    state = mg.fit(
+        KEY, solver(), feed(), folder=tmp_path, on_log=lambda step, _: seen.append(step), **options
+    )
+    assert seen == [6, 8, 10, 12]
+    assert same(state, mg.fit(KEY, solver(), feed(), **options))
+
+
+def test_no_two_uses_of_randomness_share_a_key():
+    keys = run_keys(KEY)
+    used = [keys.init, *(jax.random.fold_in(keys.steps, i) for i in range(5))]
+    used += [evaluation_key(KEY, step) for step in range(5)]
+    used += [part for key in used for part in jax.random.split(key, 3)]
+    data = {tuple(jax.random.key_data(key).tolist()) for key in used}
+    assert len(data) == len(used)
+
+
+def test_what_needs_a_folder_says_so():
+    with pytest.raises(ValueError, match="folder must be given for save_every = 4"):
+        mg.fit(KEY, solver(), feed(), num_steps=4, log_every=2, save_every=4)
+
+
+def test_an_old_style_key_is_named():
+    with pytest.raises(TypeError, match="key must be a typed random key"):
+        mg.fit(jax.random.PRNGKey(0), solver(), feed(), num_steps=4, log_every=2)
 
 
 def test_feeds_of_arrays_are_arguments_of_the_program():
@@ -158,9 +195,10 @@ def test_feeds_of_arrays_are_arguments_of_the_program():
 
 
 @pytest.mark.parametrize("name", ["save_every", "evaluate_every"])
-def test_intervals_must_be_multiples_of_the_logs(name):
+def test_intervals_must_be_multiples_of_the_logs(name, tmp_path):
+    options = {"num_steps": 8, "log_every": 4, "folder": tmp_path, name: 6}
     with pytest.raises(ValueError, match=f"{name} must be a multiple of log_every = 4, got 6"):
-        mg.fit(KEY, solver(), feed(), num_steps=8, log_every=4, **{name: 6})
+        mg.fit(KEY, solver(), feed(), **options)
 
 
 def test_bad_counts_are_named():

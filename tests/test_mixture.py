@@ -118,3 +118,15 @@ def test_bad_arguments_are_named():
         mg.sample(jax.random.key(0), GENERATOR, mixture, jnp.zeros(LATENT))
     with pytest.raises(ValueError, match="log_weights must be log-weights with logsumexp 0"):
         mg.entropy(jnp.zeros(3))
+
+
+def test_a_sweep_is_not_a_mixture():
+    """What fit returns for keys [S]: the error says how to take one of them."""
+    sweep = jax.tree.map(lambda leaf: jnp.stack([leaf] * 4), make(3))
+    with pytest.raises(ValueError, match=r"mixture must be one mixture.*take one"):
+        mg.sample(jax.random.key(0), GENERATOR, sweep, jnp.zeros((5, LATENT)))
+    one = jax.tree.map(lambda leaf: leaf[2], sweep)
+    assert mg.sample(jax.random.key(0), GENERATOR, one, jnp.zeros((5, LATENT)))[0].shape == (
+        5,
+        FEATURES,
+    )

@@ -94,3 +94,13 @@ def test_a_linen_module_needs_no_train_argument():
 def test_from_linen_wants_an_instance():
     with pytest.raises(TypeError, match=r"module must be an instance .* got <class"):
         mg.from_linen(nn.Dense)
+
+
+def test_state_without_a_train_argument_is_refused():
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.BatchNorm(use_running_average=True)(x)
+
+    with pytest.raises(ValueError, match=r"module must take a keyword 'train' .*batch_stats"):
+        mg.from_linen(Net()).init(jax.random.key(0), jnp.ones((BATCH, LATENT)))

@@ -284,13 +284,16 @@ def test_a_skipped_discriminator_update_freezes_everything_of_it():
 
 
 def test_the_2017_schedule_by_hand():
-    losses = [2.0, 1.31, 1.29, 1.01, 0.99, 0.61, 0.59, 0.0]
+    losses = [1.0, 0.66, 0.65, 0.64, 0.51, 0.5, 0.49, 0.31, 0.3, 0.29, 0.0]
     steps = [int(generator_steps_2017(jnp.float32(loss))) for loss in losses]
-    assert steps == [1, 1, 3, 3, 5, 5, 7, 7]
+    assert steps == [1, 1, 3, 3, 3, 5, 5, 5, 7, 7, 7]
 
 
 def test_the_2017_preset_trains_with_equal_numbers_of_both():
     rule = mg.mix_gan_2017(GENERATOR, DISCRIMINATOR, num_components=3, latent_size=LATENT)
+    start = rule.init(jax.random.key(0))
+    _, info = rule.step(jax.random.key(1), start, batch(jax.random.key(2)))
+    assert float(info["discriminator_loss"]) == pytest.approx(-float(info["value"]) / 2, rel=1e-5)
     state = train(rule, 10)
     assert state.generators.num_components == state.discriminators.num_components == 3
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(state))
@@ -397,6 +400,32 @@ def test_arguments_of_the_wrong_kind_are_named():
         solver(loss=mg.losses.minimax)
     with pytest.raises(TypeError, match=r"num_generators must be a whole number >= 1, got 2\.0"):
         solver(num_generators=2.0)
+
+
+def test_a_weight_rule_that_leaves_the_simplex_is_refused():
+    with pytest.raises(ValueError, match="weight_tx must keep log-weights on the simplex"):
+        solver(weight_tx=optax.sgd(0.1))
+    solver(weight_tx=optax.chain(optax.scale(2.0), mg.exponentiated_gradient(0.1)))
+
+
+@pytest.mark.parametrize("penalty", [mg.penalties.r1, 0.5])
+def test_a_penalty_without_its_parentheses_is_named(penalty):
+    with pytest.raises(TypeError, match=r"penalty must be a function \(key, critic, real, fake\)"):
+        solver(penalty=penalty)
+
+
+def test_an_apply_that_returns_logits_alone_is_named():
+    alone = mg.Player(
+        DISCRIMINATOR.init, lambda p, s, x, *, train: DISCRIMINATOR.apply(p, s, x, train=train)[0]
+    )
+    options = {
+        "latent_size": LATENT,
+        "generator_tx": optax.sgd(0.1),
+        "discriminator_tx": optax.sgd(0.1),
+    }
+    rule = mg.gda(GENERATOR, alone, mg.losses.minimax(), **options)
+    with pytest.raises(TypeError, match=r"apply must return \(logits, new_state\)"):
+        rule.init(jax.random.key(0))
 
 
 def test_a_discriminator_without_one_logit_per_example_raises_at_init():

@@ -7,7 +7,7 @@ from mixgan_jax.networks.classifier import ConvClassifier
 from mixgan_jax.networks.conv import conv, conv_general_dilated, conv_transpose
 from mixgan_jax.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.networks.layers import Conv, ConvTranspose, maxout
-from mixgan_jax.networks.mlp import MLP, pacgan_discriminator, pacgan_generator
+from mixgan_jax.networks.mlp import MLP, pacgan_discriminator, pacgan_generator, widen
 
 __all__ = [
     "Conv",
@@ -22,4 +22,5 @@ __all__ = [
     "maxout",
     "pacgan_discriminator",
     "pacgan_generator",
+    "widen",
 ]

@@ -1,8 +1,11 @@
 """Multi-layer perceptrons, among them the networks of PacGAN's two-dimensional experiments."""
 
+import bisect
+import math
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from mixgan_jax.checks import check_count
@@ -110,3 +113,36 @@ def pacgan_discriminator() -> MLP:
         activation=maxout(5),
         kernel_init=nn.initializers.normal(0.02),
     )
+
+
+def widen(net: MLP, times: int, inputs: int) -> MLP:
+    """The narrowest copy with at least ``times`` as many parameters: a single network as large as a mixture of them.
+
+    Args:
+        net: all its hidden layers have the same width.
+        times: a whole number >= 1; for 1 the copy is ``net`` itself.
+        inputs: features of an input, Z or D, on which the first layer's size depends.
+
+    Returns:
+        A module with hidden layers of one width.
+
+    Raises:
+        ValueError: hidden layers of different widths, or none.
+    """
+    check_count("times", times)
+    check_count("inputs", inputs)
+    if len(set(net.features)) != 1:
+        raise ValueError(f"net must have hidden layers of one width, got features {net.features}")
+
+    def of_width(width: int) -> MLP:
+        return net.clone(features=(width,) * len(net.features))
+
+    def size(width: int) -> int:
+        variables = jax.eval_shape(
+            lambda: of_width(width).init(jax.random.key(0), jnp.zeros((2, inputs)), train=False)
+        )
+        return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables["params"]))
+
+    width = net.features[0]
+    widths = range(width, times * width + 1)  # the size grows at least in proportion to the width
+    return of_width(widths[bisect.bisect_left(widths, times * size(width), key=size)])

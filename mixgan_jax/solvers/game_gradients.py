@@ -50,7 +50,12 @@ def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
     discriminators = uniform(discriminator_key, game.discriminator, game.num_discriminators, fakes)
 
     def judge(params: Params, state: ModelState) -> Array:
-        return game.discriminator.apply(params, state, fakes, train=False)[0]
+        result = game.discriminator.apply(params, state, fakes, train=False)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(
+                f"discriminator.apply must return (logits, new_state), got {type(result).__name__}"
+            )
+        return result[0]
 
     logits = jax.eval_shape(jax.vmap(judge), discriminators.params, discriminators.state)
     check_logits("discriminator", jax.ShapeDtypeStruct(logits.shape[1:], logits.dtype), 2)
@@ -164,12 +169,14 @@ def _penalties(
     penalty = game.penalty
     assert penalty is not None
 
-    def one(fakes: Array, params: Params, state: ModelState, key: Key) -> Array:
+    def one(params: Params, state: ModelState, fakes: Array, key: Key) -> Array:
         def critic(inputs: Array) -> Array:
             return game.discriminator.apply(params, state, inputs, train=True)[0]
 
-        terms = jax.vmap(lambda fake: jnp.mean(penalty(key, critic, real, fake)))(fakes)
-        return weights @ terms
+        def mean(key: Key, fake: Array) -> Array:
+            return jnp.mean(penalty(key, critic, real, fake))
+
+        return weights @ jax.vmap(mean)(jax.random.split(key, fakes.shape[0]), fakes)
 
     keys = jax.random.split(key, game.num_discriminators)
     return map_discriminators(

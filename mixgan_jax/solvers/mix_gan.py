@@ -1,5 +1,6 @@
 """MIX+GAN: gradient descent-ascent between two mixtures whose weights are trained too."""
 
+import inspect
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,7 +11,7 @@ import optax
 from mixgan_jax.checks import check_array, check_choice, check_count, check_number, fail
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy
-from mixgan_jax.optim import exponentiated_gradient
+from mixgan_jax.optim import check_weight_rule, exponentiated_gradient
 from mixgan_jax.payoff import PAIRINGS, Pairing
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
@@ -119,8 +120,8 @@ def mix_gan(
         ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``.
 
     Raises:
-        TypeError, ValueError: a bad argument, when the solver is made; players whose shapes do not fit, at
-            ``init``; a batch that does not fit, when ``step`` is traced.
+        TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch
+            that does not fit, when ``step`` is traced.
     """
     game = Game(
         generator=generator,
@@ -137,6 +138,7 @@ def mix_gan(
         strategy=check_choice("strategy", strategy, ("auto", "vmap", "unroll", "scan")),
     )
     _check_kinds(generator=generator, discriminator=discriminator, loss=loss)
+    _check_penalty(penalty)
     weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
     plan = _Plan(
         Rules(generator_tx, weight_tx),
@@ -187,7 +189,7 @@ def _step(
 def _simultaneous(
     game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
 ) -> tuple[MixGanState, Info]:
-    """Both sides' gradients at the same point and on the same fakes; XLA shares the forward passes."""
+    """Both gradients at the same point and on the same fakes; XLA shares the forward passes."""
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
     down, discriminator_info = discriminator_gradients(
@@ -270,6 +272,16 @@ def _check_kinds(**arguments: object) -> None:
             raise fail(name, value, f"a {kinds[name].__name__}", TypeError)
 
 
+def _check_penalty(penalty: Penalty | None) -> None:
+    """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
+    try:
+        if penalty is not None:
+            inspect.signature(penalty).bind(None, None, None, None)
+    except TypeError as error:
+        expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
+        raise fail("penalty", penalty, expected, TypeError) from error
+
+
 def _check_plan(plan: _Plan) -> None:
     if not callable(plan.generator_steps):
         check_count("generator_steps", plan.generator_steps)
@@ -282,9 +294,8 @@ def _check_plan(plan: _Plan) -> None:
     ):
         if not (hasattr(tx, "init") and hasattr(tx, "update")):
             raise fail(name, tx, "an optax transform (init, update)", TypeError)
+    check_weight_rule("weight_tx", plan.generator_rules.weight_tx)
     options = (plan.discriminator_steps, plan.generator_steps, plan.skip_discriminator_below)
     if plan.update == "simultaneous" and options != (1, 1, None):
-        raise ValueError(
-            "update must be 'alternating' where discriminator_steps or generator_steps is not 1 or "
-            "skip_discriminator_below is given, got 'simultaneous'"
-        )
+        expected = "'alternating' where sides take several steps or skip some"
+        raise fail("update", plan.update, expected)

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.losses import minimax
+from mixgan_jax.checks import check_count
+from mixgan_jax.losses import GanLoss, minimax
 from mixgan_jax.optim import softmax_adam
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.mix_gan import mix_gan
@@ -24,24 +25,25 @@ def mix_gan_2017(
 ) -> Solver:
     """The training rule of the code released with Arora et al. (2017, arXiv 1703.00573), as a preset.
 
-    What that code does and the paper's text does not say: Adam on softmax logits instead of exponentiated gradient
-    (:func:`mixgan_jax.softmax_adam`), the saturating minimax loss, the same uniform latents for all generators, a
-    discriminator update that is skipped when the mixture's discriminator loss is low, and more generator updates
-    the lower it is. The released code halves the discriminator's loss; the thresholds here are for the whole one:
+    The paper describes exponentiated gradient; the code trains softmax logits with Adam instead
+    (:func:`mixgan_jax.softmax_adam`). Also in the code: the saturating minimax loss, whole for the generators and half
+    of it for the discriminators, the same uniform latents for all generators, a discriminator update that is skipped
+    where the mixture's (halved) loss is low, and more generator updates the lower it is:
 
     ==================  ======================  =================
     discriminator loss  discriminators updated  generator updates
     ==================  ======================  =================
-    above 1.3           yes                     1
-    (1.0, 1.3]          yes                     3
-    (0.6, 1.0]          yes                     5
-    0.6 and below       no (at 0.6: yes)        7
+    above 0.65          yes                     1
+    (0.5, 0.65]         yes                     3
+    (0.3, 0.5]          yes                     5
+    0.3 and below       no (at 0.3: yes)        7
     ==================  ======================  =================
 
     Left out, because they need class labels or a network that Player does not describe: the class and latent
-    reconstruction losses, the additive noise and dropout in the discriminator. The weight barrier has its 0.1.
-    Departure: a component's gradient is multiplied by the number of components (see :func:`mix_gan`), which Adam
-    hardly notices.
+    reconstruction losses, the additive noise and dropout in the discriminator.
+
+    Departure: here, as in :func:`mix_gan`, a component's gradient is multiplied by the number of components. Adam is
+    invariant to that scale only where gradients are large beside the root of its epsilon, 1e-4.
 
     Args:
         generator: latents ``[B, Z]``, uniform on [0, 1], to samples ``[B, ...]``.
@@ -56,11 +58,12 @@ def mix_gan_2017(
     Raises:
         TypeError, ValueError: as :func:`mix_gan`.
     """
+    check_count("num_components", num_components)
     adam = partial(optax.adam, learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
     return mix_gan(
         generator,
         discriminator,
-        minimax(),
+        _halved(minimax()),
         num_generators=num_components,
         num_discriminators=num_components,
         latent_size=latent_size,
@@ -70,7 +73,7 @@ def mix_gan_2017(
         weight_barrier=0.1,
         latent_sampler=jax.random.uniform,
         shared_latents=True,
-        skip_discriminator_below=0.6,
+        skip_discriminator_below=0.3,
         generator_steps=generator_steps_2017,
     )
 
@@ -79,10 +82,19 @@ def generator_steps_2017(discriminator_loss: Array) -> Array:
     """Generator updates for a discriminator loss: 1, 3, 5 or 7, more the better the discriminators do.
 
     Args:
-        discriminator_loss: ``[]``, the sum of the real and the fake term (2 log 2 at the equilibrium).
+        discriminator_loss: ``[]``, half the sum of the real and the fake term (log 2 at the equilibrium).
 
     Returns:
         int32 ``[]``.
     """
-    passed = jnp.stack([discriminator_loss <= bound for bound in (1.3, 1.0, 0.6)])
+    passed = jnp.stack([discriminator_loss <= bound for bound in (0.65, 0.5, 0.3)])
     return 1 + 2 * jnp.sum(passed, dtype=jnp.int32)
+
+
+def _halved(loss: GanLoss) -> GanLoss:
+    """The loss with half the discriminator's, which doubles what the weight barrier is worth to that side."""
+
+    def discriminator(*, real: Array, fake: Array) -> Array:
+        return 0.5 * loss.discriminator(real=real, fake=fake)
+
+    return loss._replace(discriminator=discriminator, zero_sum=False)
