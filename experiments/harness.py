@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -39,7 +40,8 @@ class Run(NamedTuple):
         config: the preset with the command line's overrides.
         protocol: the same without what only says where things are: it is what results are recorded with.
         is_preset: whether nothing was overridden, so that the results may stand for the preset.
-        folder: where checkpoints, logs, figures and caches of this config live.
+        folder: where checkpoints, logs and figures of this config live.
+        commit: of the code that runs.
     """
 
     experiment: str
@@ -48,6 +50,7 @@ class Run(NamedTuple):
     protocol: Any
     is_preset: bool
     folder: Path
+    commit: str
 
 
 class Setup(NamedTuple):
@@ -116,7 +119,22 @@ def start(
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
     folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(hashed)}"
     folder.mkdir(parents=True, exist_ok=True)
-    return Run(experiment, options.preset, config, hashed, hashed == preset, folder)
+    return Run(experiment, options.preset, config, hashed, hashed == preset, folder, commit())
+
+
+def commit() -> str:
+    """The checked-out commit, with ``+`` behind it where tracked files differ; ``unknown`` outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def check_components(components: tuple[int, ...]) -> None:

@@ -144,9 +144,8 @@ def latin_batch(config: Config) -> int:
 
 def build(config: Config, method: Method) -> harness.Setup:
     """Players, loss, optimisers and data of a method."""
-    ring_or_grid = (
-        ring(8, config.radius, config.std) if config.target == "ring" else grid(5, 2.0, config.std)
-    )
+    on_ring = config.target == "ring"
+    target = ring(8, config.radius, config.std) if on_ring else grid(5, 2.0, config.std)
     generator, discriminator = players(config, method.wide)
     rate = config.learning_rate
     schedule = optax.cosine_decay_schedule(rate, config.steps) if config.cosine_decay else rate
@@ -166,8 +165,7 @@ def build(config: Config, method: Method) -> harness.Setup:
         update=config.update,
     )
     batch = latin_batch(config) if method.pairing == "latin" else config.batch
-    feed = feed_from_distribution(ring_or_grid, batch)
-    return harness.Setup(generator, discriminator, solver, feed)
+    return harness.Setup(generator, discriminator, solver, feed_from_distribution(target, batch))
 
 
 def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
@@ -244,9 +242,8 @@ def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The verdict: what was claimed before the run against what came out."""
     gan, wide, *mixtures, latin = rows
     modes = [gan["modes_mean"], *(row["modes_mean"] for row in mixtures)]
-    rising = all(np.diff(modes) > 0)
+    rising, largest = all(np.diff(modes) > 0), mixtures[-1]
     total = 8 if config.target == "ring" else 25
-    largest = mixtures[-1]
     got = ", ".join(f"{mean:.2f}" for mean in modes) + f" of {total}"
     text = f"modes rise with k = {', '.join(map(str, config.components))}"
     verdict = [report.claim(text, "each more than the one before", got, rising)]

@@ -6,7 +6,6 @@ import math
 import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -92,7 +91,7 @@ def save_results(
         "experiment": run.experiment,
         "preset": run.preset,
         "config": dataclasses.asdict(run.protocol),
-        "commit": commit(),
+        "commit": run.commit,
         "date": datetime.now(UTC).date().isoformat(),
         "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
         | {"python": platform.python_version()},
@@ -117,21 +116,6 @@ def keep_figure(run: Run, name: str, path: Path) -> None:
     """Copies a figure beside the committed results, where they are a preset's."""
     if run.is_preset and run.preset != "smoke":
         shutil.copy(path, RESULTS / f"{run.experiment}.{run.preset}.{name}{path.suffix}")
-
-
-def commit() -> str:
-    """The checked-out commit, with ``+`` behind it where tracked files differ; ``unknown`` outside a checkout."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def hardware() -> str:

@@ -10,7 +10,7 @@ import optax
 
 from mixgan_jax.checks import check_array, check_choice, check_count, check_number, fail
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Mixture, Strategy
+from mixgan_jax.mixture import Strategy
 from mixgan_jax.optim import check_weight_rule, exponentiated_gradient
 from mixgan_jax.payoff import PAIRINGS, Pairing
 from mixgan_jax.penalties import Penalty
@@ -24,33 +24,9 @@ from mixgan_jax.solvers.game_gradients import (
     first_mixtures,
     generator_gradients,
 )
-from mixgan_jax.solvers.side import Rules, Side, choose, enter, move
+from mixgan_jax.solvers.side import MixGanState, Rules, choose, enter, move
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class MixGanState:
-    """What the next step needs.
-
-    Attributes:
-        generator_side: I generators and their optimisers.
-        discriminator_side: J discriminators and their optimisers.
-    """
-
-    generator_side: Side
-    discriminator_side: Side
-
-    @property
-    def generators(self) -> Mixture:
-        """The mixture of generators."""
-        return self.generator_side.mixture
-
-    @property
-    def discriminators(self) -> Mixture:
-        """The mixture of discriminators."""
-        return self.discriminator_side.mixture
 
 
 def mix_gan(
@@ -99,7 +75,7 @@ def mix_gan(
         discriminator_tx: optimiser of one discriminator, likewise.
         weight_tx: optimiser of the log-weights of both sides, fed gradients with respect to the weights;
             ``exponentiated_gradient(1e-3)`` if not given.
-        weight_barrier: coefficient >= 0 of R; 0.1 is the released code's.
+        weight_barrier: coefficient >= 0 of R; 0.1 in the released code.
         penalty: a regulariser of each discriminator, added to its loss but not to the payoffs; over the fakes of
             several generators it is averaged with weights w.
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
@@ -297,5 +273,6 @@ def _check_plan(plan: _Plan) -> None:
     check_weight_rule("weight_tx", plan.generator_rules.weight_tx)
     options = (plan.discriminator_steps, plan.generator_steps, plan.skip_discriminator_below)
     if plan.update == "simultaneous" and options != (1, 1, None):
-        expected = "'alternating' where sides take several steps or skip some"
-        raise fail("update", plan.update, expected)
+        raise fail(
+            "update", plan.update, "'alternating' where sides take several steps or skip some"
+        )

@@ -1,4 +1,4 @@
-"""One side of a game in training: a mixture, its optimisers, and how gradients move it."""
+"""The sides of a game in training: mixtures, their optimisers, and how gradients move them."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -26,6 +26,30 @@ class Side:
     mixture: Mixture
     opt_state: Any
     weight_opt_state: Any
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MixGanState:
+    """What the next step needs.
+
+    Attributes:
+        generator_side: I generators and their optimisers.
+        discriminator_side: J discriminators and their optimisers.
+    """
+
+    generator_side: Side
+    discriminator_side: Side
+
+    @property
+    def generators(self) -> Mixture:
+        """The mixture of generators."""
+        return self.generator_side.mixture
+
+    @property
+    def discriminators(self) -> Mixture:
+        """The mixture of discriminators."""
+        return self.discriminator_side.mixture
 
 
 class Gradients(NamedTuple):
