@@ -6,6 +6,7 @@ another config gets another folder.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -116,6 +117,7 @@ def start(
         print(f"{experiment}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     use_compilation_cache()
+    use_all_cores()
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
     folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(hashed)}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -163,6 +165,13 @@ def use_compilation_cache() -> None:
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def use_all_cores() -> None:
+    """One CPU device for each core, so that runs of small networks can be spread over them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):  # JAX has started already, as in the tests
+        jax.config.update("jax_num_cpu_devices", cores)
 
 
 class Stopwatch:
@@ -251,7 +260,7 @@ def train(
     stopwatch = Stopwatch(folder)
     tenth = config.log_every * max(1, config.steps // config.log_every // 10)
     state = mg.fit(
-        seed_keys(config.seeds),
+        mg.spread_over_devices(seed_keys(config.seeds)),
         setup.solver,
         setup.feed,
         num_steps=config.steps,

@@ -7,7 +7,13 @@ stay in their modules, which are public too: ``losses``, ``penalties``, ``networ
 from mixgan_jax import data, losses, metrics, networks, penalties, plots
 from mixgan_jax.checkpoint import Checkpoints, load_for_sampling
 from mixgan_jax.data import Feed
-from mixgan_jax.fit import evaluation_key, fit, init_run, run, run_steps
+from mixgan_jax.fit import (
+    evaluation_key,
+    fit,
+    init_run,
+    run,
+    run_steps,
+)
 from mixgan_jax.game import (
     Equilibrium,
     EquilibriumError,
@@ -36,6 +42,7 @@ from mixgan_jax.optim import (
     per_component,
     softmax_adam,
 )
+from mixgan_jax.parallel import spread_over_devices
 from mixgan_jax.payoff import Outcome, fakes_per_generator, held_out_values, meet
 from mixgan_jax.player import Player, from_linen
 from mixgan_jax.records import Records, read_records
@@ -90,6 +97,7 @@ __all__ = [
     "run_steps",
     "sample",
     "softmax_adam",
+    "spread_over_devices",
     "uniform",
     "zero_sum",
     "zero_sum_equilibrium",

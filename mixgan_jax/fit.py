@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checkpoint import Checkpoints
-from mixgan_jax.checks import check_count, check_key
+from mixgan_jax.checks import check_count, check_key, fail
 from mixgan_jax.data.feed import Feed
+from mixgan_jax.parallel import map_runs
 from mixgan_jax.records import Records
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key
@@ -150,8 +151,9 @@ def fit(
     the device does not wait for the host. A continued run ends with the numbers of an uninterrupted one.
 
     Args:
-        key: one run's key ``[]``, or keys ``[S]``: then S runs are trained at once, vmapped, and state, info and
-            evaluation have a leading axis S.
+        key: one run's key ``[]``, or keys ``[S]``: then S runs are trained at once, and state, info and evaluation
+            have a leading axis S. The runs are vmapped; keys that lie on several devices (see
+            ``parallel.spread_over_devices``) are vmapped on each, so that every device trains its own runs.
         solver: what trains.
         feed: where batches come from.
         num_steps: where the run ends; steps that the folder's newest checkpoint holds are not done again.
@@ -172,41 +174,32 @@ def fit(
             a folder of another run, or of one that is past ``num_steps``; what needs a folder without one.
     """
     check_key("key", key)
-    check_count("num_steps", num_steps)
-    check_count("log_every", log_every)
-    for name, given in (
-        ("save_every", save_every),
-        ("config", config),
-        ("tensorboard", tensorboard),
-    ):
+    _check_steps(num_steps, log_every, save_every=save_every, evaluate_every=evaluate_every)
+    for name, given in {
+        "save_every": save_every,
+        "config": config,
+        "tensorboard": tensorboard,
+    }.items():
         if given and not folder:
             raise ValueError(f"folder must be given for {name} = {given!r}, got {folder!r}")
-    for name, every in (("save_every", save_every), ("evaluate_every", evaluate_every)):
-        if every is not None and check_count(name, every) % log_every:
-            raise ValueError(f"{name} must be a multiple of log_every = {log_every}, got {every}")
-    map_runs = jax.vmap if key.ndim else lambda function: function
-    init = jax.jit(map_runs(partial(init_run, solver=solver)))
-    advance = _advance(solver, feed, map_runs)
-    look = jax.jit(map_runs(evaluate)) if evaluate else None
+    init = jax.jit(map_runs(key, partial(init_run, solver=solver)))
+    advance = _advance(key, solver, feed)
+    look = jax.jit(map_runs(key, evaluate)) if evaluate else None
 
     def due(step: int, every: int | None) -> bool:
         return step == num_steps or (every is not None and step % every == 0)
 
     with ExitStack() as stack:
-        checkpoints = None
+        checkpoints = records = None
         if folder:
             identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
             checkpoints = stack.enter_context(Checkpoints(folder, identity))
-        start, state = _begin(init, key, checkpoints)
-        if start > num_steps:
-            raise ValueError(
-                f"num_steps must be >= {start}, the step of the checkpoint in {folder}, got {num_steps}"
+        start, state = _begin(init, key, checkpoints, num_steps)
+        if folder:
+            last = start or -1
+            records = stack.enter_context(
+                Records(folder, resume_step=last, tensorboard=tensorboard)
             )
-        records = (
-            stack.enter_context(Records(folder, resume_step=start or -1, tensorboard=tensorboard))
-            if folder
-            else None
-        )
         log = _Log(records, on_log)
         before = start
         while before < num_steps:
@@ -225,27 +218,42 @@ def fit(
     return state
 
 
+def _check_steps(num_steps: int, log_every: int, **intervals: int | None) -> None:
+    check_count("num_steps", num_steps)
+    check_count("log_every", log_every)
+    for name, every in intervals.items():
+        if every is not None and check_count(name, every) % log_every:
+            raise ValueError(f"{name} must be a multiple of log_every = {log_every}, got {every}")
+
+
 def _begin(
-    init: Callable[[Key], Any], key: Key, checkpoints: Checkpoints | None
+    init: Callable[[Key], Any], key: Key, checkpoints: Checkpoints | None, num_steps: int
 ) -> tuple[int, Any]:
+    """The newest checkpoint's step and state, or 0 and a fresh state."""
     restored = checkpoints.restore_latest(jax.eval_shape(init, key)) if checkpoints else None
-    return restored if restored is not None else (0, init(key))
+    if restored is None:
+        return 0, init(key)
+    start, state = restored
+    if start > num_steps:
+        expected = f">= {start}, the step that the folder's checkpoint has reached"
+        raise fail("num_steps", num_steps, expected)
+    return start, jax.device_put(state, key.sharding) if key.ndim else state
 
 
-def _advance(solver: Solver, feed: Feed, map_runs: Callable) -> Callable:
+def _advance(runs: Key, solver: Solver, feed: Feed) -> Callable:
     """``advance(key, state, start, num_steps)``, compiled once for each ``num_steps``; the state is donated."""
 
     @partial(jax.jit, static_argnames="num_steps", donate_argnames="state")
     def advance(
-        key: Key, arrays: Any, state: Any, start: Array, num_steps: int
+        key: Key, state: Any, arrays: Any, start: Array, num_steps: int
     ) -> tuple[Any, Info]:
-        def one(key: Key, state: Any) -> tuple[Any, Info]:
+        def one(key: Key, state: Any, arrays: Any, start: Array) -> tuple[Any, Info]:
             return run_steps(key, solver, feed, arrays, state, start, num_steps)
 
-        return map_runs(one)(key, state)
+        return map_runs(runs, one, shared=2)(key, state, arrays, start)
 
     return lambda key, state, start, num_steps: advance(
-        key, feed.arrays, state, jnp.int32(start), num_steps=num_steps
+        key, state, feed.arrays, jnp.int32(start), num_steps=num_steps
     )
 
 

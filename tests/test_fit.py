@@ -65,9 +65,27 @@ def test_each_seed_of_a_sweep_is_a_run_of_its_own():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), one, alone)
 
 
-@pytest.mark.parametrize("seeds", [None, 2])
-def test_a_killed_run_started_again_is_the_uninterrupted_run_bit_for_bit(tmp_path, seeds):
-    key = KEY if seeds is None else jax.random.split(KEY, seeds)
+def test_runs_spread_over_devices_are_the_same_runs():
+    """Four runs on four of the eight devices, with a data set that all of them share."""
+    data = batch(jax.random.key(3), 50)
+    held = mg.Feed(data, lambda key, arrays: arrays[jax.random.randint(key, (12,), 0, 50)])
+    keys = jax.random.split(KEY, 4)
+    spread = mg.spread_over_devices(keys)
+    assert len(spread.sharding.device_set) == 4
+    options = {"num_steps": STEPS, "log_every": 4}
+    apart, together = (mg.fit(k, solver(), held, **options) for k in (spread, keys))
+    assert len(jax.tree.leaves(apart)[0].sharding.device_set) == 4
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), apart, together
+    )
+    assert len(mg.spread_over_devices(jax.random.split(KEY, 6)).sharding.device_set) == 6
+    assert len(mg.spread_over_devices(jax.random.split(KEY, 11)).sharding.device_set) == 1
+
+
+@pytest.mark.parametrize("runs", ["one", "two", "two on two devices"])
+def test_a_killed_run_started_again_is_the_uninterrupted_run_bit_for_bit(tmp_path, runs):
+    key = KEY if runs == "one" else jax.random.split(KEY, 2)
+    key = mg.spread_over_devices(key) if runs == "two on two devices" else key
     options = {"num_steps": STEPS, "log_every": 2, "save_every": 4, "config": {"a": 1}}
 
     def evaluate(key, state):
@@ -124,7 +142,7 @@ def test_kill_nine_of_a_real_process_loses_no_saved_work(tmp_path):
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert len([json.loads(line) for line in lines]) >= 25
     seen = []
-    options = {"num_steps": 400, "log_every": 10, "save_every": 50}
+    options = {"num_steps": 400, "log_every": 10}
     state = mg.fit(
         KEY, solver(), feed(), folder=tmp_path, on_log=lambda step, _: seen.append(step), **options
     )
