@@ -96,7 +96,7 @@ def judge(discriminator: Any, x: Array) -> Array:
 def all_fakes(generators: Any, latents: Array, pairing: str) -> list:
     """The fakes of every pair, ``[i][j]``.
 
-    Latin: discriminator j gets the (j - i) mod NUM_D-th of equal parts of generator i's; else everybody gets all.
+    Latin: discriminator j gets part (j - i) mod 3 of the 3 equal parts of generator i's; else everybody gets all.
     """
     fakes = [
         GENERATOR.apply(one(generators, i), {}, latents[i], train=True)[0] for i in range(NUM_G)
