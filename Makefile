@@ -10,7 +10,7 @@ INSTALL := $(PIP) install -c constraints.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format notebooks constraints clean
+.PHONY: help demo test lint format constraints clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
@@ -19,7 +19,7 @@ help: ## list these targets
 demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
 	@$(BIN)/python -m experiments.mix_gan_ring $(ARGS)
 
-test: $(VENV)/.test ## run the tests
+test: $(VENV)/.test ## run the tests, notebooks among them
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.test ## check style, formatting and types
@@ -30,9 +30,6 @@ lint: $(VENV)/.test ## check style, formatting and types
 format: $(VENV)/.test ## sort imports and format the code
 	@$(BIN)/python -m ruff check --quiet --fix-only --select I .
 	@$(BIN)/python -m ruff format --quiet .
-
-notebooks: $(VENV)/.test ## run the notebooks from top to bottom
-	@$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 --timeout=1200 notebooks $(ARGS)
 
 constraints: ## resolve the newest versions afresh into constraints.txt
 	@$(CHECK_PYTHON)

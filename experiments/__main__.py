@@ -32,7 +32,7 @@ def list_experiments() -> None:
     console = Console(highlight=False)
     results = report.stored_results()
     for name, doc in scripts().items():
-        console.print(f"[bold]{name}[/]: {doc.splitlines()[0]}")
+        console.print(f"[bold]{name}[/]: {doc.splitlines()[0]}", soft_wrap=True)
         claim = re.search(r"^Claim: .*?(?=\n\n)", doc, re.MULTILINE | re.DOTALL)
         console.print(claim[0] if claim else "", soft_wrap=True)
         for line in doc.splitlines():

@@ -33,7 +33,6 @@ class Checkpoints:
         config: what the run was started with, a (nested) dict of JSON values: written to ``config.json`` at the
             first opening, compared with it later. None compares nothing.
         max_to_keep: how many checkpoints stay, >= 1. With 2 or more, one is left where the newest is damaged.
-        save_interval: :meth:`save` acts at multiples of this many steps, >= 1.
 
     Raises:
         ValueError: the directory belongs to a run with another config; the fields are named.
@@ -46,11 +45,9 @@ class Checkpoints:
         config: Mapping[str, Any] | None = None,
         *,
         max_to_keep: int = 2,
-        save_interval: int = 1,
     ) -> None:
         """Opens the directory; see the class."""
         check_count("max_to_keep", max_to_keep)
-        self._interval = check_count("save_interval", save_interval)
         self.directory = Path(directory).absolute()
         self.directory.mkdir(parents=True, exist_ok=True)
         if config is not None:
@@ -69,7 +66,6 @@ class Checkpoints:
         state: Any,
         *,
         generators: Mixture | Mapping[str, Any] | None = None,
-        force: bool = False,
     ) -> bool:
         """Starts to write a checkpoint, and returns as soon as the arrays are copied to the host.
 
@@ -80,10 +76,9 @@ class Checkpoints:
             state: any tree of arrays, typed keys and numbers; nodes may be NamedTuples or registered dataclasses.
             generators: a :class:`Mixture` (or a dict of its fields) also stored apart, for
                 :func:`load_for_sampling`. Runs vmapped over seeds have a leading axis ``S``.
-            force: save even where ``step`` is no multiple of the interval, as at the end of a run.
 
         Returns:
-            Whether one is written: not between intervals, nor where ``step`` is saved already.
+            Whether one is written: not where ``step`` is saved already.
 
         Raises:
             ValueError: ``step`` is below the latest saved one, or the generators lack a field.
@@ -94,8 +89,6 @@ class Checkpoints:
         trees = {"state": state}
         if generators is not None:
             trees["generators"] = _as_mixture(generators)
-        if step % self._interval != 0 and not force:
-            return False
         latest = max(self.steps, default=-1)
         if step < latest:
             raise fail("step", step, f">= {latest}, the latest step saved in {self.directory}")

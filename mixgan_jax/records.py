@@ -61,26 +61,12 @@ class Records:
         """Opens the log; see the class."""
         if resume_step is not None:
             check_count("resume_step", resume_step, minimum=-1)
-        self.path = Path(run_directory) / FILE_NAME
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._tensorboard = tensorboard
-        self._open(resume_step)
-
-    def _open(self, resume_step: int | None) -> None:
-        directory = self.path.parent
-        self._board = _summary_writer(directory, resume_step) if self._tensorboard else None
+        directory = Path(run_directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / FILE_NAME
+        self._board = _summary_writer(directory, resume_step) if tensorboard else None
         _repair(self.path, resume_step)
         self._file = self.path.open("a", encoding="utf-8", newline="\n")
-
-    def rewind(self, step: int) -> None:
-        """Drops the lines after ``step``, as opening with ``resume_step=step`` does.
-
-        Args:
-            step: the last step whose lines are kept, >= -1.
-        """
-        check_count("step", step, minimum=-1)
-        self.close()
-        self._open(step)
 
     def write(self, step: int, **values: Any) -> None:
         """Appends one line.

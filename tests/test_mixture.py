@@ -130,3 +130,23 @@ def test_a_sweep_is_not_a_mixture():
         5,
         FEATURES,
     )
+
+
+def test_a_known_mixture_may_be_closed_over_in_a_trace():
+    """Its weights are checked, and the check must not be recorded."""
+    mixture = spread(make(3))
+    latents = jnp.ones((4, LATENT))
+    eager, _ = mg.sample(jax.random.key(0), GENERATOR, mixture, latents)
+    jitted, _ = jax.jit(lambda key: mg.sample(key, GENERATOR, mixture, latents))(jax.random.key(0))
+    np.testing.assert_allclose(jitted, eager, rtol=1e-5, atol=1e-6)
+
+
+def test_auto_unrolls_convolutions_and_batches_dense_layers():
+    def count(params, primitive):
+        jaxpr = jax.make_jaxpr(lambda p: mg.map_components(lambda q: q["w"] @ q["w"], p))(params)
+        return sum(equation.primitive.name == primitive for equation in jaxpr.eqns)
+
+    dense = {"w": jnp.ones((3, 2, 2))}
+    kernels = {"w": jnp.ones((3, 2, 2, 2, 2))}
+    assert count(dense, "dot_general") == 1
+    assert count(kernels, "dot_general") == 3

@@ -21,6 +21,7 @@ from mixgan_jax.networks import (
     maxout,
     pacgan_discriminator,
     pacgan_generator,
+    widen,
 )
 from mixgan_jax.networks.classifier import _pool
 
@@ -453,3 +454,19 @@ def test_bad_inputs_are_named(module, shape, words):
     options = {} if isinstance(module, Conv) else {"train": False}
     with pytest.raises(ValueError, match=words):
         module.init(KEY, jnp.zeros(shape), **options)
+
+
+def test_widen_gives_the_narrowest_net_with_enough_parameters():
+    def size(net):
+        params = net.init(jax.random.key(0), jnp.zeros((2, 3)), train=False)["params"]
+        return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+    net = MLP((6, 6), outputs=2, batch_norm=True)
+    assert widen(net, 1, 3).features == (6, 6)
+    wide = widen(net, 4, 3)
+    narrower = net.clone(features=(wide.features[0] - 1,) * 2)
+    assert size(narrower) < 4 * size(net) <= size(wide)
+    with pytest.raises(ValueError, match="net must have hidden layers of one width"):
+        widen(MLP((6, 5)), 2, 3)
+    with pytest.raises(ValueError, match="times must be a whole number >= 1, got 0"):
+        widen(net, 0, 3)
