@@ -3,7 +3,7 @@
 Claim: the mixture draws all ten digits; the learned weights are no further from an equilibrium of the game between the
 components than uniform ones (our own claims: Arora et al. 2017, arXiv 1703.00573, show samples of MIX+DCGAN, and we
 know of no number for MNIST to check against).
-Time: below 20 minutes on two CPU cores; paper wants a GPU and has not been timed.
+Time: 12 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments.mix_gan_mnist --data-dir DIR                    MNIST on two CPU cores
     python -m experiments.mix_gan_mnist --data-dir DIR --preset paper     full width, k up to 5, all pairs
