@@ -93,7 +93,8 @@ def _train(player: mg.Player, images: Images) -> Any:
             params, opt_state = carry
             index = jax.random.randint(key, (BATCH,), 0, data.shape[0])
             gradient = jax.grad(loss)(params, to_float(data[index]), labels[index])
-            updates, opt_state = tx.update(gradient, opt_state, params)
+            with jax.numpy_dtype_promotion("standard"):  # optax's Adam mixes dtypes
+                updates, opt_state = tx.update(gradient, opt_state, params)
             return (optax.apply_updates(params, updates), opt_state), None
 
         (params, _), _ = jax.lax.scan(

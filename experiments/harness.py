@@ -186,9 +186,9 @@ class Stopwatch:
     def lap(self) -> None:
         """Adds the time since the last lap, and writes the sum down."""
         now = time.perf_counter()
-        self.seconds, self._last = self.seconds + now - self._last, now
+        self.seconds, self._last = round(self.seconds + now - self._last, 3), now
         part = self._path.with_suffix(".part")
-        part.write_text(f"{self.seconds:.3f}")
+        part.write_text(str(self.seconds))
         part.replace(self._path)
 
 
