@@ -139,11 +139,11 @@ def commit() -> str:
         return "unknown"
 
 
-def check_components(components: tuple[int, ...]) -> None:
-    """Numbers of components, rising from 1 or more."""
+def check_components(components: tuple[int, ...], reach: int = 1) -> None:
+    """Numbers of components, rising from 1 or more to at least ``reach``."""
     rising = all(a < b for a, b in itertools.pairwise((0, *components)))
-    if not components or not rising:
-        raise ValueError(f"--components must rise and be >= 1, got {components}")
+    if not rising or max(components, default=0) < reach:
+        raise ValueError(f"--components must be >= 1, rise, and reach {reach}, got {components}")
 
 
 def fingerprint(config: Any) -> str:

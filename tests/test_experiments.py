@@ -92,8 +92,8 @@ def test_where_the_data_are_does_not_make_another_run(tmp_path):
         (["--preset", "papper"], "did you mean 'paper'"),
         (["--steps", "many"], "many"),
         (["--target", "rings"], "ring"),
-        (["--components", "3", "1"], "--components must rise and be >= 1, got (3, 1)"),
-        (["--components", "1"], "--components must hold a mixture"),
+        (["--components", "3", "1"], "--components must be >= 1, rise, and reach 2, got (3, 1)"),
+        (["--components", "1"], "--components must be >= 1, rise, and reach 2, got (1,)"),
     ],
 )
 def test_a_bad_command_line_fails_with_a_suggestion_and_no_traceback(arguments, message, capsys):
