@@ -302,8 +302,9 @@ def test_the_2017_preset_trains_with_equal_numbers_of_both():
 @pytest.mark.parametrize("pairing", ["full", "latin", "stratified"])
 def test_a_penalty_reaches_every_discriminator(pairing):
     penalty = mg.penalties.gradient_penalty(10.0)
-    without = train(solver(pairing=pairing, update="simultaneous"), 1)
-    penalised = train(solver(pairing=pairing, update="simultaneous", penalty=penalty), 1)
+    options = {"pairing": pairing, "update": "simultaneous", "discriminator_tx": optax.sgd(0.1)}
+    without = train(solver(**options), 1)
+    penalised = train(solver(**options, penalty=penalty), 1)
     difference = jax.tree.map(
         lambda a, b: jnp.abs(a - b).reshape(3, -1).max(axis=1),
         without.discriminators.params,
