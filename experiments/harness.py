@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -96,11 +96,8 @@ def start(
     own.add_argument("--preset", default=next(iter(presets)))
     own.add_argument("--runs", default="runs")
     options, rest = own.parse_known_args(argv)
-    try:
+    with _refusing(experiment):
         preset = presets[check_choice("--preset", options.preset, presets)]
-    except ValueError as error:
-        print(f"{experiment}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
     names = ", ".join(presets)
     config = tyro.cli(
         type(preset),
@@ -111,17 +108,24 @@ def start(
         f"--runs FOLDER (now {options.runs}).",
         config=(tyro.conf.FlagConversionOff,),
     )
-    try:
+    with _refusing(experiment):
         check(config)
-    except ValueError as error:
-        print(f"{experiment}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
     use_compilation_cache()
     use_all_cores()
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
     folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(hashed)}"
     folder.mkdir(parents=True, exist_ok=True)
     return Run(experiment, options.preset, config, hashed, hashed == preset, folder, commit())
+
+
+@contextlib.contextmanager
+def _refusing(experiment: str) -> Iterator[None]:
+    """A ValueError inside ends the process with its message and status 2, not with a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        print(f"{experiment}: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def commit() -> str:

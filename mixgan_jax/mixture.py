@@ -14,6 +14,8 @@ from mixgan_jax.types import Array, Key, ModelState, Params
 Strategy: TypeAlias = Literal["auto", "vmap", "unroll", "scan"]
 """How a function is mapped over components; see :func:`map_components`."""
 
+STRATEGIES: tuple[Strategy, ...] = ("auto", "vmap", "unroll", "scan")
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
     Raises:
         ValueError: an unknown ``strategy``.
     """
-    check_choice("strategy", strategy, ("auto", "vmap", "unroll", "scan"))
+    check_choice("strategy", strategy, STRATEGIES)
     num_components = jax.tree.leaves(stacked)[0].shape[0]
     if strategy == "scan" and num_components > 1:
         return jax.lax.map(lambda component: function(*component), stacked)

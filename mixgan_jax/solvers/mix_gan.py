@@ -10,7 +10,7 @@ import optax
 
 from mixgan_jax.checks import check_array, check_choice, check_count, check_number, fail
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Strategy
+from mixgan_jax.mixture import STRATEGIES, Strategy
 from mixgan_jax.optim import check_weight_rule, exponentiated_gradient
 from mixgan_jax.payoff import PAIRINGS, Pairing
 from mixgan_jax.penalties import Penalty
@@ -111,7 +111,7 @@ def mix_gan(
         penalty=penalty,
         weight_barrier=check_number("weight_barrier", weight_barrier, minimum=0.0),
         pairing=check_choice("pairing", pairing, PAIRINGS),
-        strategy=check_choice("strategy", strategy, ("auto", "vmap", "unroll", "scan")),
+        strategy=check_choice("strategy", strategy, STRATEGIES),
     )
     _check_kinds(generator=generator, discriminator=discriminator, loss=loss)
     _check_penalty(penalty)
