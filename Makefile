@@ -35,7 +35,7 @@ constraints: ## resolve the newest versions afresh into constraints.txt
 	@$(CHECK_PYTHON)
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(PYTHON) -m venv "$$scratch/venv" && \
-	"$$scratch/venv/bin/python" -m pip --quiet install -e '.[dev,notebooks]' && \
+	"$$scratch/venv/bin/python" -m pip --quiet install -e '.[dev,bench,notebooks]' && \
 	sed -n '/^#/p' constraints.txt > "$$scratch/constraints.txt" && \
 	"$$scratch/venv/bin/python" -m pip freeze --exclude-editable | LC_ALL=C sort -f \
 		>> "$$scratch/constraints.txt" && \

@@ -7,13 +7,7 @@ stay in their modules, which are public too: ``losses``, ``penalties``, ``networ
 from mixgan_jax import data, losses, metrics, networks, penalties, plots
 from mixgan_jax.checkpoint import Checkpoints, load_for_sampling
 from mixgan_jax.data import Feed
-from mixgan_jax.fit import (
-    evaluation_key,
-    fit,
-    init_run,
-    run,
-    run_steps,
-)
+from mixgan_jax.fit import fit
 from mixgan_jax.game import (
     Equilibrium,
     EquilibriumError,
@@ -47,6 +41,7 @@ from mixgan_jax.payoff import Outcome, fakes_per_generator, held_out_values, mee
 from mixgan_jax.player import Player, from_linen
 from mixgan_jax.records import Records, read_records
 from mixgan_jax.solvers import MixGanState, Solver, gda, mix_gan, mix_gan_2017
+from mixgan_jax.steps import evaluation_key, init_run, run, run_steps
 
 __version__ = "0.1.0"
 

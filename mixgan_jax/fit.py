@@ -1,14 +1,10 @@
-"""Training: a solver and a feed, as one scan or as a loop of scans that logs, saves and resumes.
-
-Step t of a run uses ``fold_in(steps_key, t)`` and nothing else that is random, so (config, seed, t) reproduces it
-whether the run was one scan, a loop, or killed and started again.
-"""
+"""Training: a solver and a feed, as a loop of scans that logs, saves and resumes."""
 
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,114 +16,8 @@ from mixgan_jax.data.feed import Feed
 from mixgan_jax.parallel import map_runs
 from mixgan_jax.records import Records
 from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.steps import evaluation_key, init_run, run_steps
 from mixgan_jax.types import Array, Info, Key
-
-
-class RunKeys(NamedTuple):
-    """The three keys that a run's key is split into; no two uses of randomness share one.
-
-    Attributes:
-        init: consumed by the solver's ``init``.
-        steps: step t folds t into it.
-        evaluation: an evaluation after step t folds t into it.
-    """
-
-    init: Key
-    steps: Key
-    evaluation: Key
-
-
-def run_keys(key: Key) -> RunKeys:
-    """Splits a run's key ``[]``."""
-    return RunKeys(*jax.random.split(key, 3))
-
-
-def evaluation_key(key: Key, step: int) -> Key:
-    """What ``fit`` hands to ``evaluate`` after a step.
-
-    Args:
-        key: the run's key ``[]``, or keys ``[S]``.
-        step: how many steps were done.
-
-    Returns:
-        A key ``[]``, or keys ``[S]``, that nothing else in the run uses.
-    """
-    check_key("key", key)
-
-    def one(key: Key) -> Key:
-        return jax.random.fold_in(run_keys(key).evaluation, step)
-
-    return jax.vmap(one)(key) if key.ndim else one(key)
-
-
-def init_run(key: Key, solver: Solver) -> Any:
-    """The state a run starts with.
-
-    Args:
-        key: the run's key, the same that :func:`run_steps` gets.
-        solver: what will train.
-
-    Returns:
-        The solver's state.
-    """
-    return solver.init(run_keys(key).init)
-
-
-def run_steps(
-    key: Key, solver: Solver, feed: Feed, arrays: Any, state: Any, start: Array, num_steps: int
-) -> tuple[Any, Info]:
-    """Steps ``start .. start + num_steps - 1`` of a run as one ``lax.scan``: pure, for jit and vmap over seeds.
-
-    Args:
-        key: the run's key.
-        solver: what trains.
-        feed: where batches come from.
-        arrays: the feed's arrays, an argument so that jit does not bake a data set into the program.
-        state: the state before step ``start``.
-        start: int32 ``[]``.
-        num_steps: how many steps, >= 1.
-
-    Returns:
-        The state after the last step, and the info averaged over these steps.
-    """
-    steps_key = run_keys(key).steps
-
-    def body(state: Any, index: Array) -> tuple[Any, Info]:
-        batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
-        return solver.step(step_key, state, feed.sample(batch_key, arrays))
-
-    state, infos = jax.lax.scan(body, state, start + jnp.arange(num_steps, dtype=jnp.int32))
-    return state, jax.tree.map(partial(jnp.mean, axis=0), infos)
-
-
-def run(
-    key: Key, solver: Solver, feed: Feed, *, num_steps: int, log_every: int
-) -> tuple[Any, Info]:
-    """A whole run as one program: ``jit(vmap(partial(run, ...)))(keys)`` is a sweep over seeds.
-
-    Args:
-        key: the run's key.
-        solver: what trains.
-        feed: where batches come from; its arrays become constants of the program, so keep them small.
-        num_steps: a multiple of ``log_every``.
-        log_every: steps that one entry of the log averages.
-
-    Returns:
-        The last state, and infos with a leading axis of ``num_steps / log_every``.
-
-    Raises:
-        ValueError: ``log_every`` does not divide ``num_steps``.
-    """
-    check_count("num_steps", num_steps)
-    check_count("log_every", log_every)
-    if num_steps % log_every:
-        raise ValueError(f"log_every must divide num_steps = {num_steps}, got {log_every}")
-
-    def chunk(state: Any, start: Array) -> tuple[Any, Info]:
-        return run_steps(key, solver, feed, feed.arrays, state, start, log_every)
-
-    starts = jnp.arange(0, num_steps, log_every, dtype=jnp.int32)
-    return jax.lax.scan(chunk, init_run(key, solver), starts)
 
 
 def fit(

@@ -15,7 +15,7 @@ import pytest
 from helpers import GENERATOR, LATENT, batch, feed, same, solver
 
 import mixgan_jax as mg
-from mixgan_jax.fit import evaluation_key, run_keys
+from mixgan_jax.steps import evaluation_key, run_keys
 
 STEPS = 12
 KEY = jax.random.key(7)
@@ -119,7 +119,7 @@ import jax
 sys.path.insert(0, sys.argv[2])
 from helpers import feed, solver
 import mixgan_jax as mg
-from mixgan_jax.fit import evaluation_key, run_keys
+from mixgan_jax.steps import evaluation_key, run_keys
 mg.fit(jax.random.key(7), solver(), feed(), num_steps=400, log_every=10, save_every=50,
        folder=sys.argv[1], on_log=lambda step, _: print(step, flush=True))
 """

@@ -26,6 +26,7 @@ ORDER = (
     {"payoff", "history"},
     {"solvers"},
     {"parallel"},
+    {"steps"},
     {"fit"},
 )
 # Beside that order stand modules that may import only what is named here.
@@ -39,8 +40,8 @@ BESIDE = {
     "records": {"types", "checks"},
     "checkpoint": {"types", "checks", "mixture", "records"},
 }
-# `fit` alone, at the end of the order, imports from these too; solvers are handed players and batches.
-FOR_FIT = {"records", "checkpoint", "data"}
+# What runs a solver, at the end of the order, imports from these too; solvers are handed players and batches.
+FOR_RUNS = {"steps": {"data"}, "fit": {"records", "checkpoint", "data"}}
 
 LAZY = (
     "tensorflow",
@@ -87,7 +88,7 @@ def allowed_units(name: str) -> set[str]:
     if name in BESIDE:
         return BESIDE[name]
     place = next(i for i, tier in enumerate(ORDER) if name in tier)
-    return set().union(*ORDER[:place]) | (FOR_FIT if name == "fit" else set())
+    return set().union(*ORDER[:place]) | FOR_RUNS.get(name, set())
 
 
 def committed_files() -> list[Path]:
