@@ -29,7 +29,7 @@ from experiments.digit_classifier import Classifier, load_or_train
 from mixgan_jax.data import Images, digits, feed_from_images, load_images, to_float
 from mixgan_jax.metrics import class_coverage, component_class_coverage, equilibrium_report
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
-from mixgan_jax.payoff import Pairing
+from mixgan_jax.pairing import Pairing
 from mixgan_jax.types import Array, Key
 
 NO_DATA = """\

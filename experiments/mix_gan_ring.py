@@ -33,7 +33,7 @@ from experiments import harness, report
 from mixgan_jax.data import feed_from_distribution, grid, ring
 from mixgan_jax.metrics import component_coverage, mode_coverage
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
-from mixgan_jax.payoff import Pairing
+from mixgan_jax.pairing import Pairing
 from mixgan_jax.types import Array, Key
 
 

@@ -94,10 +94,11 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
     """``function`` of each component, stacked: ``[function(x_1), ..., function(x_K)]``.
 
     The strategies mean the same and differ in cost only. ``vmap`` batches the components into one program,
-    ``unroll`` writes them out one after the other, ``scan`` loops (least memory, least compilation). ``auto`` unrolls
-    networks with convolutions, whose kernels have rank 4, and takes ``vmap`` for all others: under ``vmap`` XLA's own
-    convolution becomes a grouped one, about five times slower than K separate ones on CPU (those of
-    ``mixgan_jax.networks`` are at most a quarter slower), while dense layers become one batched product.
+    ``unroll`` writes them out one after the other, ``scan`` loops (least memory, least compilation). ``auto`` loops
+    over networks with convolutions, whose kernels have rank 4, and takes ``vmap`` for all others: dense layers become
+    one batched product, while a convolution under ``vmap`` becomes a grouped one, about five times slower than K
+    separate ones on CPU (those of ``mixgan_jax.networks`` are not), and writing K of them out takes K times as long
+    to compile and runs no faster.
 
     Args:
         function: a function of one component's trees; what components share is closed over.
@@ -112,11 +113,11 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
     """
     check_choice("strategy", strategy, STRATEGIES)
     num_components = jax.tree.leaves(stacked)[0].shape[0]
-    if strategy == "scan" and num_components > 1:
-        return jax.lax.map(lambda component: function(*component), stacked)
     if strategy == "auto":
         has_kernels = any(leaf.ndim >= 5 for leaf in jax.tree.leaves(stacked[0]))
-        strategy = "unroll" if has_kernels else "vmap"
+        strategy = "scan" if has_kernels else "vmap"
+    if strategy == "scan" and num_components > 1:
+        return jax.lax.map(lambda component: function(*component), stacked)
     # A mixture of one is never batched: it does the arithmetic of a single network, bit for bit.
     if strategy == "unroll" or num_components == 1:
         results = [

@@ -1,44 +1,27 @@
 """Where players meet: generators against discriminators, and the one place that reduces over the batch.
 
-A *pairing* says which fakes each discriminator sees. With ``I`` generators, ``J`` discriminators and ``B`` reals:
-
-==============  ======================  ================================  =====================
-pairing         fakes of a generator    each fake is seen by              fakes of a pair (i, j)
-==============  ======================  ================================  =====================
-``full``        B                       all J discriminators              B
-``latin``       B                       exactly one, in a Latin square    B / J
-``stratified``  B / I                   all J discriminators              B / I
-==============  ======================  ================================  =====================
-
-For discriminators that judge each example by itself all three estimate the same matrices without bias, for any weights;
-they differ in variance and cost. Drawing the generator from its weights instead would bias the gradient of the weights.
-
 Batch norm in a discriminator makes the pairing part of the game: reals and fakes are separate passes; with ``full``
 each pair (i, j) sees generator i's batch alone, with ``latin`` and ``stratified`` all fakes of a discriminator form one
 pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_array, check_choice, check_count, check_logits
+from mixgan_jax.checks import check_array, check_count, check_logits
 from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, map_components
+from mixgan_jax.pairing import Pairing, fakes_per_generator, latin_shares
 from mixgan_jax.player import Player
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
-Pairing: TypeAlias = Literal["full", "latin", "stratified"]
-"""Which fakes meet which discriminators; see the table at the top of this module."""
-
-PAIRINGS: tuple[Pairing, ...] = ("full", "latin", "stratified")
-
 
 class Outcome(NamedTuple):
-    """What came of all pairs meeting once.
+    """What came of all pairs meeting once; of :func:`judge`, the column of one discriminator, without the axes of J.
 
     Attributes:
         payoffs: what each side maximises, ``[I, J]`` each: minus its mean loss over the pair's batch.
@@ -49,34 +32,6 @@ class Outcome(NamedTuple):
     payoffs: Payoffs
     values: Array
     state: ModelState
-
-
-def fakes_per_generator(
-    pairing: Pairing, batch: int, num_generators: int, num_discriminators: int
-) -> int:
-    """How many fakes each generator makes for ``batch`` reals.
-
-    Args:
-        pairing: ``full``, ``latin`` or ``stratified``.
-        batch: B, the number of reals.
-        num_generators: I.
-        num_discriminators: J.
-
-    Returns:
-        B, B and B / I respectively.
-
-    Raises:
-        ValueError: an unknown ``pairing``, or a batch that J (``latin``) or I (``stratified``) does not divide.
-    """
-    check_choice("pairing", pairing, PAIRINGS)
-    divisor = {"full": 1, "latin": num_discriminators, "stratified": num_generators}[pairing]
-    if batch < 1 or batch % divisor:
-        what = "discriminators" if pairing == "latin" else "generators"
-        raise ValueError(
-            f"batch must be a positive multiple of the {divisor} {what} for pairing {pairing!r}, "
-            f"got a batch of {batch}"
-        )
-    return batch // num_generators if pairing == "stratified" else batch
 
 
 def meet(
@@ -126,12 +81,54 @@ def meet(
             f"got {fakes.shape[1]}"
         )
 
-    def look(params: Params, state: ModelState, fakes: Array) -> tuple[Array, Array, ModelState]:
-        return _look(discriminator, params, state, real, fakes, pairing, train)
+    def column(params: Params, state: ModelState, fakes: Array) -> Outcome:
+        return judge(discriminator, params, state, real, fakes, loss, pairing=pairing, train=train)
 
-    logits = map_discriminators(look, discriminators, fakes, pairing=pairing, strategy=strategy)
-    real_logits, fake_logits, state = logits  # [J, B], [J, I, F]
-    return _reduce(loss, real_logits, jnp.swapaxes(fake_logits, 0, 1), state)
+    columns = map_discriminators(column, discriminators, fakes, pairing=pairing, strategy=strategy)
+    payoffs, values = jax.tree.map(jnp.transpose, (columns.payoffs, columns.values))
+    return Outcome(payoffs, values, columns.state)
+
+
+def judge(
+    discriminator: Player,
+    params: Params,
+    state: ModelState,
+    real: Array,
+    fakes: Array,
+    loss: GanLoss,
+    *,
+    pairing: Pairing = "full",
+    train: bool = True,
+) -> Outcome:
+    """One discriminator looks at the reals and at its share of the fakes: one column of the matrices.
+
+    Args:
+        discriminator: its architecture.
+        params: its parameters, without an axis of components.
+        state: its model state, likewise.
+        real: ``[B, ...]``.
+        fakes: its share of each generator's, ``[I, F, ...]``.
+        loss: element-wise in logits; the means over the batch are taken here.
+        pairing: whether the generators' fakes are separate passes (``full``) or one.
+        train: whether batch statistics are used and the state updated.
+
+    Returns:
+        An :class:`Outcome` of vectors ``[I]``, its state without an axis of components.
+    """
+
+    def apply(inputs: Array) -> tuple[Array, ModelState]:
+        logits, new_state = discriminator.apply(params, state, inputs, train=train)
+        return check_logits("discriminator", logits, inputs.shape[0]), new_state
+
+    real_logits, real_state = apply(real)
+    if pairing == "full":
+        fake_logits, fake_states = map_components(apply, fakes, strategy="vmap")
+        fake_state = jax.tree.map(_mean_state, fake_states)
+    else:
+        merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
+        fake_logits = merged.reshape(fakes.shape[:2])
+    new_state = jax.tree.map(_average_states, real_state, fake_state)
+    return _reduce(loss, real_logits, fake_logits, new_state)
 
 
 def map_discriminators(
@@ -165,23 +162,6 @@ def map_discriminators(
         return function(params, state, fakes, *rest)
 
     return map_components(on_all, *own, *stacked, strategy=strategy)
-
-
-def latin_shares(fakes: Array, num_discriminators: int) -> Array:
-    """The fakes dealt out in a Latin square: discriminator j gets chunk (j - i) mod J of generator i.
-
-    Args:
-        fakes: ``[I, B, ...]`` with B a multiple of J.
-        num_discriminators: J.
-
-    Returns:
-        ``[J, I, B / J, ...]``; every fake stands in it exactly once.
-    """
-    num_generators, batch = fakes.shape[:2]
-    chunks = fakes.reshape(
-        num_generators, num_discriminators, batch // num_discriminators, *fakes.shape[2:]
-    )
-    return jnp.stack([jnp.roll(chunks[i], i, axis=0) for i in range(num_generators)], axis=1)
 
 
 def held_out_values(
@@ -242,31 +222,6 @@ def held_out_values(
     return jax.lax.map(one, (jax.random.split(key, reals.shape[0]), reals))
 
 
-def _look(
-    discriminator: Player,
-    params: Params,
-    state: ModelState,
-    real: Array,
-    fakes: Array,
-    pairing: Pairing,
-    train: bool,
-) -> tuple[Array, Array, ModelState]:
-    """One discriminator's logits of the reals ``[B]`` and of its fakes ``[I, F]``, and its new state."""
-
-    def apply(inputs: Array) -> tuple[Array, ModelState]:
-        logits, new_state = discriminator.apply(params, state, inputs, train=train)
-        return check_logits("discriminator", logits, inputs.shape[0]), new_state
-
-    real_logits, real_state = apply(real)
-    if pairing == "full":
-        fake_logits, fake_states = map_components(apply, fakes, strategy="vmap")
-        fake_state = jax.tree.map(_mean_state, fake_states)
-    else:
-        merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
-        fake_logits = merged.reshape(fakes.shape[:2])
-    return real_logits, fake_logits, jax.tree.map(_average_states, real_state, fake_state)
-
-
 def _mean_state(leaf: Array) -> Array:
     """Running averages are linear in the batch's statistics, so passes may be averaged afterwards."""
     return jnp.mean(leaf, axis=0) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf[0]
@@ -277,20 +232,19 @@ def _average_states(real: Array, fake: Array) -> Array:
 
 
 def _reduce(loss: GanLoss, real: Array, fake: Array, state: Any) -> Outcome:
-    """Means over the batch of the loss's terms: logits ``[J, B]`` and ``[I, J, F]`` to matrices ``[I, J]``."""
-    if real.shape[-1] % fake.shape[-1]:
+    """Means over the batch of the loss's terms: logits ``[B]`` and ``[I, F]`` to vectors ``[I]``."""
+    if real.shape[0] % fake.shape[1]:
         raise ValueError(
-            f"fakes of a pair must divide the batch of reals, got {fake.shape[-1]} fakes "
-            f"and {real.shape[-1]} reals"
+            f"fakes of a pair must divide the batch of reals, got {fake.shape[1]} fakes "
+            f"and {real.shape[0]} reals"
         )
     # Every fake meets B / F reals. For losses that are a real term plus a fake term this changes nothing; for
     # relativistic ones, which compare pairs, it uses all reals.
-    real = real.reshape(1, real.shape[0], -1, fake.shape[-1])
-    fake = fake[:, :, None, :]
+    real = real.reshape(1, -1, fake.shape[1])
+    fake = fake[:, None, :]
 
     def mean(term: Any) -> Array:
-        logits = {"real": real, "fake": fake}
-        return jnp.mean(term(**logits), axis=(-2, -1))
+        return jnp.mean(term(real=real, fake=fake), axis=(-2, -1))
 
     payoffs = Payoffs(generator=-mean(loss.generator), discriminator=-mean(loss.discriminator))
     return Outcome(payoffs, mean(loss.value), state)

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "mixgan_jax"
 ORDER = (
     {"types"},
     {"checks"},
-    {"player", "losses", "optim", "_zero_sum", "_game_checks"},
+    {"player", "losses", "optim", "pairing", "_zero_sum", "_game_checks"},
     {"game", "mixture", "penalties"},
     {"payoff", "history"},
     {"solvers"},

@@ -8,7 +8,7 @@ from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, sp
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP
-from mixgan_jax.payoff import PAIRINGS, latin_shares
+from mixgan_jax.pairing import PAIRINGS, latin_shares
 
 I, J = 2, 3  # noqa: E741
 

@@ -20,6 +20,8 @@ Piece: TypeAlias = Callable[[Array, Array], Array]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Beyond this many kernels a loop keeps the compiled program small; a canonical convolution stays fast inside one.
 _MOST_UNROLLED = 64
+# Up to this many input channels (an image's) XLA's weight gradient is slower than writing the windows out.
+_FEW_CHANNELS = 8
 
 
 class Geometry(NamedTuple):
@@ -46,9 +48,9 @@ def pieces(geometry: Geometry) -> Pieces:
     """The three pieces for one geometry; their operands must vary over the same mesh axes (:func:`vary_alike`)."""
     # <g, conv(x, k)> is linear in each of x, k and g. Each piece leaves one of them out; its gradients with respect
     # to the other two are again such pieces.
-    forward = jax.custom_vjp(_batchable(functools.partial(_forward, geometry), fold=True))
+    forward = jax.custom_vjp(_batchable(functools.partial(_forward, geometry), fold=False))
     input_gradient = jax.custom_vjp(
-        _batchable(functools.partial(_input_gradient, geometry), fold=True)
+        _batchable(functools.partial(_input_gradient, geometry), fold=False)
     )
     weight_gradient = jax.custom_vjp(
         _batchable(functools.partial(_weight_gradient, geometry), fold=False)
@@ -84,6 +86,59 @@ def _forward(geometry: Geometry, x: Array, kernel: Array) -> Array:
 
 
 def _input_gradient(geometry: Geometry, g: Array, kernel: Array) -> Array:
+    if max(geometry.strides) > 1 and _strides_tile_kernel(geometry):
+        return lax.platform_dependent(
+            g,
+            kernel,
+            cpu=functools.partial(_input_gradient_by_matmul, geometry),
+            default=functools.partial(_input_gradient_by_convolution, geometry),
+        )
+    return _input_gradient_by_convolution(geometry, g, kernel)
+
+
+def _strides_tile_kernel(geometry: Geometry) -> bool:
+    taps = zip(geometry.kernel, geometry.strides, strict=True)
+    return geometry.dilation == (1, 1) and all(t % s == 0 for t, s in taps)
+
+
+def _input_gradient_by_matmul(geometry: Geometry, g: Array, kernel: Array) -> Array:
+    """One matrix product, then the windows added where they overlap.
+
+    The convolution below multiplies the zeros between the pixels of ``g`` too: with strides of 2 three quarters of its
+    work. XLA has nothing better for it on CPU.
+    """
+    (h, w), (sh, sw) = geometry.output, geometry.strides
+    kh, kw, channels, features = kernel.shape
+    rows, columns = kh // sh, kw // sw
+    windows = lax.dot_general(
+        g.reshape(-1, features), kernel.reshape(-1, features), (((1,), (1,)), ((), ()))
+    )
+    # Windows are cut into blocks of the size of the strides: block (a, b) of window (m, n) is block (m + a, n + b) of
+    # the padded image.
+    blocks = windows.reshape(-1, h, w, rows, sh, columns, sw, channels)
+    parts = [
+        jnp.pad(
+            blocks[:, :, :, a, :, b],
+            ((0, 0), (a, rows - 1 - a), (b, columns - 1 - b), *[(0, 0)] * 3),
+        )
+        for a in range(rows)
+        for b in range(columns)
+    ]
+    image = functools.reduce(jnp.add, parts)
+    tall, wide = h + rows - 1, w + columns - 1
+    image = image.transpose(0, 1, 3, 2, 4, 5).reshape(-1, tall * sh, wide * sw, channels)
+    edges = [
+        (-before, n + before - length)
+        for n, length, (before, _) in zip(
+            geometry.input, image.shape[1:3], geometry.padding, strict=True
+        )
+    ]
+    return lax.pad(
+        image, jnp.zeros((), image.dtype), ((0, 0, 0), *((*e, 0) for e in edges), (0, 0, 0))
+    )
+
+
+def _input_gradient_by_convolution(geometry: Geometry, g: Array, kernel: Array) -> Array:
     pads = []
     for n, m, t, s, d, (before, _) in _by_axis(geometry):
         reach = (t - 1) * d + 1
@@ -101,6 +156,35 @@ def _input_gradient(geometry: Geometry, g: Array, kernel: Array) -> Array:
 
 
 def _weight_gradient(geometry: Geometry, x: Array, g: Array) -> Array:
+    if x.shape[3] <= _FEW_CHANNELS:
+        return lax.platform_dependent(
+            x,
+            g,
+            cpu=functools.partial(_weight_gradient_by_matmul, geometry),
+            default=functools.partial(_weight_gradient_by_convolution, geometry),
+        )
+    return _weight_gradient_by_convolution(geometry, x, g)
+
+
+def _weight_gradient_by_matmul(geometry: Geometry, x: Array, g: Array) -> Array:
+    """All windows of ``x`` written out, then one matrix product: cheap where a window has few channels."""
+    starts = [
+        [slice(tap * d, tap * d + (m - 1) * s + 1, s) for tap in range(t)]
+        for _, m, t, s, d, _ in _by_axis(geometry)
+    ]
+    pads = [
+        (before, (t - 1) * d + (m - 1) * s + 1 - n - before)
+        for n, m, t, s, d, (before, _) in _by_axis(geometry)
+    ]
+    zero = jnp.zeros((), x.dtype)
+    x = lax.pad(x, zero, ((0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)))
+    windows = jnp.concatenate([x[:, a, b] for a in starts[0] for b in starts[1]], axis=-1)
+    rows = windows.reshape(-1, windows.shape[3])
+    kernel = lax.dot_general(rows, g.reshape(-1, g.shape[3]), (((0,), (0,)), ((), ())))
+    return kernel.reshape(*geometry.kernel, -1, g.shape[3])
+
+
+def _weight_gradient_by_convolution(geometry: Geometry, x: Array, g: Array) -> Array:
     pads = [
         (before, (t - 1) * d + (m - 1) * s + 1 - n - before)
         for n, m, t, s, d, (before, _) in _by_axis(geometry)

@@ -10,7 +10,8 @@ from mixgan_jax import penalties
 from mixgan_jax.checks import check_logits
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, uniform
-from mixgan_jax.payoff import Pairing, fakes_per_generator, map_discriminators, meet
+from mixgan_jax.pairing import Pairing, fakes_per_generator, sum_shares
+from mixgan_jax.payoff import Outcome, judge, map_discriminators
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.side import Gradients
 from mixgan_jax.types import Array, Info, Key, LatentSampler, ModelState, Params
@@ -95,32 +96,36 @@ def discriminator_gradients(
     fakes, _ = generate(game.generator, generators, latents, train=True, strategy=game.strategy)
     weights = discriminators.weights
 
-    def objective(params: Params) -> tuple[Array, tuple]:
-        players = Mixture(params, discriminators.state, discriminators.log_weights)
-        outcome = meet(
-            game.discriminator,
-            players,
-            real,
-            fakes,
-            game.loss,
-            pairing=game.pairing,
-            strategy=game.strategy,
-        )
-        losses = -(generators.weights @ outcome.payoffs.discriminator)  # [J]
-        total = losses
-        if game.penalty is not None:
-            total = total + _penalties(game, key, players, real, fakes, generators.weights)
-        return game.num_discriminators * (weights @ total), (losses, outcome)
+    # The gradient is taken inside the map over discriminators: what its backward pass needs is kept for one of them
+    # at a time.
+    def one(
+        params: Params, state: ModelState, fakes: Array, weight: Array, key: Key
+    ) -> tuple[Params, tuple[Array, Outcome]]:
+        def objective(params: Params) -> tuple[Array, tuple[Array, Outcome]]:
+            column = judge(
+                game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
+            )
+            loss = -(generators.weights @ column.payoffs.discriminator)
+            total = loss
+            if game.penalty is not None:
+                total = total + _penalty(game, key, params, state, real, fakes, generators.weights)
+            return game.num_discriminators * (weight * total), (loss, column)
 
-    gradients, (losses, outcome) = jax.grad(objective, has_aux=True)(discriminators.params)
+        return jax.grad(objective, has_aux=True)(params)
+
+    keys = jax.random.split(key, game.num_discriminators)
+    gradients, (losses, columns) = map_discriminators(
+        one, discriminators, fakes, weights, keys, pairing=game.pairing, strategy=game.strategy
+    )
+    values = columns.values.T
     info = {
         "discriminator_loss": weights @ losses,
-        "value": generators.weights @ outcome.values @ weights,
-        "values": outcome.values,
+        "value": generators.weights @ values @ weights,
+        "values": values,
         "discriminator_weights": weights,
     }
     weight_gradient = losses + _barrier_gradient(game, weights)
-    return Gradients(gradients, weight_gradient, outcome.state), info
+    return Gradients(gradients, weight_gradient, columns.state), info
 
 
 def generator_gradients(
@@ -140,48 +145,55 @@ def generator_gradients(
     """
     weights = generators.weights
 
-    def objective(params: Params) -> tuple[Array, tuple]:
+    def make(params: Params) -> tuple[Array, ModelState]:
         players = Mixture(params, generators.state, generators.log_weights)
-        fakes, state = generate(
-            game.generator, players, latents, train=True, strategy=game.strategy
-        )
-        outcome = meet(
-            game.discriminator,
-            discriminators,
-            real,
-            fakes,
-            game.loss,
-            pairing=game.pairing,
-            strategy=game.strategy,
-        )
-        losses = -(outcome.payoffs.generator @ discriminators.weights)  # [I]
-        return game.num_generators * (weights @ losses), (losses, state)
+        return generate(game.generator, players, latents, train=True, strategy=game.strategy)
 
-    gradients, (losses, state) = jax.grad(objective, has_aux=True)(generators.params)
+    def one(params: Params, state: ModelState, fakes: Array, weight: Array) -> tuple[Array, Array]:
+        def objective(fakes: Array) -> tuple[Array, Array]:
+            column = judge(
+                game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
+            )
+            losses = -column.payoffs.generator
+            return game.num_generators * (weight * (weights @ losses)), losses
+
+        return jax.grad(objective, has_aux=True)(fakes)
+
+    fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
+    by_share, losses = map_discriminators(
+        one,
+        discriminators,
+        fakes,
+        discriminators.weights,
+        pairing=game.pairing,
+        strategy=game.strategy,
+    )
+    (gradients,) = pull(sum_shares(by_share, game.pairing))
+    losses = discriminators.weights @ losses  # [J, I] to [I]
     info = {"generator_loss": weights @ losses, "generator_weights": weights}
     return Gradients(gradients, losses + _barrier_gradient(game, weights), state), info
 
 
-def _penalties(
-    game: Game, key: Key, discriminators: Mixture, real: Array, fakes: Array, weights: Array
+def _penalty(
+    game: Game,
+    key: Key,
+    params: Params,
+    state: ModelState,
+    real: Array,
+    fakes: Array,
+    weights: Array,
 ) -> Array:
-    """Each discriminator's mean penalty ``[J]``, over its generators' fakes with weights ``[I]``."""
+    """One discriminator's mean penalty ``[]``, over its generators' fakes with weights ``[I]``."""
     penalty = game.penalty
     assert penalty is not None
 
-    def one(params: Params, state: ModelState, fakes: Array, key: Key) -> Array:
-        def critic(inputs: Array) -> Array:
-            return game.discriminator.apply(params, state, inputs, train=True)[0]
+    def critic(inputs: Array) -> Array:
+        return game.discriminator.apply(params, state, inputs, train=True)[0]
 
-        def mean(key: Key, fake: Array) -> Array:
-            return jnp.mean(penalty(key, critic, real, fake))
+    def mean(key: Key, fake: Array) -> Array:
+        return jnp.mean(penalty(key, critic, real, fake))
 
-        return weights @ jax.vmap(mean)(jax.random.split(key, fakes.shape[0]), fakes)
-
-    keys = jax.random.split(key, game.num_discriminators)
-    return map_discriminators(
-        one, discriminators, fakes, keys, pairing=game.pairing, strategy=game.strategy
-    )
+    return weights @ jax.vmap(mean)(jax.random.split(key, fakes.shape[0]), fakes)
 
 
 def _barrier_gradient(game: Game, weights: Array) -> Array:

@@ -12,7 +12,7 @@ from mixgan_jax.checks import check_array, check_choice, check_count, check_numb
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import STRATEGIES, Strategy
 from mixgan_jax.optim import check_weight_rule, exponentiated_gradient
-from mixgan_jax.payoff import PAIRINGS, Pairing
+from mixgan_jax.pairing import PAIRINGS, Pairing
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.game_gradients import (

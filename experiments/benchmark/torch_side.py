@@ -1,0 +1,179 @@
+"""MIX+GAN in PyTorch, written as its users would: the same arithmetic as ``mix_gan`` with full or Latin pairing.
+
+Alternating updates of a non-saturating game: discriminators on reals and fakes, then generators on fresh fakes, Adam on
+the components, exponentiated gradient on the weights. *Plain* is what a tutorial would write. *Tuned* is what its
+performance guide adds: channels_last, fused Adam, discriminators frozen in the generators' turn.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+BETAS = (0.5, 0.999)
+
+
+class MLPGenerator(nn.Sequential):
+    """Two hidden ReLU layers; ``params`` are Linen's."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(*_dense_stack(params))
+
+
+class MLPDiscriminator(MLPGenerator):
+    """The same with one logit."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).squeeze(1)
+
+
+class DCGANGenerator(nn.Module):
+    """The layers of ``networks.DCGANGenerator``, 4x4 kernels; ``params`` are Linen's."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        kernel = params["Dense_0"]["kernel"]  # [Z, 4 * 4 * C], pixels before channels
+        channels = params["BatchNorm_0"]["scale"].shape[0]
+        self.side = round((kernel.shape[1] // channels) ** 0.5)
+        columns = kernel.reshape(-1, self.side**2, channels).swapaxes(1, 2)
+        self.dense = nn.Linear(*kernel.shape, bias=False)
+        _set(self.dense.weight, columns.reshape(kernel.shape).T)
+        layers: list[nn.Module] = [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+        stages = sum(name.startswith("ConvTranspose") for name in params)
+        for stage in range(stages):
+            taken = params[f"ConvTranspose_{stage}"]
+            _, _, inside, outside = taken["kernel"].shape
+            layer = nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias="bias" in taken)
+            # PyTorch's kernel is that of the convolution whose adjoint this is.
+            _set(layer.weight, taken["kernel"][::-1, ::-1].transpose(2, 3, 0, 1))
+            layers.append(layer)
+            if stage < stages - 1:
+                layers += [nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
+        self.layers = nn.Sequential(*layers, nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.dense(z)
+        return self.layers(x.view(len(z), -1, self.side, self.side))
+
+
+class DCGANDiscriminator(nn.Module):
+    """The layers of ``networks.DCGANDiscriminator``, 4x4 kernels; ``params`` are Linen's."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for stage in range(sum(name.startswith("Conv_") for name in params)):
+            taken = params[f"Conv_{stage}"]
+            _, _, inside, outside = taken["kernel"].shape
+            layer = nn.Conv2d(inside, outside, 4, 2, 1, bias="bias" in taken)
+            _set(layer.weight, taken["kernel"].transpose(3, 2, 0, 1))
+            norm = [nn.BatchNorm2d(outside)] if stage else []
+            layers += [layer, *norm, nn.LeakyReLU(0.2, inplace=True)]
+        self.layers = nn.Sequential(*layers)
+        kernel = params["Dense_0"]["kernel"]  # [4 * 4 * C, 1]
+        self.dense = nn.Linear(len(kernel), 1)
+        _set(self.dense.weight, kernel.reshape(-1, outside).T.reshape(1, -1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dense(self.layers(x).flatten(1)).squeeze(1)
+
+
+class Side:
+    """Components, their optimisers and their log-weights."""
+
+    def __init__(self, nets: list[nn.Module], learning_rate: float, tuned: bool) -> None:
+        self.nets = nn.ModuleList(nets)
+        if tuned:
+            self.nets.to(memory_format=torch.channels_last)
+        self.parameters = list(self.nets.parameters())
+        self.adam = torch.optim.Adam(self.parameters, learning_rate, BETAS, fused=tuned or None)
+        self.log_weights = torch.log_softmax(torch.zeros(len(nets)), 0)
+
+    def move(self, losses: Tensor, weight_rate: float, barrier: float) -> None:
+        """One update; ``losses`` ``[K]`` are each component's, averaged over the opponents."""
+        self.adam.zero_grad(set_to_none=True)
+        weights = self.log_weights.exp()
+        (len(weights) * (weights @ losses)).backward()
+        self.adam.step()
+        gradient = losses.detach() - barrier / (len(weights) * weights)
+        self.log_weights = torch.log_softmax(self.log_weights - weight_rate * gradient, 0)
+
+
+def mix_gan_step(
+    generators: Side,
+    discriminators: Side,
+    draw: Callable[[int], Tensor],
+    *,
+    latin: bool,
+    tuned: bool,
+    weight_rate: float,
+    barrier: float,
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """``step(real) -> (discriminator_loss, generator_loss)``; ``draw(batch)`` gives latents ``[I, B, Z]``."""
+
+    def fakes(batch: int) -> list[Tensor]:
+        latents = draw(batch)
+        return [net(latents[i]) for i, net in enumerate(generators.nets)]
+
+    def logits(made: list[Tensor], j: int) -> list[Tensor]:
+        """Discriminator j's logits of its share of each generator's fakes."""
+        net, count = discriminators.nets[j], len(discriminators.nets)
+        if not latin:
+            return [net(fake) for fake in made]
+        shares = [fake.chunk(count)[(j - i) % count] for i, fake in enumerate(made)]
+        return list(net(torch.cat(shares)).chunk(len(made)))
+
+    def step(real: Tensor) -> tuple[Tensor, Tensor]:
+        weights = generators.log_weights.exp()
+        with torch.no_grad():
+            made = fakes(len(real))
+        rows = []
+        for j, net in enumerate(discriminators.nets):
+            on_real = softplus(-net(real)).mean()
+            on_fake = torch.stack([softplus(fake).mean() for fake in logits(made, j)])
+            rows.append(on_real + weights @ on_fake)
+        losses = torch.stack(rows)
+        discriminator_loss = discriminators.log_weights.exp() @ losses.detach()
+        discriminators.move(losses, weight_rate, barrier)
+
+        if tuned:
+            for parameter in discriminators.parameters:
+                parameter.requires_grad_(False)
+        made = fakes(len(real))
+        columns = [
+            torch.stack([softplus(-fake).mean() for fake in logits(made, j)])
+            for j in range(len(discriminators.nets))
+        ]
+        losses = torch.stack(columns, dim=1) @ discriminators.log_weights.exp()
+        generator_loss = weights @ losses.detach()
+        generators.move(losses, weight_rate, barrier)
+        if tuned:
+            for parameter in discriminators.parameters:
+                parameter.requires_grad_(True)
+        return discriminator_loss, generator_loss
+
+    return step
+
+
+def images(real: np.ndarray, tuned: bool) -> Tensor:
+    """``[B, H, W, C]`` as PyTorch has it."""
+    tensor = torch.from_numpy(real.transpose(0, 3, 1, 2).copy())
+    return tensor.contiguous(memory_format=torch.channels_last) if tuned else tensor
+
+
+def _dense_stack(params: dict[str, Any]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for index in range(len(params)):
+        kernel = params[f"Dense_{index}"]["kernel"]
+        layer = nn.Linear(*kernel.shape)
+        _set(layer.weight, kernel.T)
+        layers += [layer, nn.ReLU(inplace=True)]
+    return layers[:-1]
+
+
+def _set(parameter: Tensor, value: np.ndarray) -> None:
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
