@@ -36,8 +36,9 @@ from mixgan_jax.optim import (
     per_component,
     softmax_adam,
 )
+from mixgan_jax.pairing import fakes_per_generator
 from mixgan_jax.parallel import spread_over_devices
-from mixgan_jax.payoff import Outcome, fakes_per_generator, held_out_values, meet
+from mixgan_jax.payoff import Outcome, held_out_values, meet
 from mixgan_jax.player import Player, from_linen
 from mixgan_jax.records import Records, read_records
 from mixgan_jax.solvers import MixGanState, Solver, gda, mix_gan, mix_gan_2017
