@@ -114,7 +114,7 @@ def conv_transpose(
             f"and image {image}"
         )
     # Padding of the convolution from the large image to the small one whose adjoint this is.
-    pads = tuple(
+    pads: Any = tuple(
         (t - 1 - before, (n - 1) * s + t - large - (t - 1 - before))
         for n, s, t, large, (before, _) in zip(image, steps, taps, grown, outer, strict=True)
     )
