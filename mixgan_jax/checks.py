@@ -36,9 +36,8 @@ def describe(value: Any) -> str:
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
     if isinstance(value, jax.core.Tracer):
         return f"a traced value of dtype {value.dtype}"
-    if (
-        isinstance(value, int) and value.bit_length() > 100
-    ):  # Python refuses to write out very long ones
+    # Python refuses to write out very long ones.
+    if isinstance(value, int) and value.bit_length() > 100:
         return f"a whole number of {value.bit_length()} bits"
     text = repr(value)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
@@ -153,16 +152,15 @@ def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
     """One of ``choices``; where it is none of them the nearest is suggested."""
     options = list(choices)
     if not (isinstance(value, str) and value in options):
-        expected = f"one of {options}"
-        raise ValueError(
-            f"{name} must be {expected}, got {describe(value)}{suggest(value, options)}"
-        )
+        hint = suggest(value, options)
+        raise ValueError(f"{name} must be one of {options}, got {describe(value)}{hint}")
     return value
 
 
 def suggest(value: Any, options: Iterable[Any]) -> str:
     """Advice for the end of a message: which of ``options`` may have been meant; empty where none is near."""
-    near = difflib.get_close_matches(str(value), [str(option) for option in options], n=1)
+    names = [str(option) for option in options]
+    near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 

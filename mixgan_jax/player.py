@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 
-from mixgan_jax.checks import check_kind
+from mixgan_jax.checks import fail
 from mixgan_jax.types import Array, Key, ModelState, Params
 
 
@@ -52,7 +52,8 @@ def from_linen(module: nn.Module) -> Player:
         TypeError: ``module`` is not a Linen module (for instance the class instead of an instance of it).
         ValueError: at ``init``, a module with state that takes no ``train``.
     """
-    check_kind("module", module, nn.Module)
+    if not isinstance(module, nn.Module):
+        raise fail("module", module, "an instance of flax.linen.Module", TypeError)
     takes_train = "train" in inspect.signature(type(module).__call__).parameters
 
     def options(train: bool) -> dict[str, Any]:

@@ -99,6 +99,7 @@ def run_steps(
     if not jnp.issubdtype(start.dtype, jnp.integer):
         raise fail("start", start, "a whole number", TypeError)
     check_count("num_steps", num_steps)
+    start = start.astype(jnp.int32)
     steps_key = run_keys(key).steps
 
     def body(state: Any, index: Array) -> tuple[Any, Info]:

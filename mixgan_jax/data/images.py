@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_path, describe, is_concrete
+from mixgan_jax.checks import check_array, check_path, describe, fail, is_concrete
 from mixgan_jax.data._tfds import find_tfds, read_tfds
 from mixgan_jax.types import Array
 
@@ -59,7 +59,7 @@ def load_images(name: str, data_dir: str | os.PathLike[str] | None = None) -> Im
         ImportError: tensorflow-datasets, array_record or Pillow is not installed.
     """
     if not isinstance(name, str) or not name:
-        raise ValueError(f"name must be the name of a data set, such as 'mnist', got {name!r}")
+        raise fail("name", name, "the name of a data set, such as 'mnist'")
     data_dir = os.environ.get("TFDS_DATA_DIR") or None if data_dir is None else data_dir
     if data_dir is None:
         raise ValueError(

@@ -69,8 +69,8 @@ class DCGANGenerator(nn.Module):
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
         z = check_array("z", z, floating=True)
-        if z.ndim != 2:
-            raise ValueError(f"z must have shape [B, Z], got {z.shape}")
+        if z.ndim != 2 or 0 in z.shape:
+            raise ValueError(f"z must have shape [B, Z], both >= 1, got {z.shape}")
         sizes = _pyramid(self.shape, self.stages)[::-1]
         channels = self.width * 2 ** (len(sizes) - 2)
         height, width = sizes[0]

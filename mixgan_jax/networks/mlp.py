@@ -58,8 +58,10 @@ class MLP(nn.Module):
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
         x = check_array("x", x, floating=True)
-        if x.ndim < 2:
-            raise ValueError(f"x must have shape [B, ...] of rank 2 or more, got {x.shape}")
+        if x.ndim < 2 or 0 in x.shape:
+            raise ValueError(
+                f"x must have shape [B, ...] of rank 2 or more, none of it 0, got {x.shape}"
+            )
         x = x.reshape(x.shape[0], -1)
         pieces = getattr(self.activation, "pieces", 1)
         for units in self.features:

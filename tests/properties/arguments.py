@@ -90,10 +90,11 @@ scalars = st.one_of(
     st.sampled_from([*FLOATS, *WHOLES, 10**400, -(10**5000), True, False, None, 1j]),
     st.sampled_from([np.float32(np.nan), np.float16(2), np.int8(3), np.bool_(True), np.str_("a")]),
 )
+# No functions: where one belongs, nothing can be known of another but that it is called.
 others = st.sampled_from(
     [
         *("", "abc", "ünïcode \x00", "full", "SAME", "1", b"bytes"),
-        *(object(), {}, {"a": 1}, set(), int, range(3), ..., len, lambda *_: None),
+        *(object(), {}, {"a": 1}, set(), range(3), ...),
         *([], [[]], [1.0, [2.0]], [1, 2], (1.0, 2.0), [None], ["a"], [np.nan, 0.5], [10**400]),
         *(jax.random.key(0), jnp.float32(np.nan), jnp.int32(2)),
     ]

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch
+from helpers import BATCH, DISCRIMINATOR, FEATURES, LATENT, batch
 from hypothesis import strategies as st
 from properties.arguments import array, counts, floats, integers, keys, log_weights, weights
 from properties.case import Case
@@ -17,6 +17,15 @@ from mixgan_jax.mixture import STRATEGIES
 from mixgan_jax.pairing import PAIRINGS
 
 ROWS, COLUMNS = 2, 3
+
+
+def apply_to_any(params: Any, state: Any, x: Any, *, train: bool) -> Any:
+    """Takes latents of any shape and dtype: what a player makes of its inputs is its own business."""
+    axes = tuple(range(1, x.ndim))
+    return jnp.sum(x, axis=axes, dtype=jnp.float32)[:, None] * params["w"][None], state
+
+
+GENERATOR = mg.Player(lambda key, x: ({"w": jax.random.normal(key, (FEATURES,))}, {}), apply_to_any)
 GENERATORS = mg.uniform(jax.random.key(0), GENERATOR, ROWS, jnp.zeros((1, LATENT)))
 DISCRIMINATORS = mg.uniform(jax.random.key(1), DISCRIMINATOR, COLUMNS, jnp.zeros((1, FEATURES)))
 generators, discriminators = st.just(GENERATORS), st.just(DISCRIMINATORS)
