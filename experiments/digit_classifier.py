@@ -1,6 +1,8 @@
 """The classifier that counts digits in generated images: trained once on real ones, then kept in the cache folder."""
 
 import hashlib
+import zipfile
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,5 +127,8 @@ def _write(path: Path, params: Any) -> None:
 def _read(path: Path, template: Any) -> Any | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as stored:
-        return jax.tree.map_with_path(lambda at, _: stored[jax.tree_util.keystr(at)], template)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return jax.tree.map_with_path(lambda at, _: stored[jax.tree_util.keystr(at)], template)
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
+        return None  # damaged: it is trained again, and written over

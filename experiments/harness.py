@@ -9,11 +9,11 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
-import itertools
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,7 +26,9 @@ import tyro
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mixgan_jax as mg
-from mixgan_jax.checks import check_choice
+from experiments.options import check_config
+from experiments.setup import Setup
+from mixgan_jax.checks import check_choice, check_path
 from mixgan_jax.types import Array, Key
 
 C = TypeVar("C")
@@ -54,22 +56,6 @@ class Run(NamedTuple):
     commit: str
 
 
-class Setup(NamedTuple):
-    """What a method trains with.
-
-    Attributes:
-        generator: the generators' architecture.
-        discriminator: the discriminators'.
-        solver: trains them.
-        feed: gives it batches.
-    """
-
-    generator: mg.Player
-    discriminator: mg.Player
-    solver: mg.Solver
-    feed: mg.Feed
-
-
 def start(
     experiment: str,
     doc: str,
@@ -90,13 +76,14 @@ def start(
             count as overrides of the preset.
 
     Returns:
-        A :class:`Run`. A bad argument ends the process with a message and status 2.
+        A :class:`Run`. A bad argument, and a folder that cannot be written, end the process with a message and
+        status 2.
     """
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--preset", default=next(iter(presets)))
     own.add_argument("--runs", default="runs")
     options, rest = own.parse_known_args(argv)
-    with _refusing(experiment):
+    with refusing(experiment):
         preset = presets[check_choice("--preset", options.preset, presets)]
     names = ", ".join(presets)
     config = tyro.cli(
@@ -108,22 +95,24 @@ def start(
         f"--runs FOLDER (now {options.runs}).",
         config=(tyro.conf.FlagConversionOff,),
     )
-    with _refusing(experiment):
-        check(config)
-    use_compilation_cache()
-    use_all_cores()
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
-    folder = Path(options.runs) / experiment / f"{options.preset}-{fingerprint(hashed)}"
-    folder.mkdir(parents=True, exist_ok=True)
+    with refusing(experiment):
+        check_config(config)
+        check(config)
+        runs = check_path("--runs", options.runs)
+        folder = runs / experiment / f"{options.preset}-{fingerprint(hashed)}"
+        make_folder("--runs", folder)
+        use_caches()
+    use_all_cores()
     return Run(experiment, options.preset, config, hashed, hashed == preset, folder, commit())
 
 
 @contextlib.contextmanager
-def _refusing(experiment: str) -> Iterator[None]:
-    """A ValueError inside ends the process with its message and status 2, not with a traceback."""
+def refusing(experiment: str) -> Iterator[None]:
+    """A TypeError or ValueError inside ends the process with its message and status 2, not with a traceback."""
     try:
         yield
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         print(f"{experiment}: {error}", file=sys.stderr)
         raise SystemExit(2) from None
 
@@ -133,7 +122,8 @@ def commit() -> str:
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
-        command = ["git", "-C", str(here), *arguments]
+        # Without optional locks git only reads: it would refresh its index otherwise.
+        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
@@ -143,11 +133,15 @@ def commit() -> str:
         return "unknown"
 
 
-def check_components(components: tuple[int, ...], reach: int = 1) -> None:
-    """Numbers of components, rising from 1 or more to at least ``reach``."""
-    rising = all(a < b for a, b in itertools.pairwise((0, *components)))
-    if not rising or max(components, default=0) < reach:
-        raise ValueError(f"--components must be >= 1, rise, and reach {reach}, got {components}")
+def make_folder(name: str, folder: Path) -> None:
+    """Creates a folder that can be written to; a ValueError names what it was made from."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(
+            f"{name} must be where files can be written, got {str(folder)!r}: {error.strerror}"
+        ) from error
 
 
 def fingerprint(config: Any) -> str:
@@ -160,12 +154,13 @@ def cache_folder() -> Path:
     """Where things that outlive a run are kept: ``$XDG_CACHE_HOME/mixgan_jax`` or ``~/.cache/mixgan_jax``."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(base) / "mixgan_jax"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder("XDG_CACHE_HOME", folder)
     return folder
 
 
-def use_compilation_cache() -> None:
-    """Keeps compiled programs between starts: the second start of an experiment compiles nothing."""
+def use_caches() -> None:
+    """Keeps compiled programs and Matplotlib's list of fonts: the second start of an experiment compiles nothing."""
+    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

@@ -14,7 +14,6 @@ trained on the real ones (98.5 % or better on MNIST's test images). Protocol: se
 is measured. The decay of the learning rate was added after a first run without.
 """
 
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,17 +23,15 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments import harness, report
+from experiments import harness, options, report
 from experiments.digit_classifier import Classifier, load_or_train
-from mixgan_jax.data import Images, digits, feed_from_images, load_images, to_float
+from experiments.digit_images import load_digits
+from experiments.setup import Setup
+from mixgan_jax.data import Images, feed_from_images, to_float
 from mixgan_jax.metrics import class_coverage, component_class_coverage, equilibrium_report
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.pairing import Pairing
 from mixgan_jax.types import Array, Key
-
-NO_DATA = """\
-mix_gan_mnist needs MNIST: --data-dir DIR, with mnist.npz in it (uint8 arrays train_images, train_labels, test_images,
-test_labels) or the folder that TensorFlow Datasets prepares (array_record). Without any: --dataset digits."""
 
 
 @dataclass(frozen=True)
@@ -45,31 +42,33 @@ class Config:
     """Folder with the data; not needed for digits. Defaults to $TFDS_DATA_DIR."""
     dataset: str = "mnist"
     """Name of the data set, or digits for scikit-learn's bundled ones."""
-    components: tuple[int, ...] = (1, 3)
+    components: options.Components = (1, 3)
     """Numbers of generators, and of discriminators."""
-    seeds: int = 4
+    seeds: options.Count = 4
     """Runs of each method, seeds 0, 1, ..."""
-    steps: int = 3_000
+    steps: options.Count = 3_000
     """Updates of either side."""
-    batch: int = 60
+    batch: options.Count = 60
     """Reals in a step, and fakes of each generator."""
     pairing: Pairing = "latin"
     """Which fakes meet which discriminators."""
-    latent_size: int = 64
+    latent_size: options.Count = 64
     """Standard normal latents."""
-    width: int = 32
+    width: options.Count = 32
     """Channels of DCGAN's narrowest hidden layer."""
-    learning_rate: float = 3e-4
+    loss: options.LossName = "non_saturating"
+    """Of both sides, a name in mixgan_jax.losses."""
+    learning_rate: options.Rate = 3e-4
     """Of Adam, both sides; falls to 0 over the run, along a cosine."""
-    beta1: float = 0.5
+    beta1: options.Decay = 0.5
     """Of Adam."""
-    weight_rate: float = 1e-3
+    weight_rate: options.Rate = 1e-3
     """Step size of exponentiated gradient."""
-    weight_barrier: float = 0.1
+    weight_barrier: options.Rate = 0.1
     """Coefficient of -(1/k) sum log w."""
-    samples: int = 2_000
+    samples: options.Samples = 2_000
     """Images that the table's measures are taken on."""
-    log_every: int = 50
+    log_every: options.Count = 50
     """Steps between entries of the log."""
 
 
@@ -110,33 +109,34 @@ COLUMNS = {
 
 def check(config: Config) -> None:
     """Raises ValueError for what would otherwise fail after hours."""
-    harness.check_components(config.components)
     for components in config.components:
-        mg.fakes_per_generator(config.pairing, config.batch, components, components)
+        try:
+            mg.fakes_per_generator(config.pairing, config.batch, components, components)
+        except ValueError as error:  # "batch must be ..."
+            raise ValueError(f"--{error}") from None
 
 
-def load(config: Config) -> Images:
-    """The data; ends the process with advice where there are none."""
-    if config.dataset == "digits":
-        return digits()
-    try:
-        return load_images(config.dataset, config.data_dir)
-    except (FileNotFoundError, ValueError) as error:
-        print(f"{error}\n{NO_DATA}", file=sys.stderr)
-        raise SystemExit(2) from None
+def check_images(config: Config, images: Images) -> None:
+    """Raises ValueError for images that could not be trained on, or judged, to the end."""
+    if len(images.test_images) < 2 * config.batch:
+        raise ValueError(
+            f"--batch must be at most half of the {len(images.test_images)} test images, got {config.batch}"
+        )
+    build(config, images, 1)
 
 
-def build(config: Config, images: Images, components: int) -> harness.Setup:
+def build(config: Config, images: Images, components: int) -> Setup:
     """Players, loss, optimisers and data."""
     shape = images.train_images.shape[1:]
     generator = mg.from_linen(DCGANGenerator(shape, width=config.width))
     discriminator = mg.from_linen(DCGANDiscriminator(width=config.width))
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
     tx = optax.adam(schedule, b1=config.beta1)
+    loss = options.loss_of(config)
     solver = mg.mix_gan(
         generator,
         discriminator,
-        mg.losses.non_saturating(),
+        loss,
         num_generators=components,
         num_discriminators=components,
         latent_size=config.latent_size,
@@ -146,16 +146,15 @@ def build(config: Config, images: Images, components: int) -> harness.Setup:
         weight_barrier=config.weight_barrier,
         pairing=config.pairing,
     )
-    return harness.Setup(
-        generator, discriminator, solver, feed_from_images(images.train_images, config.batch)
-    )
+    feed = feed_from_images(images.train_images, config.batch)
+    return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
 
 
 def evaluate(
     config: Config,
     images: Images,
     classifier: Classifier,
-    setup: harness.Setup,
+    setup: Setup,
     key: Key,
     state: mg.MixGanState,
 ) -> dict[str, Any]:
@@ -193,23 +192,13 @@ def evaluate(
 
 
 def held_out(
-    config: Config, images: Images, setup: harness.Setup, key: Key, state: mg.MixGanState
+    config: Config, images: Images, setup: Setup, key: Key, state: mg.MixGanState
 ) -> Array:
     """Payoff matrices ``[N, I, J]`` on the test images, batch norm and pairing as in training."""
     count = len(images.test_images) // config.batch
     reals = to_float(images.test_images[: count * config.batch])
-    return mg.held_out_values(
-        key,
-        setup.generator,
-        setup.discriminator,
-        state.generators,
-        state.discriminators,
-        mg.losses.non_saturating(),
-        reals.reshape(count, config.batch, *reals.shape[1:]),
-        latent_size=config.latent_size,
-        pairing=config.pairing,
-        train=True,
-    )
+    batches = reals.reshape(count, config.batch, *reals.shape[1:])
+    return setup.values(key, state, batches, pairing=config.pairing, train=True)
 
 
 def summarise(name: str, runs: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
@@ -250,7 +239,7 @@ def judge(
 
 
 def draw(
-    run: harness.Run, setup: harness.Setup, state: mg.MixGanState, name: str, matrix: Array
+    run: harness.Run, setup: Setup, state: mg.MixGanState, name: str, matrix: Array
 ) -> dict[str, Any]:
     """The figures of a method's seed 0: images by component, and payoffs between the weights."""
     generators = state.generators
@@ -271,7 +260,9 @@ def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
     run = harness.start("mix_gan_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",))
     config = run.config
-    images = load(config)
+    images = load_digits(run.experiment, config.dataset, config.data_dir)
+    with harness.refusing(run.experiment):
+        check_images(config, images)
     classifier = load_or_train(images)
     keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
     rows, files = [], {}

@@ -29,7 +29,8 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments import harness, report
+from experiments import harness, options, report
+from experiments.setup import Setup
 from mixgan_jax.data import feed_from_distribution, grid, ring
 from mixgan_jax.metrics import component_coverage, mode_coverage
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
@@ -43,37 +44,39 @@ class Config:
 
     target: Literal["ring", "grid"] = "ring"
     """8 Gaussians on a ring, or 25 on the grid {-4, -2, 0, 2, 4}^2."""
-    radius: float = 2.0
+    radius: options.Positive = 2.0
     """Of the ring."""
-    std: float = 0.02
+    std: options.Positive = 0.02
     """Of each Gaussian."""
-    components: tuple[int, ...] = (1, 2, 3, 5)
+    components: options.ComponentsToCompare = (1, 2, 3, 5)
     """Numbers of generators, and of discriminators, from 1 up."""
-    seeds: int = 4
+    seeds: options.Count = 4
     """Runs of each method, seeds 0, 1, ..."""
-    steps: int = 10_000
+    steps: options.Count = 10_000
     """Updates of either side."""
-    batch: int = 64
+    batch: options.Count = 64
     """Reals in a step, and fakes of each generator; the Latin row has more, see latin_batch."""
-    latent_size: int = 16
+    latent_size: options.Count = 16
     """Standard normal latents."""
-    width: int = 64
+    width: options.Count = 64
     """Of the two hidden layers of either network."""
     pacgan_networks: bool = False
     """PacGAN's networks instead: batch norm in the generator, maxout in the discriminator."""
-    learning_rate: float = 1e-3
+    loss: options.LossName = "non_saturating"
+    """Of both sides, a name in mixgan_jax.losses."""
+    learning_rate: options.Rate = 1e-3
     """Of Adam, both sides."""
     cosine_decay: bool = True
     """Whether the learning rate falls to 0 over the run, along a cosine."""
-    beta1: float = 0.5
+    beta1: options.Decay = 0.5
     """Of Adam."""
     update: Literal["alternating", "simultaneous"] = "alternating"
     """Whether generators answer updated discriminators."""
-    weight_rate: float = 1e-3
+    weight_rate: options.Rate = 1e-3
     """Step size of exponentiated gradient."""
-    weight_barrier: float = 0.1
+    weight_barrier: options.Rate = 0.1
     """Coefficient of -(1/k) sum log w."""
-    log_every: int = 500
+    log_every: options.Count = 500
     """Steps between entries of the log."""
 
 
@@ -109,7 +112,10 @@ COLUMNS = {
 
 def check(config: Config) -> None:
     """Raises ValueError for what would otherwise fail after hours."""
-    harness.check_components(config.components, reach=2)
+    if latin_batch(config) < 1:
+        raise ValueError(
+            f"--batch must be larger for k = {max(config.components)}, got {config.batch}"
+        )
 
 
 class Method(NamedTuple):
@@ -140,7 +146,7 @@ def latin_batch(config: Config) -> int:
     return config.batch * full // latin // k * k
 
 
-def build(config: Config, method: Method) -> harness.Setup:
+def build(config: Config, method: Method) -> Setup:
     """Players, loss, optimisers and data of a method."""
     on_ring = config.target == "ring"
     target = ring(8, config.radius, config.std) if on_ring else grid(5, 2.0, config.std)
@@ -148,10 +154,11 @@ def build(config: Config, method: Method) -> harness.Setup:
     rate = config.learning_rate
     schedule = optax.cosine_decay_schedule(rate, config.steps) if config.cosine_decay else rate
     tx = optax.adam(schedule, b1=config.beta1)
+    loss = options.loss_of(config)
     solver = mg.mix_gan(
         generator,
         discriminator,
-        mg.losses.non_saturating(),
+        loss,
         num_generators=method.components,
         num_discriminators=method.components,
         latent_size=config.latent_size,
@@ -163,7 +170,8 @@ def build(config: Config, method: Method) -> harness.Setup:
         update=config.update,
     )
     batch = latin_batch(config) if method.pairing == "latin" else config.batch
-    return harness.Setup(generator, discriminator, solver, feed_from_distribution(target, batch))
+    feed = feed_from_distribution(target, batch)
+    return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
 
 
 def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
@@ -180,21 +188,19 @@ def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
     )
 
 
-def evaluate(
-    setup: harness.Setup, latent_size: int, key: Key, state: mg.MixGanState
-) -> dict[str, Array]:
+def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
     """The table's measures of one run, on 2,500 samples of the mixture and 5,000 new reals."""
     target = setup.feed.arrays  # the distribution that batches are drawn from
     keys = jax.random.split(key, 4)
-    latents = jax.random.normal(keys[0], (2500, latent_size))
+    latents = jax.random.normal(keys[0], (2500, setup.latent_size))
     samples, _ = mg.sample(keys[1], setup.generator, state.generators, latents)
     coverage = mode_coverage(samples, target.means, target.std)
-    shape = (state.generators.num_components, 1000, latent_size)
+    shape = (state.generators.num_components, 1000, setup.latent_size)
     by_component, _ = mg.generate(
         setup.generator, state.generators, jax.random.normal(keys[2], shape)
     )
     overlap = component_coverage(by_component, target.means, target.std)["overlap"]
-    values = held_out(setup, latent_size, keys[3], state).mean(axis=0)
+    values = held_out(setup, keys[3], state).mean(axis=0)
     weights = (state.generators.weights, state.discriminators.weights)
     return {
         "modes": coverage["modes"],
@@ -206,20 +212,11 @@ def evaluate(
     }
 
 
-def held_out(setup: harness.Setup, latent_size: int, key: Key, state: mg.MixGanState) -> Array:
+def held_out(setup: Setup, key: Key, state: mg.MixGanState) -> Array:
     """Payoff matrices ``[10, I, J]`` on new data."""
     real_key, key = jax.random.split(key)
     reals = setup.feed.arrays.sample(real_key, 5000).reshape(10, 500, 2)
-    return mg.held_out_values(
-        key,
-        setup.generator,
-        setup.discriminator,
-        state.generators,
-        state.discriminators,
-        mg.losses.non_saturating(),
-        reals,
-        latent_size=latent_size,
-    )
+    return setup.values(key, state, reals)
 
 
 def measure(
@@ -227,7 +224,7 @@ def measure(
 ) -> tuple[dict[str, Any], mg.MixGanState]:
     """Trains all seeds of a method at once; the table's row, and the state."""
     setup = build(run.config, method)
-    look = partial(evaluate, setup, run.config.latent_size)
+    look = partial(evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)
     keys = mg.evaluation_key(harness.seed_keys(run.config.seeds), run.config.steps)
     metrics = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
@@ -267,7 +264,7 @@ def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[st
         samples[method.name] = np.asarray(drawn)
         captions[method.name] = f"{report.cell(row, 'modes', 2)} modes"
         if method.components == max(config.components) and method.pairing == "full":
-            matrix = held_out(setup, config.latent_size, key, state).mean(axis=0)
+            matrix = held_out(setup, key, state).mean(axis=0)
             path = run.folder / "payoffs.png"
             payoffs = report.payoff_figure(matrix, state.generators, state.discriminators, path)
     panels = mg.plots.plot_sample_panels(

@@ -1,13 +1,20 @@
 """What the figures of ``plots`` share: their style, the checks of what is drawn, and the pieces they are made of."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_count, check_number
+from mixgan_jax._figure_checks import host
+from mixgan_jax._figure_checks import records as checked_records
+from mixgan_jax.checks import (
+    check_array,
+    check_count,
+    check_function,
+    check_number,
+)
 from mixgan_jax.types import Array
 
 if TYPE_CHECKING:
@@ -80,30 +87,6 @@ def stack(
     return fig, list(fig.subplots(count, 1, squeeze=False)[:, 0])
 
 
-def host(name: str, value: Any, rank: int | Sequence[int], length: int | None = None) -> np.ndarray:
-    """A finite array on the host, as float64, of the given rank and first axis."""
-    array = np.asarray(check_array(name, value, rank=rank, finite=True)).astype(np.float64)
-    if 0 in array.shape or (length is not None and len(array) != length):
-        expected = "not be empty" if length is None else f"have length {length}"
-        raise ValueError(f"{name} must {expected}, got shape {array.shape}")
-    return array
-
-
-def by_component(name: str, samples: Any) -> np.ndarray:
-    """Samples ``[K, N, 2]``, from those or from ``[N, 2]``."""
-    points = host(name, samples, (2, 3))
-    if points.shape[-1] != 2:
-        raise ValueError(f"{name} must have shape [N, 2] or [K, N, 2], got {points.shape}")
-    return points if points.ndim == 3 else points[None]
-
-
-def check_names(name: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """All of ``given`` among ``known``."""
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise ValueError(f"{name} must name only {sorted(known)}, got {unknown}")
-
-
 def component_labels(count: int, weights: Any = None, separator: str = ", ") -> list[str]:
     """``component 0, w = 0.25`` and so on; without the weight where none are given."""
     labels = [f"component {index}" for index in range(count)]
@@ -113,8 +96,13 @@ def component_labels(count: int, weights: Any = None, separator: str = ", ") -> 
     return [f"{label}{separator}w = {w:.2f}" for label, w in zip(labels, values, strict=True)]
 
 
-def limits_of(groups: Sequence[np.ndarray], centers: Any) -> tuple[float, float]:
-    """Limits for both axes around the centers and all but the outermost samples."""
+def limits_of(groups: Sequence[np.ndarray], centers: Any, limits: Any) -> tuple[float, float]:
+    """Limits for both axes: the given ones, or else around the centers and all but the outermost samples."""
+    if limits is not None:
+        low, high = host("limits", limits, 1, 2)
+        if not low < high:
+            raise ValueError(f"limits must rise, got {limits}")
+        return float(low), float(high)
     points = np.concatenate([group.reshape(-1, 2) for group in groups])
     # A single stray sample must not shrink the picture.
     extremes = np.quantile(points, [0.002, 0.998], axis=0)
@@ -135,7 +123,8 @@ def shade(
     """The density, smoothed by a Gaussian of std ``bandwidth``, in shades of grey."""
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
-    check_number("bandwidth", bandwidth, minimum=0.0, strict=True)
+    check_function("log_prob", log_prob)
+    bandwidth = check_number("bandwidth", bandwidth, minimum=0.0, strict=True)
     line = np.linspace(*limits, cells)
     grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     logs = np.asarray(log_prob(jnp.asarray(grid, jnp.float32)))
@@ -239,7 +228,7 @@ def annotate_level(axes: "Axes", level: float, colour: str) -> None:
 
 def over_seeds(records: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Steps ``[T]``, mean and standard error of the mean ``[T]`` of one logged value."""
-    runs = [records] if not records or isinstance(records[0], Mapping) else records
+    runs = checked_records("records", records)
     values: dict[int, list[np.ndarray]] = {}
     for record in (record for run in runs for record in run if name in record):
         entry = np.asarray(record[name], np.float64)

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, is_concrete
+from mixgan_jax.checks import check_array, fail, is_concrete
 from mixgan_jax.types import Array
 
 _SIMPLEX_TOLERANCE = 1e-3
@@ -44,7 +44,14 @@ def align(
     """Check both weights against ``matrix`` and give all three the same leading axes."""
     rows = check_weights(*row_weights, matrix.shape[-2])
     columns = check_weights(*column_weights, matrix.shape[-1])
-    lead = jnp.broadcast_shapes(matrix.shape[:-2], rows.shape[:-1], columns.shape[:-1])
+    leading = matrix.shape[:-2], rows.shape[:-1], columns.shape[:-1]
+    try:
+        lead = np.broadcast_shapes(*leading)
+    except ValueError:
+        raise ValueError(
+            f"{row_weights[0]} and {column_weights[0]} must have leading axes that broadcast with the "
+            f"payoffs', got leading axes {leading[1]}, {leading[2]} and {leading[0]}"
+        ) from None
     return (
         jnp.broadcast_to(matrix, lead + matrix.shape[-2:]),
         jnp.broadcast_to(rows, lead + rows.shape[-1:]),
@@ -53,11 +60,13 @@ def align(
 
 
 def check_game(
-    generator: Any, discriminator: Any, generator_weights: Any, discriminator_weights: Any
+    payoffs: Any, generator_weights: Any, discriminator_weights: Any
 ) -> tuple[Array, Array, Array, Array]:
     """Both sides' payoffs ``[..., I, J]``, rows ``[..., I]`` and columns ``[..., J]``, checked and aligned."""
-    generator = check_matrix("payoffs.generator", generator)
-    discriminator = check_matrix("payoffs.discriminator", discriminator)
+    if not isinstance(payoffs, tuple) or len(payoffs) != 2:
+        raise fail("payoffs", payoffs, "Payoffs, a matrix for each side", TypeError)
+    generator = check_matrix("payoffs.generator", payoffs[0])
+    discriminator = check_matrix("payoffs.discriminator", payoffs[1])
     if generator.shape != discriminator.shape:
         raise ValueError(
             f"payoffs must hold two matrices of one shape, got {generator.shape} and "

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_count, fail
+from mixgan_jax.checks import check_count, check_path, fail
 from mixgan_jax.mixture import Mixture
 from mixgan_jax.records import differences, store_config
 
@@ -48,7 +48,7 @@ class Checkpoints:
     ) -> None:
         """Opens the directory; see the class."""
         check_count("max_to_keep", max_to_keep)
-        self.directory = Path(directory).absolute()
+        self.directory = check_path("directory", directory).absolute()
         self.directory.mkdir(parents=True, exist_ok=True)
         if config is not None:
             store_config(self.directory, config)
@@ -162,7 +162,7 @@ def load_for_sampling(
         FileNotFoundError: no checkpoint in ``directory``.
         ValueError: none at ``step``, none with generators, or ``like`` does not fit.
     """
-    directory = Path(directory).absolute()
+    directory = check_path("directory", directory).absolute()
     missing = FileNotFoundError(f"directory must hold a run with checkpoints, got {directory}")
     if not (directory / FOLDER_NAME).is_dir():
         raise missing

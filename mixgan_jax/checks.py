@@ -7,7 +7,9 @@ by JAX are unknown: of those only shape and dtype are checked.
 import difflib
 import math
 import numbers
+import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
@@ -16,6 +18,12 @@ import numpy as np
 
 T = TypeVar("T")
 
+MAX_COUNT = 2**31 - 1
+"""The largest count: what int32 holds."""
+
+_LONGEST = 200  # characters of a value in a message
+_SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
+
 
 def is_concrete(value: Any) -> bool:
     """Whether ``value`` is known now, that is: not being traced by ``jit``, ``grad`` or ``vmap``."""
@@ -23,12 +31,16 @@ def is_concrete(value: Any) -> bool:
 
 
 def describe(value: Any) -> str:
-    """``value`` as an error message shows it: an array by shape and dtype, anything else by its repr."""
+    """``value`` as an error message shows it: an array by shape and dtype, anything else by its repr, cut if long."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
     if isinstance(value, jax.core.Tracer):
         return f"a traced value of dtype {value.dtype}"
-    return repr(value)
+    # Python refuses to write out very long ones.
+    if isinstance(value, int) and value.bit_length() > 100:
+        return f"a whole number of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def fail(name: str, value: Any, expected: str, error: type[Exception] = ValueError) -> Exception:
@@ -36,26 +48,74 @@ def fail(name: str, value: Any, expected: str, error: type[Exception] = ValueErr
     return error(f"{name} must be {expected}, got {describe(value)}")
 
 
+def check_kind(name: str, value: T, kind: type) -> T:
+    """An instance of ``kind``."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise fail(name, value, f"{article} {kind.__name__}", TypeError)
+    return value
+
+
+def check_function(name: str, value: T) -> T:
+    """Something that can be called."""
+    if not callable(value):
+        raise fail(name, value, "a function", TypeError)
+    return value
+
+
+def check_flag(name: str, value: T) -> T:
+    """True or False; a traced one passes too."""
+    if is_concrete(value) and not isinstance(value, bool | np.bool_):
+        raise fail(name, value, "True or False", TypeError)
+    return value
+
+
+def check_path(name: str, value: Any) -> Path:
+    """A path that a file system can have."""
+    if not isinstance(value, str | os.PathLike):
+        raise fail(name, value, "a path", TypeError)
+    if not os.fspath(value) or "\0" in os.fsdecode(value):
+        raise fail(name, value, "a path, not empty and without null characters")
+    return Path(os.fsdecode(value))
+
+
+def check_text(name: str, value: str | None) -> str:
+    """Text, empty for None."""
+    return "" if value is None else check_kind(name, value, str)
+
+
 def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
-    """A whole number of at least ``minimum``."""
+    """A whole number of at least ``minimum`` that JAX's int32 indices and counters can hold."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise fail(name, value, f"a whole number >= {minimum}", TypeError)
-    if value < minimum:
+    count = int(value)
+    if count < minimum:
         raise fail(name, value, f"a whole number >= {minimum}")
-    return int(value)
+    if count > MAX_COUNT:
+        raise fail(name, value, f"at most {MAX_COUNT}")
+    return count
+
+
+def check_counts(name: str, value: Any, length: int | None = None) -> tuple[int, ...]:
+    """Whole numbers >= 1, ``length`` of them if that is given."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+        raise fail(name, value, "a sequence of whole numbers", TypeError)
+    if length is not None and len(value) != length:
+        raise fail(name, value, f"a sequence of {length} whole numbers")
+    return tuple(check_count(f"{name}[{index}]", entry) for index, entry in enumerate(value))
 
 
 def check_number(
     name: str,
-    value: T,
+    value: Any,
     *,
     minimum: float = -math.inf,
     maximum: float = math.inf,
     strict: bool = False,
-) -> T:
+) -> Any:
     """A finite real number in ``[minimum, maximum]`` (above ``minimum`` if ``strict``).
 
-    A traced number, or a concrete zero-dimensional array, passes too (the latter if its value does).
+    It comes back as a float, which no strict promotion of dtypes refuses; a traced number passes as it is.
     """
     sign = ">" if strict else ">="
     expected = "a finite number"
@@ -65,17 +125,25 @@ def check_number(
         expected += f"{' and' if minimum > -math.inf else ''} <= {maximum:g}"
     if not is_concrete(value):
         return value
-    is_scalar_array = isinstance(value, jax.Array | np.ndarray) and value.ndim == 0
-    if isinstance(value, bool) or not (isinstance(value, numbers.Real) or is_scalar_array):
+    if isinstance(value, jax.Array | np.ndarray | np.generic):
+        is_number = value.ndim == 0 and _is_real(value.dtype) and value.dtype != np.bool_
+    else:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number:
         raise fail(name, value, expected, TypeError)
-    number = float(value)  # type: ignore[arg-type]
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of more than 300 digits
+        raise fail(name, value, expected) from None
+    if 0 < abs(number) < _SMALLEST or _LARGEST < abs(number) < math.inf:
+        raise fail(name, value, f"of a size that float32 holds, {_SMALLEST:.2g} to {_LARGEST:.2g}")
     below = number <= minimum if strict else number < minimum
     if not math.isfinite(number) or below or number > maximum:
         raise fail(name, value, expected)
-    return value
+    return number
 
 
-def check_step_size(name: str, value: T) -> T:
+def check_step_size(name: str, value: Any) -> Any:
     """A step size or coefficient: a finite number >= 0, or an optax schedule (a callable of the step)."""
     return value if callable(value) else check_number(name, value, minimum=0.0)
 
@@ -83,11 +151,17 @@ def check_step_size(name: str, value: T) -> T:
 def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
     """One of ``choices``; where it is none of them the nearest is suggested."""
     options = list(choices)
-    if value not in options:
-        near = difflib.get_close_matches(str(value), [str(option) for option in options], n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ValueError(f"{name} must be one of {options}, got {value!r}{hint}")
+    if not (isinstance(value, str) and value in options):
+        hint = suggest(value, options)
+        raise ValueError(f"{name} must be one of {options}, got {describe(value)}{hint}")
     return value
+
+
+def suggest(value: Any, options: Iterable[Any]) -> str:
+    """Advice for the end of a message: which of ``options`` may have been meant; empty where none is near."""
+    names = [str(option) for option in options]
+    near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
+    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def check_array(
@@ -98,15 +172,11 @@ def check_array(
     floating: bool = False,
     finite: bool = False,
 ) -> jax.Array:
-    """An array of the given rank (or one of several), optionally floating and, where known, all finite."""
-    if not (hasattr(value, "shape") and hasattr(value, "dtype")) and not np.isscalar(value):
-        try:
-            value = np.asarray(value)
-        except ValueError as error:
-            raise fail(name, value, "an array", TypeError) from error
-        if value.dtype == object:
-            raise fail(name, value, "an array of numbers", TypeError)
-    array = jnp.asarray(value)
+    """An array of real numbers, of the given rank (or one of several), optionally floating and, where known, finite."""
+    known = value if isinstance(value, jax.Array) else _on_host(name, value)
+    if not _is_real(known.dtype):
+        raise fail(name, value, "an array of real numbers", TypeError)
+    array = known if isinstance(known, jax.Array) else _to_device(name, known)
     if rank is not None:
         ranks = [rank] if isinstance(rank, int) else list(rank)
         if array.ndim not in ranks:
@@ -125,6 +195,29 @@ def check_array(
     return array
 
 
+def _is_real(dtype: Any) -> bool:
+    return any(jnp.issubdtype(dtype, kind) for kind in (np.bool_, np.integer, np.floating))
+
+
+def _on_host(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise fail(name, value, "an array of real numbers", TypeError) from error
+
+
+def _to_device(name: str, known: np.ndarray) -> jax.Array:
+    """The same numbers in JAX's precision; what does not fit is an error, where JAX would wrap around or warn."""
+    dtype = jax.dtypes.canonicalize_dtype(known.dtype)
+    with np.errstate(over="ignore"):
+        narrow = known.astype(dtype)
+    floating = jnp.issubdtype(dtype, np.floating)
+    lost = np.isinf(narrow) & ~np.isinf(known) if floating else narrow != known
+    if lost.any():
+        raise ValueError(f"{name} must fit into {dtype}, got {known[lost].flat[0]}")
+    return jnp.asarray(narrow)
+
+
 def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.Array:
     """Log-weights ``[K]`` or ``[..., K]`` whose logsumexp over the last axis is 0 within ``tolerance``."""
     array = check_array(name, value, floating=True)
@@ -132,7 +225,7 @@ def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.
         raise ValueError(f"{name} must have shape [..., K] with K >= 1, got {array.shape}")
     if is_concrete(array):
         # In NumPy: inside a trace a JAX operation is recorded, also where its operands are known.
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             total = np.log(np.sum(np.exp(np.asarray(array, np.float64)), axis=-1))
         if not np.all(np.abs(total) <= tolerance):  # also true of NaN
             raise ValueError(
@@ -142,12 +235,13 @@ def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.
     return array
 
 
-def check_key(name: str, value: Any) -> jax.Array:
-    """A typed random key ``[]``, or keys ``[S]``, as ``jax.random.key`` makes them."""
+def check_key(name: str, value: Any, *, sweep: bool = False) -> jax.Array:
+    """A typed random key ``[]``, as ``jax.random.key`` makes them; of a ``sweep`` keys ``[S]``, S >= 1, too."""
     if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
         raise fail(name, value, "a typed random key, from jax.random.key", TypeError)
-    if value.ndim > 1:
-        raise ValueError(f"{name} must be one key or keys [S], got shape {value.shape}")
+    if value.ndim > (1 if sweep else 0) or value.size == 0:
+        expected = "one key or keys [S]" if sweep else "one key"
+        raise ValueError(f"{name} must be {expected}, got shape {value.shape}")
     return value
 
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checkpoint import Checkpoints
-from mixgan_jax.checks import check_count, check_key, fail
+from mixgan_jax.checks import check_count, check_flag, check_function, check_key, check_kind, fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.parallel import map_runs
 from mixgan_jax.records import Records
@@ -63,7 +63,15 @@ def fit(
         TypeError, ValueError: a key that is not a typed one; an interval that is not a multiple of ``log_every``;
             a folder of another run, or of one that is past ``num_steps``; what needs a folder without one.
     """
-    check_key("key", key)
+    check_key("key", key, sweep=True)
+    check_kind("solver", solver, Solver)
+    check_kind("feed", feed, Feed)
+    check_flag("tensorboard", tensorboard)
+    if config is not None:
+        check_kind("config", config, Mapping)
+    for name, function in {"evaluate": evaluate, "on_log": on_log}.items():
+        if function is not None:
+            check_function(name, function)
     _check_steps(num_steps, log_every, save_every=save_every, evaluate_every=evaluate_every)
     for name, given in {
         "save_every": save_every,

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from mixgan_jax import _zero_sum
 from mixgan_jax._game_checks import align, check_game, check_matrix
 from mixgan_jax._zero_sum import Equilibrium, EquilibriumError
-from mixgan_jax.checks import check_array, check_count, check_number
+from mixgan_jax.checks import check_array, check_count, check_flag, check_number
 from mixgan_jax.optim import optimistic_exponentiated_gradient
 from mixgan_jax.types import Array
 
@@ -129,7 +129,7 @@ def best_responses(
     Raises:
         ValueError: shapes disagree or, where known, a payoff is not finite, weights are off the simplex.
     """
-    return _respond(*check_game(*payoffs, generator_weights, discriminator_weights))
+    return _respond(*check_game(payoffs, generator_weights, discriminator_weights))
 
 
 def regrets(
@@ -151,7 +151,7 @@ def regrets(
     Raises:
         ValueError: shapes disagree or, where known, a payoff is not finite, weights are off the simplex.
     """
-    return _regrets(*check_game(*payoffs, generator_weights, discriminator_weights))
+    return _regrets(*check_game(payoffs, generator_weights, discriminator_weights))
 
 
 def nash_conv(payoffs: Payoffs, generator_weights: Any, discriminator_weights: Any) -> Array:
@@ -203,6 +203,7 @@ def zero_sum_equilibrium(
         TypeError: ``value_matrix`` is traced or not numeric.
         ValueError: ``value_matrix`` is not a finite, non-empty matrix, or ``tolerance`` is not positive.
     """
+    check_flag("maximum_entropy", maximum_entropy)
     check_number("tolerance", tolerance, minimum=0.0, strict=True)
     matrix = _zero_sum.known_matrix("value_matrix", value_matrix)
     return _zero_sum.solve(matrix, maximum_entropy=maximum_entropy, tolerance=float(tolerance))
@@ -234,7 +235,7 @@ def approximate_equilibrium(
     matrix = check_matrix("value_matrix", value_matrix)
     check_array("value_matrix", matrix, rank=2)
     check_count("num_steps", num_steps)
-    check_number("step_size", step_size, minimum=0.0, strict=True)
+    step_size = check_number("step_size", step_size, minimum=0.0, strict=True)
     low, spread = jnp.min(matrix), jnp.max(matrix) - jnp.min(matrix)
     scaled = (matrix - low) / jnp.where(spread > 0, spread, jnp.ones_like(spread))
     last, average = _optimistic_play(scaled, num_steps, step_size)

@@ -7,7 +7,16 @@ from typing import Any, Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_array, check_choice, check_count, check_log_weights
+from mixgan_jax.checks import (
+    check_array,
+    check_choice,
+    check_count,
+    check_flag,
+    check_function,
+    check_key,
+    check_kind,
+    check_log_weights,
+)
 from mixgan_jax.player import Player
 from mixgan_jax.types import Array, Key, ModelState, Params
 
@@ -56,8 +65,10 @@ def uniform(key: Key, player: Player, num_components: int, *example: Any) -> Mix
         A :class:`Mixture` with log-weights ``[K]`` of ``-log K``.
 
     Raises:
-        TypeError, ValueError: ``num_components`` is not a whole number >= 1.
+        TypeError, ValueError: ``num_components`` is not a whole number >= 1, or another argument of the wrong kind.
     """
+    check_key("key", key)
+    check_kind("player", player, Player)
     check_count("num_components", num_components)
     keys = jax.random.split(key, num_components)
     params, state = jax.vmap(lambda k: player.init(k, *example))(keys)
@@ -109,10 +120,11 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
         The function's result, every leaf ``[K, ...]``.
 
     Raises:
-        ValueError: an unknown ``strategy``.
+        TypeError, ValueError: an unknown ``strategy``, or trees whose leaves do not share a leading axis.
     """
+    check_function("function", function)
     check_choice("strategy", strategy, STRATEGIES)
-    num_components = jax.tree.leaves(stacked)[0].shape[0]
+    num_components = _leading_axis("stacked", stacked)
     if strategy == "auto":
         has_kernels = any(leaf.ndim >= 5 for leaf in jax.tree.leaves(stacked[0]))
         strategy = "scan" if has_kernels else "vmap"
@@ -149,9 +161,13 @@ def generate(
         Samples ``[K, B, ...]`` and the new state, leaves ``[K, ...]``.
 
     Raises:
-        ValueError: ``latents`` has no leading axis of K, or ``mixture`` is a sweep of several.
+        TypeError, ValueError: ``latents`` has no leading axis of K, ``mixture`` is a sweep of several, or an
+            argument is of the wrong kind.
     """
+    check_kind("player", player, Player)
+    check_flag("train", train)
     _check_single("mixture", mixture)
+    latents = check_array("latents", latents)
     if latents.ndim < 2 or latents.shape[0] != mixture.num_components:
         raise ValueError(
             f"latents must have shape [K, B, ...] with K = {mixture.num_components}, "
@@ -184,10 +200,12 @@ def sample(
         Samples ``[N, ...]`` and the component that made each, ``[N]`` int32.
 
     Raises:
-        ValueError: ``latents`` is not of rank >= 2, or ``mixture`` is a sweep of several.
+        TypeError, ValueError: ``latents`` is not of rank >= 2, ``mixture`` is a sweep of several, or an argument is
+            of the wrong kind.
     """
+    check_key("key", key)
     _check_single("mixture", mixture)
-    check_array("latents", latents)
+    latents = check_array("latents", latents)
     if latents.ndim < 2:
         raise ValueError(f"latents must have shape [N, Z], got {latents.shape}")
     num_samples, num_components = latents.shape[0], mixture.num_components
@@ -199,9 +217,24 @@ def sample(
 
 def _check_single(name: str, mixture: Mixture) -> None:
     """One mixture with normalised weights, not a sweep over seeds ``[S, K]``."""
+    check_kind(name, mixture, Mixture)
     check_log_weights(f"{name}.log_weights", mixture.log_weights)
     if mixture.log_weights.ndim != 1:
         raise ValueError(
             f"{name} must be one mixture, log_weights [K], got shape {mixture.log_weights.shape}: of a sweep "
             "over seeds take one, jax.tree.map(lambda leaf: leaf[seed], mixture)"
         )
+
+
+def _leading_axis(name: str, trees: Any) -> int:
+    """The size K >= 1 of the leading axis that all leaves share."""
+    leaves = [
+        leaf if isinstance(leaf, jax.Array) else check_array(name, leaf)
+        for leaf in jax.tree.leaves(trees)
+    ]
+    sizes = {leaf.shape[:1] for leaf in leaves}
+    if len(sizes) != 1 or sizes <= {(), (0,)}:
+        raise ValueError(
+            f"{name} must be trees of arrays [K, ...] with one K >= 1, got leading axes {sorted(sizes)}"
+        )
+    return leaves[0].shape[0]

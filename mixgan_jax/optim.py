@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_number, check_step_size
+from mixgan_jax.checks import check_array, check_log_weights, check_number, check_step_size, fail
 from mixgan_jax.types import Array, Params
 
 
@@ -37,14 +37,11 @@ def exponentiated_gradient(learning_rate: optax.ScalarOrSchedule) -> optax.Gradi
     Raises:
         ValueError: a negative or non-finite ``learning_rate``, or ``update`` called without ``params``.
     """
-    check_step_size("learning_rate", learning_rate)
+    learning_rate = check_step_size("learning_rate", learning_rate)
     scale = optax.scale_by_learning_rate(learning_rate, flip_sign=False)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        if params is None:
-            raise ValueError(
-                "params must be the log-weights, got None: exponentiated gradient needs them"
-            )
+        updates = _check_update(updates, params)
         with _as_optax_expects():
             steps, state = scale.update(updates, state, params)
         return jax.tree.map(_log_simplex_step, steps, params), state
@@ -89,17 +86,15 @@ def softmax_adam(
     Returns:
         A transform with the conventions of :func:`exponentiated_gradient`: fed ``dL/dw``, on log-weights.
     """
-    check_step_size("learning_rate", learning_rate)
-    for name, value in (("b1", b1), ("b2", b2)):
-        check_number(
-            name, value, minimum=0.0, maximum=math.nextafter(1.0, 0.0)
-        )  # 1 divides by zero
-    check_number("eps", eps, minimum=0.0, strict=True)  # 0 divides by zero where K = 1
+    learning_rate = check_step_size("learning_rate", learning_rate)
+    below_one = math.nextafter(1.0, 0.0)  # 1 divides by zero
+    b1 = check_number("b1", b1, minimum=0.0, maximum=below_one)
+    b2 = check_number("b2", b2, minimum=0.0, maximum=below_one)
+    eps = check_number("eps", eps, minimum=0.0, strict=True)  # 0 divides by zero where K = 1
     adam = optax.adam(learning_rate, b1=b1, b2=b2, eps=0.0, eps_root=eps)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        if params is None:
-            raise ValueError("params must be the log-weights, got None: softmax_adam needs them")
+        updates = _check_update(updates, params)
         logit_gradient = jax.tree.map(_through_softmax, updates, params)
         with _as_optax_expects():
             steps, state = adam.update(logit_gradient, state, params)
@@ -122,7 +117,7 @@ def per_component(tx: optax.GradientTransformation) -> optax.GradientTransformat
         The transform on trees whose every leaf has a leading axis ``[K, ...]``; extra keyword arguments of
         ``update`` are handed to every component alike.
     """
-    with_extra = optax.with_extra_args_support(tx)
+    with_extra = optax.with_extra_args_support(check_transform("tx", tx))
 
     def init(params: Params) -> Any:
         return _map_components(with_extra.init, params)
@@ -135,6 +130,13 @@ def per_component(tx: optax.GradientTransformation) -> optax.GradientTransformat
             return _map_components(one, updates, state, *(() if params is None else (params,)))
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def check_transform(name: str, tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """An optax transform, or any pair of functions that passes for one."""
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        raise fail(name, tx, "an optax transform (init, update)", TypeError)
+    return tx
 
 
 def check_weight_rule(name: str, tx: optax.GradientTransformation) -> None:
@@ -164,8 +166,28 @@ def _as_optax_expects() -> AbstractContextManager[Any]:
     return jax.numpy_dtype_promotion("standard")
 
 
+def _check_update(updates: Any, params: Any) -> Any:
+    """Gradients of log-weights ``params``, leaf by leaf, in the dtype of these."""
+    trees: list[Any] = [jax.tree.structure(tree) for tree in (updates, params)]
+    if params is None or trees[0] != trees[1]:
+        raise fail("params", params, "the log-weights, as a tree like that of the updates")
+
+    def leaf(gradient: Any, log_weights: Any) -> Array:
+        log_weights = check_log_weights("params", log_weights)
+        gradient = check_array("updates", gradient, floating=True, finite=True)
+        if gradient.shape != log_weights.shape:
+            raise ValueError(
+                f"updates must have the shape of params, {log_weights.shape}, got {gradient.shape}"
+            )
+        return gradient.astype(log_weights.dtype)
+
+    return jax.tree.map(leaf, updates, params)
+
+
 def _log_simplex_step(step: Array, log_weights: Array) -> Array:
-    return jax.nn.log_softmax(log_weights - step, axis=-1) - log_weights
+    change = jax.nn.log_softmax(log_weights - step, axis=-1) - log_weights
+    # A weight that was given as 0 stays 0: minus infinity less minus infinity would be NaN.
+    return jnp.where(jnp.isneginf(log_weights), jnp.zeros_like(change), change)
 
 
 def _through_softmax(gradient: Array, log_weights: Array) -> Array:

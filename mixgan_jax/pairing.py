@@ -1,4 +1,4 @@
-"""Pairings: which fakes each discriminator sees.
+"""Pairings: which fakes meet which discriminators.
 
 With ``I`` generators, ``J`` discriminators and ``B`` reals:
 
@@ -12,16 +12,22 @@ pairing         fakes of a generator    each fake is seen by              fakes 
 
 For discriminators that judge each example by itself all three estimate the same matrices without bias, for any weights;
 they differ in variance and cost. Drawing the generator from its weights instead would bias the gradient of the weights.
+
+Batch norm in a discriminator makes the pairing part of the game: reals and fakes are separate passes; with ``full``
+each pair (i, j) sees generator i's batch alone, with ``latin`` and ``stratified`` all fakes of a discriminator form one
+pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_choice
-from mixgan_jax.types import Array
+from mixgan_jax.checks import check_choice, check_count
+from mixgan_jax.mixture import Mixture, Strategy, map_components
+from mixgan_jax.types import Array, ModelState, Params
 
 Pairing: TypeAlias = Literal["full", "latin", "stratified"]
 """Which fakes meet which discriminators; see the table at the top of this module."""
@@ -44,17 +50,54 @@ def fakes_per_generator(
         B, B and B / I respectively.
 
     Raises:
-        ValueError: an unknown ``pairing``, or a batch that J (``latin``) or I (``stratified``) does not divide.
+        TypeError, ValueError: an unknown ``pairing``, a number below 1, or a batch that J (``latin``) or I
+            (``stratified``) does not divide.
     """
     check_choice("pairing", pairing, PAIRINGS)
+    check_count("batch", batch)
+    check_count("num_generators", num_generators)
+    check_count("num_discriminators", num_discriminators)
     divisor = {"full": 1, "latin": num_discriminators, "stratified": num_generators}[pairing]
-    if batch < 1 or batch % divisor:
+    if batch % divisor:
         what = "discriminators" if pairing == "latin" else "generators"
         raise ValueError(
-            f"batch must be a positive multiple of the {divisor} {what} for pairing {pairing!r}, "
+            f"batch must be a multiple of the {divisor} {what} for pairing {pairing!r}, "
             f"got a batch of {batch}"
         )
     return batch // num_generators if pairing == "stratified" else batch
+
+
+def map_discriminators(
+    function: Callable[..., Any],
+    discriminators: Mixture,
+    fakes: Array,
+    *stacked: Any,
+    pairing: Pairing = "full",
+    strategy: Strategy = "auto",
+) -> Any:
+    """``function(params_j, state_j, fakes_j, *stacked_j)`` for each discriminator j and its share of the fakes.
+
+    Args:
+        function: of one discriminator; ``fakes_j`` is ``[I, F, ...]`` with F the fakes of a pair (i, j).
+        discriminators: J of them.
+        fakes: ``[I, ., ...]``, as many of each generator as :func:`fakes_per_generator` says.
+        *stacked: further trees, leaves ``[J, ...]``.
+        pairing: which fakes meet which discriminators.
+        strategy: how discriminators are mapped over.
+
+    Returns:
+        The function's result, every leaf ``[J, ...]``.
+    """
+    own = (discriminators.params, discriminators.state)
+    if pairing == "latin":
+        shares = latin_shares(fakes, discriminators.num_components)
+        return map_components(function, *own, shares, *stacked, strategy=strategy)
+
+    # All discriminators see the same fakes: closed over, so that no strategy copies them.
+    def on_all(params: Params, state: ModelState, *rest: Any) -> Any:
+        return function(params, state, fakes, *rest)
+
+    return map_components(on_all, *own, *stacked, strategy=strategy)
 
 
 def latin_shares(fakes: Array, num_discriminators: int) -> Array:

@@ -23,8 +23,12 @@ def spread_over_devices(keys: Key) -> Key:
 
     Returns:
         The same keys, over the largest number of devices that divides S.
+
+    Raises:
+        TypeError, ValueError: ``keys`` are not typed keys ``[S]``.
     """
-    check_key("keys", keys)
+    if check_key("keys", keys, sweep=True).ndim == 0:
+        raise ValueError("keys must be keys [S], got a single key")
     count = max(n for n in range(1, len(jax.devices()) + 1) if keys.shape[0] % n == 0)
     mesh = Mesh(np.asarray(jax.devices()[:count]), ("runs",))
     return jax.device_put(keys, NamedSharding(mesh, PartitionSpec("runs")))

@@ -1,21 +1,26 @@
 """Where players meet: generators against discriminators, and the one place that reduces over the batch.
 
-Batch norm in a discriminator makes the pairing part of the game: reals and fakes are separate passes; with ``full``
-each pair (i, j) sees generator i's batch alone, with ``latin`` and ``stratified`` all fakes of a discriminator form one
-pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
+Which fakes meet which discriminators is said by the pairing; see :mod:`mixgan_jax.pairing`.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_array, check_count, check_logits
+from mixgan_jax.checks import (
+    check_array,
+    check_count,
+    check_flag,
+    check_function,
+    check_key,
+    check_kind,
+    check_logits,
+)
 from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, map_components
-from mixgan_jax.pairing import Pairing, fakes_per_generator, latin_shares
+from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators
 from mixgan_jax.player import Player
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
@@ -63,12 +68,17 @@ def meet(
         An :class:`Outcome`.
 
     Raises:
-        TypeError: reals that are not floating point.
+        TypeError: reals or fakes that are not floating point, or an argument of the wrong kind.
         ValueError: a discriminator that does not return one logit per example, fakes whose shape is not the reals',
             or a batch that the pairing cannot divide.
     """
-    check_array("real", real, floating=True)
-    if fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
+    check_kind("discriminator", discriminator, Player)
+    check_kind("discriminators", discriminators, Mixture)
+    check_kind("loss", loss, GanLoss)
+    check_flag("train", train)
+    real = check_array("real", real, floating=True)
+    fakes = check_array("fakes", fakes, floating=True)
+    if real.ndim < 1 or fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
         raise ValueError(
             f"real must have the shape of the generators' samples, [B, {_dims(fakes.shape[2:])}], "
             f"got {real.shape}"
@@ -131,39 +141,6 @@ def judge(
     return _reduce(loss, real_logits, fake_logits, new_state)
 
 
-def map_discriminators(
-    function: Callable[..., Any],
-    discriminators: Mixture,
-    fakes: Array,
-    *stacked: Any,
-    pairing: Pairing = "full",
-    strategy: Strategy = "auto",
-) -> Any:
-    """``function(params_j, state_j, fakes_j, *stacked_j)`` for each discriminator j and its share of the fakes.
-
-    Args:
-        function: of one discriminator; ``fakes_j`` is ``[I, F, ...]`` with F the fakes of a pair (i, j).
-        discriminators: J of them.
-        fakes: ``[I, ., ...]``, as many of each generator as :func:`fakes_per_generator` says.
-        *stacked: further trees, leaves ``[J, ...]``.
-        pairing: which fakes meet which discriminators.
-        strategy: how discriminators are mapped over.
-
-    Returns:
-        The function's result, every leaf ``[J, ...]``.
-    """
-    own = (discriminators.params, discriminators.state)
-    if pairing == "latin":
-        shares = latin_shares(fakes, discriminators.num_components)
-        return map_components(function, *own, shares, *stacked, strategy=strategy)
-
-    # All discriminators see the same fakes: closed over, so that no strategy copies them.
-    def on_all(params: Params, state: ModelState, *rest: Any) -> Any:
-        return function(params, state, fakes, *rest)
-
-    return map_components(on_all, *own, *stacked, strategy=strategy)
-
-
 def held_out_values(
     key: Key,
     generator: Player,
@@ -203,6 +180,11 @@ def held_out_values(
     Raises:
         TypeError, ValueError: reals that are not floating ``[N, B, ...]``, or as :func:`meet`.
     """
+    check_key("key", key)
+    check_kind("generator", generator, Player)
+    check_kind("generators", generators, Mixture)
+    check_kind("discriminators", discriminators, Mixture)
+    check_function("latent_sampler", latent_sampler)
     reals = check_array("reals", reals, floating=True)
     check_count("latent_size", latent_size)
     if reals.ndim < 3 or reals.shape[0] < 1:

@@ -17,7 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_logits, check_number, is_concrete
+from mixgan_jax.checks import (
+    check_array,
+    check_flag,
+    check_function,
+    check_key,
+    check_logits,
+    check_number,
+    is_concrete,
+)
 from mixgan_jax.types import Array, Critic, Key
 
 Penalty: TypeAlias = Callable[[Key, Critic, Array, Array], Array]
@@ -47,8 +55,9 @@ def gradient_penalty(
     Raises:
         ValueError: a negative or non-finite argument; from the penalty also examples of different shapes.
     """
-    check_number("coefficient", coefficient, minimum=0.0)
-    check_number("target", target, minimum=0.0)
+    coefficient = check_number("coefficient", coefficient, minimum=0.0)
+    target = check_number("target", target, minimum=0.0)
+    check_flag("one_sided", one_sided)
 
     def penalty(key: Key, critic: Critic, real: Array, fake: Array) -> Array:
         between = _interpolate(key, real, fake)
@@ -72,7 +81,7 @@ def r1(gamma: float) -> Penalty:
     Raises:
         ValueError: ``gamma`` negative or not finite.
     """
-    check_number("gamma", gamma, minimum=0.0)
+    gamma = check_number("gamma", gamma, minimum=0.0)
 
     def penalty(key: Key, critic: Critic, real: Array, fake: Array) -> Array:
         del key, fake
@@ -95,7 +104,7 @@ def r2(gamma: float) -> Penalty:
     Raises:
         ValueError: ``gamma`` negative or not finite.
     """
-    check_number("gamma", gamma, minimum=0.0)
+    gamma = check_number("gamma", gamma, minimum=0.0)
 
     def penalty(key: Key, critic: Critic, real: Array, fake: Array) -> Array:
         del key, real
@@ -125,7 +134,7 @@ def weight_barrier(weights: Array, epsilon: float = 1e-6) -> Array:
         TypeError: ``weights`` not floating point.
         ValueError: weights off the simplex (where their values are known), or a negative ``epsilon``.
     """
-    check_number("epsilon", epsilon, minimum=0.0)
+    epsilon = check_number("epsilon", epsilon, minimum=0.0)
     return -jnp.mean(jnp.log(_check_weights(weights) + epsilon), axis=-1)
 
 
@@ -173,6 +182,7 @@ def _examples(name: str, value: Any) -> Array:
 
 
 def _interpolate(key: Key, real: Any, fake: Any) -> Array:
+    check_key("key", key)
     real, fake = _examples("real", real), _examples("fake", fake)
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(
@@ -188,6 +198,7 @@ def _interpolate(key: Key, real: Any, fake: Any) -> Array:
 
 def _input_gradients(critic: Critic, inputs: Array) -> Array:
     """The gradient ``[B, ...]`` of each example's logit with respect to that example."""
+    check_function("critic", critic)
 
     def total(inputs: Array) -> Array:
         return jnp.sum(check_logits("critic", critic(inputs), inputs.shape[0]))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import flax.linen as nn
 
+from mixgan_jax.checks import fail
 from mixgan_jax.types import Array, Key, ModelState, Params
 
 
@@ -52,7 +53,7 @@ def from_linen(module: nn.Module) -> Player:
         ValueError: at ``init``, a module with state that takes no ``train``.
     """
     if not isinstance(module, nn.Module):
-        raise TypeError(f"module must be an instance of flax.linen.Module, got {module!r}")
+        raise fail("module", module, "an instance of flax.linen.Module", TypeError)
     takes_train = "train" in inspect.signature(type(module).__call__).parameters
 
     def options(train: bool) -> dict[str, Any]:

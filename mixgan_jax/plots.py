@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixgan_jax import _figure_checks as check
 from mixgan_jax import _figures as draw
-from mixgan_jax.checks import check_number
+from mixgan_jax.checks import check_number, check_path, check_text
 from mixgan_jax.types import Array
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def save(fig: "Figure", path: str | os.PathLike[str]) -> Path:
     Returns:
         The path written to.
     """
-    path = Path(path)
+    path = check_path("path", path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    fig.savefig(path, dpi=draw.STYLE["savefig.dpi"])
+    check.figure("fig", fig).savefig(path, dpi=draw.STYLE["savefig.dpi"])
     return path
 
 
@@ -67,11 +68,11 @@ def plot_samples(
     Raises:
         TypeError, ValueError: an argument of another rank or size.
     """
-    points = draw.by_component("samples", samples)
+    points = check.by_component("samples", samples)
     labels = draw.component_labels(len(points), weights)
     fig = draw.new_figure(4.5 if log_prob is not None else 3.9, 3.8, layout="compressed")
     axes = fig.add_subplot()
-    limits = limits or draw.limits_of([points], centers)
+    limits = draw.limits_of([points], centers, limits)
     if log_prob is not None:
         image = draw.shade(axes, log_prob, limits, bandwidth)
         unit = f"target density per unit area\n(smoothed by a Gaussian of std {bandwidth:g})"
@@ -80,7 +81,7 @@ def plot_samples(
     if len(points) > 1:
         columns = 2 if weights is not None else 3
         fig.legend(collections, labels, loc="outside lower center", ncols=columns, markerscale=2.5)
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title or "")
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=check_text("title", title))
     return fig
 
 
@@ -112,20 +113,19 @@ def plot_sample_panels(
     Raises:
         TypeError, ValueError: no samples, or an argument of another rank or size.
     """
-    if not samples:
-        raise ValueError("samples must hold at least one method, got none")
-    draw.check_names("captions", captions or {}, samples)
+    check.mapping("samples", samples)
+    captions = check.names("captions", captions, samples)
     points = {
-        name: draw.by_component(f"samples[{name!r}]", value) for name, value in samples.items()
+        name: check.by_component(f"samples[{name!r}]", value) for name, value in samples.items()
     }
-    limits = limits or draw.limits_of(list(points.values()), centers)
+    limits = draw.limits_of(list(points.values()), centers, limits)
     fig = draw.new_figure(1.75 * len(points) + 0.3, 2.4, layout="compressed")
     panels = fig.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (name, groups) in zip(panels, points.items(), strict=True):
         if log_prob is not None:
             draw.shade(axes, log_prob, limits, bandwidth)
         draw.scatter(axes, groups, centers, limits, max_points)
-        axes.set(title=name, xlabel=(captions or {}).get(name, ""))
+        axes.set(title=name, xlabel=captions.get(name, ""))
     return fig
 
 
@@ -157,28 +157,28 @@ def plot_payoffs(
     Raises:
         TypeError, ValueError: an argument of another rank or size.
     """
-    matrix = draw.host("value_matrix", value_matrix, 2)
+    matrix = check.host("value_matrix", value_matrix, 2)
     rows, columns = matrix.shape
-    generators = [draw.host("generator_weights", generator_weights, 1, rows)]
-    discriminators = [draw.host("discriminator_weights", discriminator_weights, 1, columns)]
+    generators = [check.host("generator_weights", generator_weights, 1, rows)]
+    discriminators = [check.host("discriminator_weights", discriminator_weights, 1, columns)]
     if equilibrium is not None:
-        generators.append(draw.host("equilibrium[0]", equilibrium[0], 1, rows))
-        discriminators.append(draw.host("equilibrium[1]", equilibrium[1], 1, columns))
+        check.pair("equilibrium", equilibrium)
+        generators.append(check.host("equilibrium[0]", equilibrium[0], 1, rows))
+        discriminators.append(check.host("equilibrium[1]", equilibrium[1], 1, columns))
     cell = min(0.55, 4.0 / max(rows, columns))
     width, height = max(cell * columns, 1.8), max(cell * rows, 2.1)
     fig = draw.new_figure(width + 2.2, height + 1.6)
     grid = fig.add_gridspec(2, 2, width_ratios=(0.9, width), height_ratios=(0.75, height))
     axes = fig.add_subplot(grid[1, 1])
     left, top = fig.add_subplot(grid[1, 0], sharey=axes), fig.add_subplot(grid[0, 1], sharex=axes)
-    draw.colour_bar(fig, axes, draw.heat_map(axes, matrix), label, 0.1 / width)
+    draw.colour_bar(fig, axes, draw.heat_map(axes, matrix), check_text("label", label), 0.1 / width)
     draw.weight_bars(left, generators, horizontal=True)
     draw.weight_bars(top, discriminators, horizontal=False)
     if equilibrium is not None:
         fig.legend(*top.get_legend_handles_labels(), loc="upper left", handlelength=1.2)
-    parts = [] if value is None else [f"value {value:.4g}"]
-    parts += [] if nash_conv is None else [f"NashConv {nash_conv:.3g}"]
-    if parts:
-        top.set_title(", ".join(parts))
+    parts = [] if value is None else [f"value {check_number('value', value):.4g}"]
+    parts += [] if nash_conv is None else [f"NashConv {check_number('nash_conv', nash_conv):.3g}"]
+    top.set_title(", ".join(parts))
     return fig
 
 
@@ -207,8 +207,8 @@ def plot_curves(
     Raises:
         ValueError: a name that no record holds, or a value of rank above 1.
     """
-    levels = dict(equilibrium or {})
-    draw.check_names("equilibrium", levels, names)
+    check.strings("names", names)
+    levels = check.names("equilibrium", equilibrium, names)
     fig = draw.new_figure(4.6, 2.9)
     axes = fig.add_subplot()
     for index, name in enumerate(names):
@@ -221,7 +221,7 @@ def plot_curves(
         if name in levels:
             level = float(check_number(f"equilibrium[{name!r}]", levels[name]))
             draw.annotate_level(axes, level, colour)
-    axes.set(xlabel="step", ylabel=ylabel, title=title or "")
+    axes.set(xlabel="step", ylabel=check_text("ylabel", ylabel), title=check_text("title", title))
     if levels:
         axes.plot([], [], color="0.3", ls=":", lw=1.0, label="equilibrium")
     axes.legend()
@@ -243,8 +243,8 @@ def plot_weights(steps: Any, weights: Any, *, title: str | None = None) -> "Figu
     Raises:
         TypeError, ValueError: an argument of another rank or size, or rows that do not sum to 1.
     """
-    values = draw.host("weights", weights, 2)
-    times = draw.host("steps", steps, 1, len(values))
+    values = check.host("weights", weights, 2)
+    times = check.host("steps", steps, 1, len(values))
     if not np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
         raise ValueError("weights must sum to 1 in every row; exponentiate log-weights")
     fig = draw.new_figure(4.6, 2.7)
@@ -261,7 +261,7 @@ def plot_weights(steps: Any, weights: Any, *, title: str | None = None) -> "Figu
             label=label,
         )
     axes.axhline(1 / num_components, color="0.3", ls=":", lw=1.0, label="uniform")
-    axes.set(xlabel="step", ylabel="mixture weight", title=title or "")
+    axes.set(xlabel="step", ylabel="mixture weight", title=check_text("title", title))
     axes.set_ylim(0, max(1.05 * float(values.max()), 1.2 / num_components))
     fig.legend(loc="outside right center")
     return fig
@@ -296,5 +296,5 @@ def image_grid(
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
-    panels[0].set_title(title or "")
+    panels[0].set_title(check_text("title", title))
     return fig

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_count, fail
+from mixgan_jax.checks import check_count, check_flag, check_path, fail
 
 FILE_NAME = "metrics.jsonl"
 CONFIG_NAME = "config.json"
@@ -61,7 +61,8 @@ class Records:
         """Opens the log; see the class."""
         if resume_step is not None:
             check_count("resume_step", resume_step, minimum=-1)
-        directory = Path(run_directory)
+        check_flag("tensorboard", tensorboard)
+        directory = check_path("run_directory", run_directory)
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / FILE_NAME
         self._board = _summary_writer(directory, resume_step) if tensorboard else None
@@ -125,7 +126,7 @@ def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         FileNotFoundError: no such file.
         ValueError: a complete line that is no JSON object with a step (the line number is given).
     """
-    path = Path(path)
+    path = check_path("path", path)
     if path.is_dir():
         path = path / FILE_NAME
     return [_from_json(_parse(path, number, line)) for number, line in _complete_lines(path)]

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_count, check_key
+from mixgan_jax.checks import check_array, check_count, check_key, check_kind, fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key
@@ -45,7 +45,8 @@ def evaluation_key(key: Key, step: int) -> Key:
     Returns:
         A key ``[]``, or keys ``[S]``, that nothing else in the run uses.
     """
-    check_key("key", key)
+    check_key("key", key, sweep=True)
+    check_count("step", step, minimum=0)
 
     def one(key: Key) -> Key:
         return jax.random.fold_in(run_keys(key).evaluation, step)
@@ -62,7 +63,12 @@ def init_run(key: Key, solver: Solver) -> Any:
 
     Returns:
         The solver's state.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind.
     """
+    check_key("key", key)
+    check_kind("solver", solver, Solver)
     return solver.init(run_keys(key).init)
 
 
@@ -82,7 +88,18 @@ def run_steps(
 
     Returns:
         The state after the last step, and the info averaged over these steps.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind.
     """
+    check_key("key", key)
+    check_kind("solver", solver, Solver)
+    check_kind("feed", feed, Feed)
+    start = check_array("start", start, rank=0)
+    if not jnp.issubdtype(start.dtype, jnp.integer):
+        raise fail("start", start, "a whole number", TypeError)
+    check_count("num_steps", num_steps)
+    start = start.astype(jnp.int32)
     steps_key = run_keys(key).steps
 
     def body(state: Any, index: Array) -> tuple[Any, Info]:
@@ -109,8 +126,9 @@ def run(
         The last state, and infos with a leading axis of ``num_steps / log_every``.
 
     Raises:
-        ValueError: ``log_every`` does not divide ``num_steps``.
+        TypeError, ValueError: ``log_every`` does not divide ``num_steps``, or an argument of the wrong kind.
     """
+    check_kind("feed", feed, Feed)
     check_count("num_steps", num_steps)
     check_count("log_every", log_every)
     if num_steps % log_every:

@@ -16,3 +16,17 @@ import jax  # noqa: E402
 # An int that silently widens an array, or a [B] that broadcasts against [B, 1], is an error here.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+from hypothesis import HealthCheck, settings  # noqa: E402
+
+# The same arguments at each start, a few for each function; MIXGAN_EXAMPLES=1000 looks longer, and at other ones.
+_examples = os.environ.get("MIXGAN_EXAMPLES")
+settings.register_profile(
+    "mixgan",
+    max_examples=int(_examples or 25),
+    derandomize=_examples is None,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("mixgan")

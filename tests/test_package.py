@@ -21,8 +21,9 @@ PACKAGE = ROOT / "mixgan_jax"
 ORDER = (
     {"types"},
     {"checks"},
-    {"player", "losses", "optim", "pairing", "_zero_sum", "_game_checks"},
+    {"player", "losses", "optim", "_zero_sum", "_game_checks"},
     {"game", "mixture", "penalties"},
+    {"pairing"},
     {"payoff", "history"},
     {"solvers"},
     {"parallel"},
@@ -35,8 +36,9 @@ BESIDE = {
     "data": {"types", "checks"},
     "metrics": {"types", "checks", "game"},
     "theory": {"types", "checks", "game"},
-    "_figures": {"types", "checks"},
-    "plots": {"types", "checks", "game", "_figures"},
+    "_figure_checks": {"types", "checks"},
+    "_figures": {"types", "checks", "_figure_checks"},
+    "plots": {"types", "checks", "game", "_figure_checks", "_figures"},
     "records": {"types", "checks"},
     "checkpoint": {"types", "checks", "mixture", "records"},
 }

@@ -37,15 +37,21 @@ def find_tfds(root: Path, dataset: str, version: str) -> Path:
         found = sorted(
             f"{info.parent.parent.relative_to(root).as_posix()}:{info.parent.name}"
             for info in infos
-        )
-        holds = f"holds {', '.join(found)}" if found else "holds no data set of TFDS"
+        ) + sorted(path.name for path in root.glob("*.npz"))
+        holds = f"holds {', '.join(found)}" if found else "holds no data set"
         holds = holds if any(root.iterdir()) else "is empty"
         raise FileNotFoundError(
             f"data_dir must hold {wanted!r}, prepared by TFDS as array_record, or the file "
             f"'{dataset}.npz'; got {str(root)!r}, which {holds}"
         )
     chosen = version or max(versions, key=_version_order)
-    file_format = json.loads((versions[chosen] / "dataset_info.json").read_text()).get("fileFormat")
+    description = versions[chosen] / "dataset_info.json"
+    try:
+        file_format = json.loads(description.read_text()).get("fileFormat")
+    except (AttributeError, ValueError) as error:
+        raise ValueError(
+            f"data_dir must hold a description of {dataset!r} that can be read, got {str(description)!r}: {error}"
+        ) from error
     if file_format != "array_record":
         raise ValueError(
             f"data_dir must hold {dataset!r} as array_record, got {str(root)!r} with {file_format}: "

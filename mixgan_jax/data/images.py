@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import describe, is_concrete
+from mixgan_jax.checks import check_array, check_path, describe, fail, is_concrete
 from mixgan_jax.data._tfds import find_tfds, read_tfds
 from mixgan_jax.types import Array
 
@@ -59,13 +59,13 @@ def load_images(name: str, data_dir: str | os.PathLike[str] | None = None) -> Im
         ImportError: tensorflow-datasets, array_record or Pillow is not installed.
     """
     if not isinstance(name, str) or not name:
-        raise ValueError(f"name must be the name of a data set, such as 'mnist', got {name!r}")
-    data_dir = os.environ.get("TFDS_DATA_DIR") if data_dir is None else data_dir
-    if not data_dir:
+        raise fail("name", name, "the name of a data set, such as 'mnist'")
+    data_dir = os.environ.get("TFDS_DATA_DIR") or None if data_dir is None else data_dir
+    if data_dir is None:
         raise ValueError(
             "data_dir must be the folder that holds the data sets, got none: pass it or set TFDS_DATA_DIR"
         )
-    root = Path(data_dir).expanduser()
+    root = Path(os.path.expanduser(check_path("data_dir", data_dir)))
     if not root.is_dir():
         kind = "a file" if root.exists() else "nothing there"
         raise FileNotFoundError(f"data_dir must be an existing folder, got {str(root)!r} ({kind})")
@@ -91,7 +91,7 @@ def load_npz(path: str | os.PathLike[str], *, name: str | None = None) -> Images
         ValueError: not an ``.npz`` file, a truncated one, one with pickled objects, or a missing key.
         TypeError: images that are not uint8, or labels that are not whole numbers.
     """
-    path = Path(path)
+    path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be an .npz file, got {str(path)!r}: no such file")
     keys = ("train_images", "train_labels", "test_images", "test_labels")
@@ -246,11 +246,11 @@ def _with_channels(name: str, images: Any) -> np.ndarray:
 def _check_labels(name: str, labels: Any, count: int) -> np.ndarray | None:
     if labels is None:
         return None
-    labels = np.asarray(labels)
+    labels = np.asarray(check_array(name, labels))
     if not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(f"{name} must be whole numbers, got {describe(labels)}")
     if labels.shape != (count,):
         raise ValueError(f"{name} must have shape ({count},), one per image, got {labels.shape}")
-    if labels.min() < 0 or labels.max() > np.iinfo(np.int32).max:
-        raise ValueError(f"{name} must lie in 0..2**31 - 1, got {labels.min()}..{labels.max()}")
+    if labels.min() < 0:
+        raise ValueError(f"{name} must be >= 0, got {labels.min()}")
     return labels.astype(np.int32)

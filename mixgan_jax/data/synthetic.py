@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_count, check_number, is_concrete
+from mixgan_jax.checks import check_array, check_count, check_key, check_number, is_concrete
 from mixgan_jax.types import Array, Key
 
 
@@ -42,6 +42,7 @@ class GaussianMixture:
             key: consumed: one half picks the modes, the other draws the noise.
             num_samples: a whole number >= 1, fixed under ``jit``.
         """
+        check_key("key", key)
         check_count("num_samples", num_samples)
         mode_key, noise_key = jax.random.split(key)
         cumulative = jnp.cumsum(self.weights)
@@ -123,7 +124,7 @@ def ring(num_modes: int = 8, radius: float = 2.0, std: float = 0.02) -> Gaussian
     check_number("radius", radius, minimum=0.0, strict=True)
     angles = 2 * np.pi * np.arange(num_modes) / num_modes
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
-    return gaussian_mixture(radius * jnp.asarray(circle), std)
+    return gaussian_mixture(jnp.asarray(radius, jnp.float32) * circle, std)
 
 
 def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> GaussianMixture:
@@ -144,7 +145,7 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> GaussianMixt
     check_number("spacing", spacing, minimum=0.0, strict=True)
     axis = np.arange(side) - (side - 1) / 2
     centers = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    return gaussian_mixture(spacing * jnp.asarray(centers, jnp.float32), std)
+    return gaussian_mixture(jnp.asarray(spacing, jnp.float32) * centers.astype(np.float32), std)
 
 
 @functools.partial(
@@ -175,6 +176,7 @@ class Spirals:
             key: consumed: split into arms, places along the arm, and noise.
             num_samples: a whole number >= 1, fixed under ``jit``.
         """
+        check_key("key", key)
         check_count("num_samples", num_samples)
         arm_key, place_key, noise_key = jax.random.split(key, 3)
         arms = jax.random.randint(arm_key, (num_samples,), 0, self.num_arms)
@@ -203,7 +205,7 @@ def spirals(
     Returns:
         A distribution in 2 dimensions with ``sample(key, num_samples)``; it has no density in closed form.
     """
-    check_count("num_arms", num_arms)
+    num_arms = check_count("num_arms", num_arms)
     check_number("turns", turns, minimum=0.0, strict=True)
     check_number("radius", radius, minimum=0.0, strict=True)
     check_number("std", std, minimum=0.0)

@@ -102,9 +102,10 @@ def least_squares(
     Raises:
         ValueError: the two labels are equal, or one of the three is not finite.
     """
-    check_number("fake_label", fake_label)
-    check_number("generator_target", generator_target)
-    if check_number("real_label", real_label) == fake_label:
+    real_label = check_number("real_label", real_label)
+    fake_label = check_number("fake_label", fake_label)
+    generator_target = check_number("generator_target", generator_target)
+    if real_label == fake_label:
         raise ValueError(f"real_label must differ from fake_label, got {real_label!r} for both")
     return separable(
         "least squares",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_number
+from mixgan_jax.checks import check_array, check_function, check_kind, check_number
 from mixgan_jax.types import Array
 
 Term: TypeAlias = Callable[[Array], Array]
@@ -62,9 +62,15 @@ def separable(
 
     Returns:
         The loss, not relativistic, with the checks and the precision that :class:`GanLoss` states.
+
+    Raises:
+        TypeError, ValueError: a term that is no function, or ``neutral`` that is no finite number.
     """
-    check_number("neutral", neutral)
-    generator_term = fake if generator is None else generator
+    check_kind("name", name, str)
+    check_function("real", real)
+    check_function("fake", fake)
+    neutral = check_number("neutral", neutral)
+    generator_term = fake if generator is None else check_function("generator", generator)
 
     # In the functions below `real` and `fake` are logits: the terms need names of their own.
     real_term, fake_term = real, fake
@@ -95,7 +101,11 @@ def equilibrium_values(loss: GanLoss) -> dict[str, float]:
     Returns:
         ``{"value", "discriminator", "generator"}`` at ``real = fake = loss.neutral``, as floats in the loss's units
         (nats for the logarithmic ones), in float32 precision.
+
+    Raises:
+        TypeError: ``loss`` is not a :class:`GanLoss` (for instance the function that makes it).
     """
+    check_kind("loss", loss, GanLoss)
     with jax.ensure_compile_time_eval():
         neutral = jnp.asarray(loss.neutral, jnp.float32)
         terms = {

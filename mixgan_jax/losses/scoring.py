@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_number, fail
+from mixgan_jax.checks import check_kind, check_number, fail
 from mixgan_jax.losses.classic import minimax
 from mixgan_jax.losses.core import GanLoss, Term, separable
 from mixgan_jax.types import Array
@@ -71,7 +71,7 @@ def phi_bounded_log(delta: float) -> MeasuringFunction:
     Raises:
         ValueError: ``delta`` outside (0, 1).
     """
-    check_number("delta", delta, minimum=0.0, maximum=1.0, strict=True)
+    delta = check_number("delta", delta, minimum=0.0, maximum=1.0, strict=True)
     if delta == 1.0:
         raise fail("delta", delta, "a number in (0, 1), at 1 phi is constant")
     log_delta, log_rest = math.log(delta), math.log1p(-delta)
@@ -104,8 +104,7 @@ def measuring(phi: MeasuringFunction) -> GanLoss:
     Raises:
         TypeError: ``phi`` is not a :class:`MeasuringFunction`.
     """
-    if not isinstance(phi, MeasuringFunction):
-        raise fail("phi", phi, "a MeasuringFunction such as phi_bounded_log(0.1)", TypeError)
+    check_kind("phi", phi, MeasuringFunction)
     return _symmetric(f"measuring ({phi.name})", phi.at_logit)
 
 

@@ -129,6 +129,8 @@ def histogram_reverse_kl(histogram: Array, reference: Any = None) -> Array:
         A scalar >= 0.
     """
     histogram = check_array("histogram", histogram, rank=1).astype(jnp.float32)
+    if histogram.size == 0:
+        raise ValueError("histogram must have shape [M] with M >= 1, got (0,)")
     reference = check_reference("reference", reference, histogram.shape[0])
     total = jnp.sum(histogram)
     p = histogram / jnp.maximum(total, 1e-30)

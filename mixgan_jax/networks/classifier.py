@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from mixgan_jax.checks import check_count
+from mixgan_jax.networks.conv import check_images
 from mixgan_jax.networks.layers import Conv
 from mixgan_jax.types import Array
 
@@ -35,8 +36,7 @@ class ConvClassifier(nn.Module):
             features: whether to return the last hidden layer instead, for distances between sets of images.
         """
         del train
-        if jnp.ndim(x) != 4:
-            raise ValueError(f"x must have shape [B, H, W, C], got {jnp.shape(x)}")
+        x = check_images("x", x)
         x = _pool(nn.relu(Conv(32, (3, 3))(x)))
         x = _pool(nn.relu(Conv(64, (3, 3))(x)))
         x = nn.relu(nn.Dense(128)(x.reshape(x.shape[0], -1)))

@@ -7,12 +7,12 @@ one such convolution per kernel.
 """
 
 from collections.abc import Sequence
+from operator import index
 from typing import Any
 
-import jax.numpy as jnp
 from jax import lax
 
-from mixgan_jax.checks import check_choice, check_count, fail
+from mixgan_jax.checks import check_array, check_choice, check_count, check_counts, fail
 from mixgan_jax.networks._canonical import (
     LAYOUT,
     Geometry,
@@ -53,15 +53,13 @@ def conv(
             that doesn't fit into the padded image.
         TypeError: dtypes that differ.
     """
-    _check_operands(x, kernel)
-    steps, spread = _pair("strides", strides), _pair("dilation", dilation)
+    x, kernel = _check_operands(x, kernel)
+    steps, spread = check_pair("strides", strides), check_pair("dilation", dilation)
     image, taps = _image(x), _taps(kernel)
     reach = tuple((t - 1) * d + 1 for t, d in zip(taps, spread, strict=True))
-    if isinstance(padding, str):
-        check_choice("padding", padding, ("SAME", "VALID"))
-        pads = _two_pairs("padding", lax.padtype_to_pads(image, reach, steps, padding))
-    else:
-        pads = _two_pairs("padding", padding)
+    pads: Any = check_padding("padding", padding)
+    if isinstance(pads, str):
+        pads = tuple(lax.padtype_to_pads(image, reach, steps, pads))
     output = tuple(
         (n + sum(pad) - r) // s + 1 for n, pad, r, s in zip(image, pads, reach, steps, strict=True)
     )
@@ -70,7 +68,7 @@ def conv(
             f"kernel must fit into the padded image, got kernel {taps} with dilation {spread}, "
             f"image {image} and padding {pads}"
         )
-    geometry = Geometry(image, taps, output, steps, pads, spread)  # type: ignore[arg-type]
+    geometry = Geometry(image, taps, output, steps, pads, spread)
     return pieces(geometry).forward(*vary_alike(x, kernel))
 
 
@@ -101,13 +99,11 @@ def conv_transpose(
         ValueError: wrong ranks, channels that differ, a bad ``strides`` or ``padding``, or nothing coming out.
         TypeError: dtypes that differ.
     """
-    _check_operands(x, kernel)
-    steps, image, taps = _pair("strides", strides), _image(x), _taps(kernel)
-    if isinstance(padding, str):
-        check_choice("padding", padding, ("SAME", "VALID"))
-        outer = tuple(_transpose_pad(t, s, padding) for t, s in zip(taps, steps, strict=True))
-    else:
-        outer = _two_pairs("padding", padding)
+    x, kernel = _check_operands(x, kernel)
+    steps, image, taps = check_pair("strides", strides), _image(x), _taps(kernel)
+    outer: Any = check_padding("padding", padding)
+    if isinstance(outer, str):
+        outer = tuple(_transpose_pad(t, s, outer) for t, s in zip(taps, steps, strict=True))
     grown = tuple(
         (n - 1) * s + 2 - t + sum(pad)
         for n, s, t, pad in zip(image, steps, taps, outer, strict=True)
@@ -118,11 +114,11 @@ def conv_transpose(
             f"and image {image}"
         )
     # Padding of the convolution from the large image to the small one whose adjoint this is.
-    pads = tuple(
+    pads: Any = tuple(
         (t - 1 - before, (n - 1) * s + t - large - (t - 1 - before))
         for n, s, t, large, (before, _) in zip(image, steps, taps, grown, outer, strict=True)
     )
-    geometry = Geometry(grown, taps, image, steps, pads, (1, 1))  # type: ignore[arg-type]
+    geometry = Geometry(grown, taps, image, steps, pads, (1, 1))
     return pieces(geometry).input_gradient(*vary_alike(x, adjoint(kernel)))
 
 
@@ -183,16 +179,25 @@ def _transpose_pad(taps: int, stride: int, padding: str) -> Pair:
     return before, total - before
 
 
-def _check_operands(x: Array, kernel: Array) -> None:
-    for name, value, axes in (("x", x, "[B, H, W, C]"), ("kernel", kernel, "[kh, kw, C, O]")):
-        if jnp.ndim(value) != 4:
-            raise ValueError(f"{name} must have shape {axes}, got {jnp.shape(value)}")
+def check_images(name: str, value: Any) -> Array:
+    """Images ``[B, H, W, C]``, none of whose sizes is 0."""
+    images = check_array(name, value, floating=True)
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"{name} must have shape [B, H, W, C], all >= 1, got {images.shape}")
+    return images
+
+
+def _check_operands(x: Any, kernel: Any) -> tuple[Array, Array]:
+    x, kernel = check_images("x", x), check_array("kernel", kernel)
+    if kernel.ndim != 4 or 0 in kernel.shape:
+        raise ValueError(f"kernel must have shape [kh, kw, C, O], all >= 1, got {kernel.shape}")
     if x.shape[3] != kernel.shape[2]:
         raise ValueError(
             f"kernel must have as many input channels as x, got kernel {kernel.shape} for x {x.shape}"
         )
     if x.dtype != kernel.dtype:
         raise TypeError(f"kernel must have the dtype of x, got {kernel.dtype} for x {x.dtype}")
+    return x, kernel
 
 
 def _image(x: Array) -> Pair:
@@ -203,17 +208,21 @@ def _taps(kernel: Array) -> Pair:
     return kernel.shape[0], kernel.shape[1]
 
 
-def _pair(name: str, value: int | Sequence[int]) -> Pair:
-    both = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(both) != 2:
-        raise fail(name, value, "one number or two (height, width)")
-    return check_count(name, both[0]), check_count(name, both[1])
+def check_pair(name: str, value: int | Sequence[int]) -> Pair:
+    """Whole numbers >= 1 for height and width, or one for both."""
+    if isinstance(value, Sequence):
+        return check_counts(name, value, 2)  # type: ignore[return-value]
+    both = check_count(name, value)
+    return both, both
 
 
-def _two_pairs(name: str, value: Any) -> Pads:
+def check_padding(name: str, value: Any) -> str | Pads:
+    """The name of a padding, or whole numbers ``((top, bottom), (left, right))``; negative ones crop."""
+    if isinstance(value, str):
+        return check_choice(name, value, ("SAME", "VALID"))
     try:
         (top, bottom), (left, right) = value
-        return (int(top), int(bottom)), (int(left), int(right))
+        return (index(top), index(bottom)), (index(left), index(right))
     except (TypeError, ValueError) as error:
         expected = '"SAME", "VALID" or ((top, bottom), (left, right))'
         raise fail(name, value, expected) from error

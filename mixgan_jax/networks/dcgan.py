@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Sequence
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jax import lax
 
-from mixgan_jax.checks import check_count
-from mixgan_jax.networks.layers import Conv, ConvTranspose, Initializer
+from mixgan_jax.checks import check_array, check_count, check_counts
+from mixgan_jax.networks.conv import check_images
+from mixgan_jax.networks.layers import Conv, ConvTranspose, Initializer, check_norm, normalise
 from mixgan_jax.types import Array
 
 
@@ -54,10 +54,8 @@ class DCGANGenerator(nn.Module):
 
     def __post_init__(self) -> None:
         """Checks the sizes."""
-        if len(self.shape) != 3:
-            raise ValueError(f"shape must be (H, W, C), got {self.shape}")
-        for index, size in enumerate(self.shape):
-            check_count(f"shape[{index}]", size)
+        check_counts("shape", self.shape, 3)
+        check_norm(self)
         _check_sizes(self.width, self.stages, self.kernel_size)
         _pyramid(self.shape, self.stages)
         super().__post_init__()
@@ -70,8 +68,9 @@ class DCGANGenerator(nn.Module):
             z: latents ``[B, Z]``.
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
-        if jnp.ndim(z) != 2:
-            raise ValueError(f"z must have shape [B, Z], got {jnp.shape(z)}")
+        z = check_array("z", z, floating=True)
+        if z.ndim != 2 or 0 in z.shape:
+            raise ValueError(f"z must have shape [B, Z], both >= 1, got {z.shape}")
         sizes = _pyramid(self.shape, self.stages)[::-1]
         channels = self.width * 2 ** (len(sizes) - 2)
         height, width = sizes[0]
@@ -80,7 +79,8 @@ class DCGANGenerator(nn.Module):
             use_bias=not self.batch_norm,
             kernel_init=self.kernel_init,
         )(z)
-        x = nn.relu(_normalise(self, x.reshape(-1, height, width, channels), train))
+        x = x.reshape(-1, height, width, channels)
+        x = nn.relu(normalise(self, x, train) if self.batch_norm else x)
         for small, large in itertools.pairwise(sizes):
             last = large == sizes[-1]
             channels //= 2
@@ -92,7 +92,9 @@ class DCGANGenerator(nn.Module):
                 use_bias=last or not self.batch_norm,
                 kernel_init=self.kernel_init,
             )(x)
-            x = nn.tanh(x) if last else nn.relu(_normalise(self, x, train))
+            if last:
+                return nn.tanh(x)
+            x = nn.relu(normalise(self, x, train) if self.batch_norm else x)
         return x
 
 
@@ -126,6 +128,7 @@ class DCGANDiscriminator(nn.Module):
 
     def __post_init__(self) -> None:
         """Checks the sizes."""
+        check_norm(self)
         _check_sizes(self.width, self.stages, self.kernel_size)
         super().__post_init__()
 
@@ -137,8 +140,7 @@ class DCGANDiscriminator(nn.Module):
             x: images ``[B, H, W, C]``.
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
-        if jnp.ndim(x) != 4:
-            raise ValueError(f"x must have shape [B, H, W, C], got {jnp.shape(x)}")
+        x = check_images("x", x)
         for stage in range(len(_pyramid(x.shape[1:], self.stages)) - 1):
             normalised = self.batch_norm and stage > 0
             x = Conv(
@@ -148,20 +150,8 @@ class DCGANDiscriminator(nn.Module):
                 use_bias=not normalised,
                 kernel_init=self.kernel_init,
             )(x)
-            x = nn.leaky_relu(_normalise(self, x, train) if normalised else x, 0.2)
+            x = nn.leaky_relu(normalise(self, x, train) if normalised else x, 0.2)
         return nn.Dense(1, kernel_init=self.kernel_init)(x.reshape(x.shape[0], -1)).reshape(-1)
-
-
-def _normalise(net: DCGANGenerator | DCGANDiscriminator, x: Array, train: bool) -> Array:
-    if not net.batch_norm:
-        return x
-    norm = nn.BatchNorm(
-        use_running_average=not train,
-        momentum=net.norm_momentum,
-        epsilon=net.norm_epsilon,
-        axis_name=net.axis_name,
-    )
-    return norm(x)
 
 
 def _pyramid(shape: Sequence[int], stages: int | None) -> list[tuple[int, int]]:

@@ -1,14 +1,22 @@
 """Linen layers over the component-friendly convolutions, and the maxout activation."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import flax.linen as nn
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
-from mixgan_jax.checks import check_count
-from mixgan_jax.networks.conv import conv, conv_transpose
+from mixgan_jax.checks import (
+    check_array,
+    check_count,
+    check_counts,
+    check_flag,
+    check_function,
+    check_number,
+    fail,
+)
+from mixgan_jax.networks.conv import check_images, check_padding, check_pair, conv, conv_transpose
 from mixgan_jax.types import Array
 
 Initializer: TypeAlias = nn.initializers.Initializer
@@ -36,6 +44,11 @@ class Conv(nn.Module):
     padding: Padding = "SAME"
     use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    def __post_init__(self) -> None:
+        """Checks the sizes."""
+        _check_layer(self)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
@@ -67,6 +80,11 @@ class ConvTranspose(nn.Module):
     use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()
 
+    def __post_init__(self) -> None:
+        """Checks the sizes."""
+        _check_layer(self)
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, x: Array) -> Array:
         """The grown images ``[B, H', W', features]``."""
@@ -75,9 +93,38 @@ class ConvTranspose(nn.Module):
         return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
 
+def check_norm(net: Any) -> None:
+    """The fields with which a network says how it normalises and starts."""
+    check_flag("batch_norm", net.batch_norm)
+    check_function("kernel_init", net.kernel_init)
+    check_number("norm_momentum", net.norm_momentum, minimum=0.0, maximum=1.0)
+    check_number("norm_epsilon", net.norm_epsilon, minimum=0.0)
+    if not isinstance(net.axis_name, str | None):
+        raise fail("axis_name", net.axis_name, "the name of an axis, or None", TypeError)
+
+
+def normalise(net: Any, x: Array, train: bool) -> Array:
+    """Batch norm by the fields of ``net``, inside its ``__call__``."""
+    norm = nn.BatchNorm(
+        use_running_average=not train,
+        momentum=float(net.norm_momentum),
+        epsilon=float(net.norm_epsilon),
+        axis_name=net.axis_name,
+    )
+    return norm(x)
+
+
+def _check_layer(layer: Conv | ConvTranspose) -> None:
+    check_count("features", layer.features)
+    check_counts("kernel_size", layer.kernel_size, 2)
+    check_pair("strides", layer.strides)
+    check_padding("padding", layer.padding)
+    check_flag("use_bias", layer.use_bias)
+    check_function("kernel_init", layer.kernel_init)
+
+
 def _parameters(layer: Conv | ConvTranspose, x: Array) -> tuple[Array, Array, Array | None]:
-    if jnp.ndim(x) != 4:
-        raise ValueError(f"x must have shape [B, H, W, C], got {jnp.shape(x)}")
+    x = check_images("x", x)
     shape = (*layer.kernel_size, x.shape[3], layer.features)
     kernel = layer.param("kernel", layer.kernel_init, shape)
     bias = None
@@ -96,7 +143,8 @@ class Maxout:
 
     def __call__(self, x: Array) -> Array:
         """The largest of each unit's pieces: ``[..., units * pieces]`` to ``[..., units]``."""
-        if x.shape[-1] % self.pieces:
+        x = check_array("x", x)
+        if x.ndim < 1 or x.shape[-1] % self.pieces:
             raise ValueError(
                 f"x must have a multiple of {self.pieces} features for maxout, got shape {x.shape}"
             )

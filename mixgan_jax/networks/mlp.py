@@ -8,8 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_count
-from mixgan_jax.networks.layers import Initializer, maxout
+from mixgan_jax.checks import check_array, check_count, check_counts, check_function, check_kind
+from mixgan_jax.networks.layers import Initializer, check_norm, maxout, normalise
 from mixgan_jax.types import Array
 
 
@@ -42,8 +42,9 @@ class MLP(nn.Module):
 
     def __post_init__(self) -> None:
         """Checks the sizes."""
-        for index, units in enumerate(self.features):
-            check_count(f"features[{index}]", units)
+        check_counts("features", self.features)
+        check_function("activation", self.activation)
+        check_norm(self)
         if self.outputs is not None:
             check_count("outputs", self.outputs)
         super().__post_init__()
@@ -56,8 +57,11 @@ class MLP(nn.Module):
             x: inputs ``[B, ...]``, floating point.
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
-        if jnp.ndim(x) < 2:
-            raise ValueError(f"x must have shape [B, ...] of rank 2 or more, got {jnp.shape(x)}")
+        x = check_array("x", x, floating=True)
+        if x.ndim < 2 or 0 in x.shape:
+            raise ValueError(
+                f"x must have shape [B, ...] of rank 2 or more, none of it 0, got {x.shape}"
+            )
         x = x.reshape(x.shape[0], -1)
         pieces = getattr(self.activation, "pieces", 1)
         for units in self.features:
@@ -65,12 +69,7 @@ class MLP(nn.Module):
                 units * pieces, use_bias=not self.batch_norm, kernel_init=self.kernel_init
             )(x)
             if self.batch_norm:
-                x = nn.BatchNorm(
-                    use_running_average=not train,
-                    momentum=self.norm_momentum,
-                    epsilon=self.norm_epsilon,
-                    axis_name=self.axis_name,
-                )(x)
+                x = normalise(self, x, train)
             x = self.activation(x)
         x = nn.Dense(1 if self.outputs is None else self.outputs, kernel_init=self.kernel_init)(x)
         return x.reshape(-1) if self.outputs is None else x
@@ -127,8 +126,9 @@ def widen(net: MLP, times: int, inputs: int) -> MLP:
         A module with hidden layers of one width.
 
     Raises:
-        ValueError: hidden layers of different widths, or none.
+        TypeError, ValueError: hidden layers of different widths, or none; an argument of the wrong kind.
     """
+    check_kind("net", net, MLP)
     check_count("times", times)
     check_count("inputs", inputs)
     if len(set(net.features)) != 1:

@@ -10,8 +10,8 @@ from mixgan_jax import penalties
 from mixgan_jax.checks import check_logits
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, uniform
-from mixgan_jax.pairing import Pairing, fakes_per_generator, sum_shares
-from mixgan_jax.payoff import Outcome, judge, map_discriminators
+from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators, sum_shares
+from mixgan_jax.payoff import Outcome, judge
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.side import Gradients
 from mixgan_jax.types import Array, Info, Key, LatentSampler, ModelState, Params

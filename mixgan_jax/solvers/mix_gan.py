@@ -8,10 +8,20 @@ from typing import Any
 import jax
 import optax
 
-from mixgan_jax.checks import check_array, check_choice, check_count, check_number, fail
+from mixgan_jax.checks import (
+    check_array,
+    check_choice,
+    check_count,
+    check_flag,
+    check_function,
+    check_key,
+    check_kind,
+    check_number,
+    fail,
+)
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import STRATEGIES, Strategy
-from mixgan_jax.optim import check_weight_rule, exponentiated_gradient
+from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_gradient
 from mixgan_jax.pairing import PAIRINGS, Pairing
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
@@ -80,7 +90,7 @@ def mix_gan(
             several generators it is averaged with weights w.
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
         shared_latents: whether all generators get the same latents, as in the released code.
-        pairing: which fakes meet which discriminators; see ``payoff``.
+        pairing: which fakes meet which discriminators; see ``pairing``.
         update: ``alternating`` (the generators answer the updated discriminators, with fresh latents) or
             ``simultaneous`` (both sides' gradients at one point, on the same fakes).
         discriminator_steps: updates of the discriminators in each step, each on its own part of the batch.
@@ -100,20 +110,19 @@ def mix_gan(
             that does not fit, when ``step`` is traced.
     """
     game = Game(
-        generator=generator,
-        discriminator=discriminator,
-        loss=loss,
+        generator=check_kind("generator", generator, Player),
+        discriminator=check_kind("discriminator", discriminator, Player),
+        loss=check_kind("loss", loss, GanLoss),
         num_generators=check_count("num_generators", num_generators),
         num_discriminators=check_count("num_discriminators", num_discriminators),
         latent_size=check_count("latent_size", latent_size),
-        latent_sampler=latent_sampler,
-        shared_latents=shared_latents,
+        latent_sampler=check_function("latent_sampler", latent_sampler),
+        shared_latents=check_flag("shared_latents", shared_latents),
         penalty=penalty,
         weight_barrier=check_number("weight_barrier", weight_barrier, minimum=0.0),
         pairing=check_choice("pairing", pairing, PAIRINGS),
         strategy=check_choice("strategy", strategy, STRATEGIES),
     )
-    _check_kinds(generator=generator, discriminator=discriminator, loss=loss)
     _check_penalty(penalty)
     weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
     plan = _Plan(
@@ -150,6 +159,7 @@ def _init(game: Game, plan: _Plan, key: Key) -> MixGanState:
 def _step(
     game: Game, plan: _Plan, key: Key, state: MixGanState, batch: Array
 ) -> tuple[MixGanState, Info]:
+    check_key("key", key)
     batch = check_array("batch", batch, floating=True)
     steps = plan.discriminator_steps
     if batch.ndim < 1 or batch.shape[0] < steps or batch.shape[0] % steps:
@@ -241,13 +251,6 @@ def _generators_turn(
     return replace(state, generator_side=side), info
 
 
-def _check_kinds(**arguments: object) -> None:
-    kinds = {"generator": Player, "discriminator": Player, "loss": GanLoss}
-    for name, value in arguments.items():
-        if not isinstance(value, kinds[name]):
-            raise fail(name, value, f"a {kinds[name].__name__}", TypeError)
-
-
 def _check_penalty(penalty: Penalty | None) -> None:
     """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
     try:
@@ -268,8 +271,7 @@ def _check_plan(plan: _Plan) -> None:
         ("discriminator_tx", plan.discriminator_rules.tx),
         ("weight_tx", plan.generator_rules.weight_tx),
     ):
-        if not (hasattr(tx, "init") and hasattr(tx, "update")):
-            raise fail(name, tx, "an optax transform (init, update)", TypeError)
+        check_transform(name, tx)
     check_weight_rule("weight_tx", plan.generator_rules.weight_tx)
     options = (plan.discriminator_steps, plan.generator_steps, plan.skip_discriminator_below)
     if plan.update == "simultaneous" and options != (1, 1, None):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_count
+from mixgan_jax.checks import check_count, check_number
 from mixgan_jax.losses import GanLoss, minimax
 from mixgan_jax.optim import softmax_adam
 from mixgan_jax.player import Player
@@ -59,6 +59,7 @@ def mix_gan_2017(
         TypeError, ValueError: as :func:`mix_gan`.
     """
     check_count("num_components", num_components)
+    learning_rate = check_number("learning_rate", learning_rate, minimum=0.0)
     adam = partial(optax.adam, learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
     return mix_gan(
         generator,

@@ -1,0 +1,29 @@
+"""The images that experiments on digits train on: MNIST and its like from a folder, or scikit-learn's."""
+
+import sys
+
+from mixgan_jax.data import Images, digits, load_images
+
+NO_DATA = """\
+{} needs MNIST: --data-dir DIR, with mnist.npz in it (uint8 arrays train_images, train_labels, test_images,
+test_labels) or the folder that TensorFlow Datasets prepares (array_record). Without any: --dataset digits."""
+
+
+def load_digits(experiment: str, dataset: str, data_dir: str | None) -> Images:
+    """The data; ends the process with advice where there are none that can be read, or none with labels.
+
+    Args:
+        experiment: who asks.
+        dataset: a name in the folder, or ``digits`` for scikit-learn's bundled ones.
+        data_dir: the folder.
+    """
+    if dataset == "digits":
+        return digits()
+    try:
+        images = load_images(dataset, data_dir)
+        if images.train_labels is None or images.test_labels is None:
+            raise ValueError(f"--dataset must have labels, got {dataset!r} without")
+        return images
+    except (ImportError, OSError, TypeError, ValueError) as error:
+        print(f"{error}\n{NO_DATA.format(experiment)}", file=sys.stderr)
+        raise SystemExit(2) from None

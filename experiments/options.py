@@ -1,0 +1,78 @@
+"""What the fields of an experiment's ``Config`` may hold: said in the field's type, checked before any long work.
+
+A field's type carries its rule, ``steps: Count = 100``: a function ``(name, value)`` that raises where the value breaks
+it. :func:`check_config` runs all of them, and names the flag, the value and what was expected.
+"""
+
+import inspect
+import itertools
+import math
+from functools import partial
+from typing import Annotated, Any, TypeAlias, get_type_hints
+
+import mixgan_jax as mg
+from mixgan_jax.checks import check_choice, check_count, check_number
+
+Count: TypeAlias = Annotated[int, check_count]
+"""A whole number >= 1."""
+
+Samples: TypeAlias = Annotated[int, partial(check_count, minimum=2)]
+"""A whole number >= 2, to be halved."""
+
+Rate: TypeAlias = Annotated[float, partial(check_number, minimum=0.0)]
+"""A learning rate or coefficient: finite, >= 0."""
+
+Positive: TypeAlias = Annotated[float, partial(check_number, minimum=0.0, strict=True)]
+"""A length or standard deviation: finite, > 0."""
+
+Decay: TypeAlias = Annotated[
+    float, partial(check_number, minimum=0.0, maximum=math.nextafter(1.0, 0.0))
+]
+"""The weight of the past in a moving average, in [0, 1)."""
+
+
+def _rising(reach: int, name: str, value: tuple[int, ...]) -> None:
+    rises = all(a < b for a, b in itertools.pairwise((0, *value)))
+    if not rises or max(value, default=0) < reach:
+        raise ValueError(f"{name} must be >= 1, rise, and reach {reach}, got {value}")
+
+
+Components: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
+"""Numbers of components, each more than the one before."""
+
+ComponentsToCompare: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 2)]
+"""The same, with a mixture of two or more among them."""
+
+
+def _losses() -> dict[str, Any]:
+    """The losses that a name alone makes."""
+    found = {name: getattr(mg.losses, name) for name in mg.losses.__all__}
+    signatures = {
+        name: inspect.signature(make) for name, make in found.items() if inspect.isfunction(make)
+    }
+    return {
+        name: found[name]
+        for name, signature in signatures.items()
+        if signature.return_annotation is mg.GanLoss
+        and all(p.default is not p.empty for p in signature.parameters.values())
+    }
+
+
+def _check_loss(name: str, value: str) -> None:
+    check_choice(name, value, _losses())
+
+
+LossName: TypeAlias = Annotated[str, _check_loss]
+"""The name of a loss in ``mixgan_jax.losses`` that needs no arguments."""
+
+
+def loss_of(config: Any) -> mg.GanLoss:
+    """The loss that ``config.loss`` names."""
+    return _losses()[config.loss]()
+
+
+def check_config(config: Any) -> None:
+    """Raises TypeError or ValueError for the first field that breaks its rule; its flag is named."""
+    for field, hint in get_type_hints(type(config), include_extras=True).items():
+        for rule in getattr(hint, "__metadata__", ()):
+            rule(f"--{field.replace('_', '-')}", getattr(config, field))

@@ -1,0 +1,223 @@
+"""Cases: synthetic distributions, images, feeds, networks, convolutions."""
+
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import strategies as st
+from properties.arguments import array, counts, floats, integers, keys
+from properties.case import Case
+from properties.games_and_losses import is_finite, is_not_nan, on_the_simplex
+
+import mixgan_jax as mg
+from mixgan_jax import data, networks
+
+positive = floats(0.125, 4)
+
+
+def mixture_is_normal(given: Any, result: data.GaussianMixture) -> None:
+    on_the_simplex(result.weights)
+    is_finite(given, (result, result.sample(jax.random.key(0), 2)))
+    assert np.all(np.asarray(result.std) > 0)
+
+
+def batches_have_the_size(given: Any, feed: mg.Feed) -> None:
+    batch = jax.eval_shape(feed.sample, jax.random.key(0), feed.arrays)
+    assert batch.shape[0] == given["batch_size"]
+
+
+def splits_agree(given: Any, result: data.Images) -> None:
+    for images, labels in ((result[0], result[1]), (result[2], result[3])):
+        assert images.dtype == np.uint8
+        assert images.ndim == 4
+        assert labels is None or labels.shape == (len(images),)
+
+
+def levels_come_back(given: Any, result: Any) -> None:
+    np.testing.assert_array_equal(data.to_uint8(result), given["images"])
+
+
+def levels_are_near(given: Any, result: Any) -> None:
+    wanted = np.asarray(given["images"], np.float64)
+    np.testing.assert_allclose(data.to_float(result), wanted, atol=0.5 / 127.5 + 2e-3)
+
+
+levels = partial(integers, high=255, dtype=np.uint8)
+few_labels = st.one_of(st.none(), integers(4, high=9))
+RING = data.ring(3)
+DATA = {
+    "data.ring": Case(
+        data.ring,
+        {"num_modes": counts(), "radius": positive, "std": positive},
+        mixture_is_normal,
+    ),
+    "data.grid": Case(
+        data.grid, {"side": counts(3), "spacing": positive, "std": positive}, mixture_is_normal
+    ),
+    "data.gaussian_mixture": Case(
+        data.gaussian_mixture,
+        {
+            "means": array(3, 2),
+            "std": st.one_of(positive, array(3, low=0.125, high=2)),
+            "weights": st.one_of(st.none(), array(3, low=0.125, high=2)),
+        },
+        mixture_is_normal,
+    ),
+    "data.spirals": Case(
+        data.spirals,
+        {"num_arms": counts(), "turns": positive, "radius": positive, "std": floats(0, 1)},
+        lambda given, result: is_finite(given, result.sample(jax.random.key(0), 2)),
+    ),
+    "data.GaussianMixture, sample": Case(
+        RING.sample, {"key": keys, "num_samples": counts(3)}, is_finite
+    ),
+    "data.GaussianMixture, log_prob": Case(RING.log_prob, {"x": array(3, 2)}),
+    "data.Spirals, sample": Case(
+        data.spirals().sample, {"key": keys, "num_samples": counts(3)}, is_finite
+    ),
+    "data.feed_from_distribution": Case(
+        data.feed_from_distribution,
+        {
+            "distribution": st.sampled_from([RING, data.spirals(), RING.sample]),
+            "batch_size": counts(),
+        },
+        batches_have_the_size,
+    ),
+    "data.feed_from_images": Case(
+        data.feed_from_images,
+        {"images": levels(3, 2, 2, 1), "batch_size": counts()},
+        batches_have_the_size,
+    ),
+    "data.from_arrays": Case(
+        data.from_arrays,
+        {
+            "images": st.one_of(levels(4, 2, 2, 1), levels(4, 2, 2)),
+            "labels": few_labels,
+            "test_images": st.one_of(st.none(), levels(4, 2, 2, 1)),
+            "test_labels": st.one_of(st.none(), few_labels),
+            "name": st.just("mine"),
+        },
+        splits_agree,
+        names=("train_images", "train_labels"),
+    ),
+    "data.to_float": Case(data.to_float, {"images": levels(2, 3)}, levels_come_back),
+    "data.to_uint8": Case(data.to_uint8, {"images": array(2, 3, low=-1, high=1)}, levels_are_near),
+    "data.load_images": Case(
+        data.load_images,
+        {"name": st.just("mnist"), "data_dir": st.just("no such folder")},
+        errors=(FileNotFoundError,),
+    ),
+    "data.load_npz": Case(
+        data.load_npz,
+        {"path": st.just("no such file.npz"), "name": st.none()},
+        errors=(FileNotFoundError,),
+    ),
+}
+
+
+def applies_to(*shape: int, **options: Any) -> Any:
+    """That a network can be initialised, and that what it puts out has as many examples and no NaN."""
+
+    def holds(given: Any, net: nn.Module) -> None:
+        example = jnp.zeros(shape)
+        outputs, _ = jax.eval_shape(
+            lambda key: net.init_with_output(key, example, **options), jax.random.key(0)
+        )
+        assert outputs.shape[0] == shape[0]
+
+    return holds
+
+
+norms = {
+    "batch_norm": st.booleans(),
+    "norm_momentum": floats(0, 1),
+    "norm_epsilon": floats(0.125, 1),
+    "axis_name": st.none(),
+    "kernel_init": st.just(nn.initializers.lecun_normal()),
+}
+stages = {
+    "width": counts(),
+    "stages": st.sampled_from([None, 1, 2]),
+    "kernel_size": st.integers(2, 5),
+}
+one_layer = {
+    "features": counts(),
+    "kernel_size": st.sampled_from([(1, 1), (3, 3), (2, 3)]),
+    "strides": st.sampled_from([1, 2, (1, 2)]),
+    "padding": st.sampled_from(["SAME", "VALID", ((1, 1), (0, 1))]),
+    "use_bias": st.booleans(),
+    "kernel_init": st.just(nn.initializers.lecun_normal()),
+}
+two_images = array(1, 3, 4, 2)
+steps = st.sampled_from([1, 2, (1, 2)])
+pads = st.sampled_from(["SAME", "VALID", ((1, 1), (0, 1))])
+NETWORKS = {
+    "networks.MLP": Case(
+        networks.MLP,
+        {
+            "features": st.sampled_from([(), (2,), (3, 2)]),
+            "outputs": st.one_of(st.none(), counts()),
+            "activation": st.sampled_from([nn.relu, networks.maxout(2)]),
+            **norms,
+        },
+        applies_to(2, 3, train=False),
+    ),
+    "networks.MLP, applied": Case(
+        lambda x: jax.eval_shape(
+            lambda key: networks.MLP((2,)).init_with_output(key, x, train=False)[0],
+            jax.random.key(0),
+        ),
+        {"x": array(2, 3)},
+    ),
+    "networks.DCGANGenerator": Case(
+        networks.DCGANGenerator,
+        {"shape": st.sampled_from([(8, 8, 1), (12, 8, 3), [8, 8, 2]]), **stages, **norms},
+        applies_to(2, 3, train=False),
+    ),
+    "networks.DCGANDiscriminator": Case(
+        networks.DCGANDiscriminator, {**stages, **norms}, applies_to(2, 8, 8, 1, train=False)
+    ),
+    "networks.ConvClassifier": Case(
+        networks.ConvClassifier, {"num_classes": counts(5, low=2)}, applies_to(2, 8, 8, 1)
+    ),
+    "networks.Conv": Case(networks.Conv, one_layer, applies_to(2, 4, 4, 1)),
+    "networks.ConvTranspose": Case(networks.ConvTranspose, one_layer, applies_to(2, 4, 4, 1)),
+    "networks.conv": Case(
+        networks.conv,
+        {
+            "x": two_images,
+            "kernel": array(2, 2, 2, 1),
+            "strides": steps,
+            "padding": pads,
+            "dilation": st.sampled_from([1, 1, 2]),
+        },
+        is_not_nan_of_finite := (
+            lambda given, result: (
+                is_not_nan(given, result)
+                if np.all(np.abs(np.asarray(given["x"], np.float64)) <= 10)
+                and np.all(np.abs(np.asarray(given["kernel"], np.float64)) <= 10)
+                else None
+            )
+        ),
+    ),
+    "networks.conv_transpose": Case(
+        networks.conv_transpose,
+        {"x": two_images, "kernel": array(2, 2, 2, 1), "strides": steps, "padding": pads},
+        is_not_nan_of_finite,
+    ),
+    "networks.maxout": Case(
+        networks.maxout,
+        {"pieces": counts(3)},
+        lambda given, act: is_finite(given, act(jnp.ones((2, 6)))) if given["pieces"] < 4 else None,
+    ),
+    "networks.maxout, applied": Case(networks.maxout(3), {"x": array(2, 6)}),
+    "networks.pacgan_generator": Case(networks.pacgan_generator, {"axis_name": st.none()}),
+    "networks.widen": Case(
+        networks.widen,
+        {"net": st.just(networks.MLP((2, 2))), "times": counts(3), "inputs": counts(3)},
+    ),
+    "from_linen": Case(mg.from_linen, {"module": st.just(networks.MLP((2,)))}),
+}

@@ -1,0 +1,278 @@
+"""Cases: solvers, runs, what runs write and read, figures."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import DISCRIMINATOR, GENERATOR, LATENT, batch, feed, solver
+from hypothesis import strategies as st
+from properties.arguments import any_arrays, array, counts, floats, integers, keys, weights
+from properties.case import Case
+from properties.games_and_losses import on_the_simplex, pairing, strategy
+
+import mixgan_jax as mg
+from mixgan_jax import losses, penalties, plots
+
+tx = st.just(optax.sgd(0.01))
+players = {
+    "generator": st.just(GENERATOR),
+    "discriminator": st.just(DISCRIMINATOR),
+    "loss": st.just(losses.hinge()),
+    "latent_size": st.just(LATENT),
+    "generator_tx": tx,
+    "discriminator_tx": tx,
+    "penalty": st.sampled_from([None, penalties.r1(1.0)]),
+    "latent_sampler": st.just(jax.random.normal),
+    "discriminator_steps": counts(2),
+    "generator_steps": counts(2),
+}
+
+
+def starts_with_uniform_weights(given: Any, result: mg.Solver) -> None:
+    state = jax.eval_shape(result.init, jax.random.key(0))
+    assert state.generators.num_components >= 1
+
+
+def keeps_the_weights(given: Any, result: Any) -> None:
+    state, _ = result
+    on_the_simplex(state.generators.weights)
+    on_the_simplex(state.discriminators.weights)
+
+
+SOLVER, FEED = solver(), feed()
+STATE = SOLVER.init(jax.random.key(0))
+SOLVERS = {
+    "mix_gan": Case(
+        mg.mix_gan,
+        {
+            **players,
+            "num_generators": counts(3),
+            "num_discriminators": counts(3),
+            "weight_tx": st.sampled_from([None, mg.exponentiated_gradient(0.1)]),
+            "weight_barrier": floats(0, 1),
+            "shared_latents": st.booleans(),
+            "pairing": pairing,
+            "update": st.just("alternating"),
+            "skip_discriminator_below": st.one_of(st.none(), floats(0, 1)),
+            "strategy": strategy,
+        },
+        starts_with_uniform_weights,
+    ),
+    "gda": Case(mg.gda, {**players, "update": st.just("alternating")}, starts_with_uniform_weights),
+    "mix_gan_2017": Case(
+        mg.mix_gan_2017,
+        {
+            "generator": st.just(GENERATOR),
+            "discriminator": st.just(DISCRIMINATOR),
+            "num_components": counts(3),
+            "latent_size": st.just(LATENT),
+            "learning_rate": floats(0, 1),
+        },
+        starts_with_uniform_weights,
+    ),
+    "mix_gan, step": Case(
+        jax.jit(SOLVER.step)  # compiled once
+        and (lambda key, batch: SOLVER.step(key, STATE, batch)),
+        {"key": keys, "batch": keys.map(batch)},
+        keeps_the_weights,
+    ),
+}
+# Counts its steps: what is fuzzed here is the loop, not the training.
+COUNTER = mg.Solver(
+    lambda key: jnp.zeros(()), lambda key, state, batch: (state + 1.0, {"count": state})
+)
+
+
+def all_steps_are_done(given: Any, result: Any) -> None:
+    state = result[0] if isinstance(result, tuple) else result
+    assert float(state) == given["num_steps"]
+
+
+RUNS = {
+    "fit": Case(
+        partial(mg.fit, jax.random.key(0)),
+        {
+            "solver": st.just(COUNTER),
+            "feed": st.just(FEED),
+            "num_steps": st.just(2),
+            "log_every": st.just(1),
+            "save_every": st.none(),
+            "config": st.none(),
+            "evaluate": st.none(),
+            "evaluate_every": st.one_of(st.none(), counts(2)),
+            "on_log": st.none(),
+        },
+    ),
+    "run": Case(
+        mg.run,
+        {
+            "key": keys,
+            "solver": st.just(COUNTER),
+            "feed": st.just(FEED),
+            "num_steps": st.just(2),
+            "log_every": st.sampled_from([1, 2]),
+        },
+    ),
+    "run_steps": Case(
+        partial(mg.run_steps, arrays=(), state=jnp.zeros(())),
+        {
+            "key": keys,
+            "solver": st.just(COUNTER),
+            "feed": st.just(FEED),
+            "start": st.just(0),
+            "num_steps": st.just(2),
+        },
+    ),
+    "init_run": Case(mg.init_run, {"key": keys, "solver": st.just(SOLVER)}),
+    "evaluation_key": Case(mg.evaluation_key, {"key": keys, "step": counts()}),
+    "spread_over_devices": Case(
+        mg.spread_over_devices, {"keys": st.just(jax.random.split(jax.random.key(0), 3))}
+    ),
+}
+
+FOLDER = Path(tempfile.mkdtemp(prefix="mixgan_properties"))
+
+
+def written(step: Any, value: Any) -> Any:
+    path = FOLDER / "metrics.jsonl"
+    path.unlink(missing_ok=True)
+    with mg.Records(FOLDER) as records:
+        records.write(step, value=value)
+    return mg.read_records(path)
+
+
+def lines_read_back_equal(given: Any, lines: Any) -> None:
+    (line,) = lines
+    assert line["step"] == given["step"]
+    value = np.asarray(given["value"])
+    if value.dtype.kind in "biuf":
+        exact = value if value.dtype.kind in "biu" else value.astype(np.float64)
+        np.testing.assert_array_equal(np.asarray(line["value"]).reshape(exact.shape), exact)
+
+
+def opened(resume_step: Any, tensorboard: Any) -> None:
+    mg.Records(FOLDER, resume_step=resume_step, tensorboard=tensorboard).close()
+
+
+FILES = {
+    "Records, write": Case(
+        written,
+        {"step": counts(), "value": st.one_of(floats(), any_arrays(), st.booleans())},
+        lines_read_back_equal,
+    ),
+    "Records": Case(
+        opened, {"resume_step": st.sampled_from([None, -1, 3]), "tensorboard": st.just(False)}
+    ),
+    "Records, folder": Case(
+        lambda run_directory: mg.Records(run_directory).close(),
+        {"run_directory": st.just(FOLDER / "a")},
+    ),
+    "read_records": Case(
+        mg.read_records, {"path": st.just(FOLDER / "none")}, errors=(FileNotFoundError,)
+    ),
+    "Checkpoints": Case(
+        lambda directory, config, max_to_keep: mg.Checkpoints(
+            directory, config, max_to_keep=max_to_keep
+        ).close(),
+        {
+            "directory": st.just(FOLDER / "run"),
+            "config": st.sampled_from([None, {"a": 1}]),
+            "max_to_keep": counts(),
+        },
+    ),
+    "load_for_sampling": Case(
+        mg.load_for_sampling,
+        {"directory": st.just(FOLDER / "none"), "step": st.none(), "like": st.none()},
+        errors=(FileNotFoundError,),
+    ),
+}
+
+
+def is_a_figure(given: Any, result: Any) -> None:
+    from matplotlib.figure import Figure
+
+    assert isinstance(result, Figure)
+
+
+texts = {"title": st.sampled_from([None, "a title"])}
+clouds = {
+    "log_prob": st.none(),
+    "centers": st.one_of(st.none(), array(3, 2)),
+    "bandwidth": floats(0.5, 1),
+    "limits": st.sampled_from([None, (-1.0, 1.0)]),
+    "max_points": counts(),
+}
+FIGURES = {
+    "plots.plot_samples": Case(
+        plots.plot_samples,
+        {
+            "samples": st.one_of(array(5, 2), array(2, 3, 2)),
+            "weights": st.none(),
+            **clouds,
+            **texts,
+        },
+        is_a_figure,
+    ),
+    "plots.plot_sample_panels": Case(
+        plots.plot_sample_panels,
+        {
+            "samples": st.fixed_dictionaries({"GAN": array(5, 2), "MIX": array(2, 3, 2)}),
+            "captions": st.sampled_from([None, {"GAN": "8 modes"}]),
+            **clouds,
+        },
+        is_a_figure,
+    ),
+    "plots.plot_payoffs": Case(
+        plots.plot_payoffs,
+        {
+            "value_matrix": array(2, 3),
+            "generator_weights": weights(2),
+            "discriminator_weights": weights(3),
+            "equilibrium": st.one_of(st.none(), st.tuples(weights(2), weights(3))),
+            "value": st.one_of(st.none(), floats()),
+            "nash_conv": st.one_of(st.none(), floats()),
+            "label": st.just("payoff"),
+        },
+        is_a_figure,
+    ),
+    "plots.plot_curves": Case(
+        plots.plot_curves,
+        {
+            "records": st.sampled_from([[{"step": 1, "a": 1.0}], [[{"step": 2, "a": [1.0, 2.0]}]]]),
+            "names": st.just(["a"]),
+            "equilibrium": st.sampled_from([None, {"a": 0.5}]),
+            "ylabel": st.just("loss"),
+            **texts,
+        },
+        is_a_figure,
+    ),
+    "plots.plot_weights": Case(
+        plots.plot_weights,
+        {"steps": array(1), "weights": weights(3).map(lambda w: w[None]), **texts},
+        is_a_figure,
+    ),
+    "plots.image_grid": Case(
+        plots.image_grid,
+        {
+            "images": integers(2, 3, 2, 2, 1, high=255, dtype=np.uint8),
+            "weights": st.one_of(st.none(), weights(2)),
+            "columns": st.one_of(st.none(), counts()),
+            **texts,
+        },
+        is_a_figure,
+    ),
+    "plots.save": Case(
+        plots.save,
+        {
+            "fig": st.just(plots.plot_weights([1.0], [[0.5, 0.5]])),
+            "path": st.sampled_from([FOLDER / "figure.png", FOLDER / "new" / "figure.svg"]),
+        },
+        lambda given, path: None if path.exists() else pytest.fail("not written"),
+    ),
+}

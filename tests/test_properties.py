@@ -1,0 +1,91 @@
+"""Every public function, fed anything: a result that keeps its invariant, or an error that names the argument.
+
+``MIXGAN_EXAMPLES=1000 pytest tests/test_properties.py`` looks at as many examples of each, and at new ones each time.
+"""
+
+import inspect
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from properties import data_and_networks, games_and_losses, numbers, runs_and_files
+from properties.case import Case, arguments_of, check
+from test_package import public_callables
+
+CASES = (
+    games_and_losses.GAMES
+    | games_and_losses.MIXTURES
+    | games_and_losses.LOSSES
+    | numbers.PENALTIES
+    | numbers.RULES
+    | numbers.METRICS
+    | data_and_networks.DATA
+    | data_and_networks.NETWORKS
+    | runs_and_files.SOLVERS
+    | runs_and_files.RUNS
+    | runs_and_files.FILES
+    | runs_and_files.FIGURES
+)
+
+CONTAINERS = "holds what it is given; who uses it checks it"
+NO_ARGUMENTS = "has no arguments"
+EXCEPTIONS = {
+    "data.digits": NO_ARGUMENTS,
+    "losses.phi_identity": NO_ARGUMENTS,
+    "losses.phi_log": NO_ARGUMENTS,
+    "networks.pacgan_discriminator": NO_ARGUMENTS,
+    "networks.conv_general_dilated": "hands all it does not know to lax, whose errors are lax's own",
+    "EquilibriumError": "an exception",
+    **dict.fromkeys(
+        ("Equilibrium", "Feed", "GanLoss", "MixGanState", "Mixture", "Outcome", "Payoffs"),
+        CONTAINERS,
+    ),
+    **dict.fromkeys(("Player", "Solver", "data.Feed", "data.Images"), CONTAINERS),
+    **dict.fromkeys(("losses.GanLoss", "losses.MeasuringFunction"), CONTAINERS),
+}
+
+
+@pytest.fixture
+def below(tmp_path, monkeypatch):
+    """Paths that are made up lie in a folder of the test's."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.usefixtures("below")
+@given(data=st.data())
+def test_any_arguments_give_what_is_promised_or_an_error_that_names_one(name, data):
+    case = CASES[name]
+    check(case, data.draw(arguments_of(case)))
+
+
+def test_every_public_function_has_a_case_or_a_reason():
+    covered = {name.split(",")[0] for name in CASES}
+    public = {name for name, _ in public_callables()}
+    assert public == covered | set(EXCEPTIONS)
+    assert not covered & set(EXCEPTIONS)
+
+
+def test_every_argument_of_a_function_is_fuzzed():
+    """A new argument needs a strategy: a function called as it is has all of its own in the table."""
+    public = dict(public_callables())
+    for name, case in CASES.items():
+        if case.call is public.get(name) and inspect.isfunction(case.call):
+            assert set(case.arguments) == set(inspect.signature(case.call).parameters), name
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda size: {}[size],
+        lambda size: 1 / 0,
+        lambda size: size.shape,
+        lambda size: (_ for _ in ()).throw(ValueError("bad size")),
+        lambda size: (_ for _ in ()).throw(UnicodeDecodeError("utf-8", b"", 0, 1, "size must")),
+        lambda size: float("nan"),
+    ],
+)
+def test_the_check_can_fail(call):
+    case = Case(call, {"size": st.just(1)}, games_and_losses.is_finite)
+    with pytest.raises((AssertionError, KeyError, ZeroDivisionError, AttributeError)):
+        check(case, {"size": 1})
