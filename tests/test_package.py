@@ -25,7 +25,7 @@ ORDER = (
     {"game", "mixture", "penalties"},
     {"payoff", "history"},
     {"solvers"},
-    {"parallel"},
+    {"parallel", "interrupt", "lock", "quarantine"},
     {"steps"},
     {"fit"},
 )
@@ -38,7 +38,9 @@ BESIDE = {
     "_figures": {"types", "checks"},
     "plots": {"types", "checks", "game", "_figures"},
     "records": {"types", "checks"},
-    "checkpoint": {"types", "checks", "mixture", "records"},
+    "_layout": {"records"},
+    "_placement": set(),
+    "checkpoint": {"types", "checks", "mixture", "records", "_layout", "_placement"},
 }
 # What runs a solver, at the end of the order, imports from these too; solvers are handed players and batches.
 FOR_RUNS = {"steps": {"data"}, "fit": {"records", "checkpoint", "data"}}
