@@ -153,7 +153,10 @@ def _begin(
 
 def _quarantine(on_nan: OnNan, state: Any, checkpoints: Checkpoints | None) -> Quarantine:
     def kept() -> str:
-        return checkpoints.kept if checkpoints else "nothing is kept without a folder"
+        if checkpoints is None:
+            return "nothing is kept without a folder"
+        checkpoints.wait()
+        return checkpoints.kept
 
     return Quarantine(on_nan, getattr(state, "frozen", {}), kept)
 

@@ -50,7 +50,7 @@ class NonFiniteError(ArithmeticError):
         """``kept`` says what there is to go on from."""
         named = "; ".join(map(str, components[:8]))
         more = f"; and {len(components) - 8} more" if len(components) > 8 else ""
-        super().__init__(f"{named}{more}; {kept}; on_nan='freeze' goes on without updating it")
+        super().__init__(f"{named}{more}; {kept}")
         self.components = components
 
 
