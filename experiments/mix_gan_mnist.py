@@ -272,16 +272,13 @@ def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
     run = harness.start("mix_gan_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",))
     with session(run) as bar:
-        results, files = train_and_measure(run, load(run.config), bar)
+        results, files = train_all(run, load(run.config), bar)
     report.show(run, results, files)
 
 
-def train_and_measure(
-    run: harness.Run, images: Images, bar: harness.ProgressBar
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
     """All methods one after the other; the results, and figures by what they show."""
-    config = run.config
-    classifier = load_or_train(images)
+    config, classifier = run.config, load_or_train(images)
     keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
     rows, files = [], {}
     for components in config.components:

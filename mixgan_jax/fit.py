@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checkpoint import Checkpoints
+from mixgan_jax.checkpoint import Checkpoints, SaveError
 from mixgan_jax.checks import check_choice, check_count, check_key, fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.interrupt import Inbox, Interrupted, deferred_signals
@@ -107,7 +107,9 @@ def fit(
             records = stack.enter_context(
                 Records(folder, resume_step=last, tensorboard=tensorboard)
             )
-        log = _Log(records, _quarantine(on_nan, state, checkpoints), on_log)
+        kept = partial(_kept, checkpoints)
+        quarantine = Quarantine(on_nan, getattr(state, "frozen", {}), kept)
+        log = _Log(records, quarantine, kept, on_log)
         before = start
         while before < num_steps:
             # On the grid of log_every also where an earlier, shorter run ended beside it.
@@ -151,14 +153,12 @@ def _begin(
     return start, jax.device_put(state, key.sharding) if key.ndim else state
 
 
-def _quarantine(on_nan: OnNan, state: Any, checkpoints: Checkpoints | None) -> Quarantine:
-    def kept() -> str:
-        if checkpoints is None:
-            return "nothing is kept without a folder"
-        checkpoints.wait()
-        return checkpoints.kept
-
-    return Quarantine(on_nan, getattr(state, "frozen", {}), kept)
+def _kept(checkpoints: Checkpoints | None) -> str:
+    """What a run that stops leaves to go on from, in words."""
+    if checkpoints is None:
+        return "nothing is kept without a folder"
+    checkpoints.wait()
+    return checkpoints.kept
 
 
 def _advance(runs: Key, solver: Solver, feed: Feed) -> Callable:
@@ -182,9 +182,14 @@ class _Log:
     """Holds one entry back, so that fetching it never waits for work that was just dispatched."""
 
     def __init__(
-        self, records: Records | None, quarantine: Quarantine, on_log: Callable | None
+        self,
+        records: Records | None,
+        quarantine: Quarantine,
+        kept: Callable[[], str],
+        on_log: Callable | None,
     ) -> None:
-        self._records, self._quarantine, self._on_log = records, quarantine, on_log
+        self._records, self._quarantine, self._kept = records, quarantine, kept
+        self._on_log = on_log
         self._pending: tuple[int, int, Info] | None = None
 
     def put(self, start: int, step: int, info: Info) -> None:
@@ -198,7 +203,10 @@ class _Log:
         self._pending = None
         entry = {name: np.asarray(value) for name, value in info.items()}
         if self._records:
-            self._records.write(step, **entry)
+            try:
+                self._records.write(step, **entry)
+            except OSError as error:
+                raise SaveError(f"cannot write the log ({error}); {self._kept()}") from error
         self._quarantine.look(start, step, entry)
         if self._on_log:
             self._on_log(step, entry)
