@@ -21,13 +21,7 @@ class LayoutError(ValueError):
 
 def describe_trees(trees: Mapping[str, Any]) -> dict[str, Any]:
     """The layout of all items of a checkpoint in plain JSON, with a checksum of its own."""
-    items = {
-        item: [
-            [*entry, _checksum(leaf)]
-            for entry, leaf in zip(_entries(tree), jax.tree.leaves(tree), strict=True)
-        ]
-        for item, tree in trees.items()
-    }
+    items = {item: _with_checksums(tree) for item, tree in trees.items()}
     return {"items": items, "checksum": _text_checksum(items)}
 
 
@@ -61,12 +55,16 @@ def compare_layout(step: int, stored: list[list[Any]], like: Any) -> None:
 
 def verify(stored: list[list[Any]], tree: Any) -> None:
     """Raises ValueError, naming the leaf, where a restored tree does not hold what was saved."""
-    checksums = {name: checksum for name, _, _, checksum in stored}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        name, found = _name(path), _checksum(leaf)
+    expected = {entry[0]: entry for entry in stored}
+    for found in _with_checksums(tree):
         # Read without a template, a tree of other nodes than dicts has other names.
-        if found != checksums.get(name, found):
-            raise ValueError(f"{name} does not have the checksum that was stored with it")
+        if found != expected.get(found[0], found):
+            raise ValueError(f"{found[0]} is not what was stored: dtype, shape or checksum differ")
+
+
+def _with_checksums(tree: Any) -> list[list[Any]]:
+    pairs = zip(_entries(tree), jax.tree.leaves(tree), strict=True)
+    return [[*entry, _checksum(leaf)] for entry, leaf in pairs]
 
 
 def _entries(tree: Any) -> list[list[Any]]:

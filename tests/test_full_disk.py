@@ -6,6 +6,7 @@ A small file system in memory where this process may mount one; otherwise these 
 import contextlib
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import jax
@@ -51,6 +52,8 @@ def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(disk, tmp_path, spare
 
     def at_six(step, _):
         if step == 6:
+            while not (run / FOLDER_NAME / "4").exists():
+                time.sleep(0.01)
             fill(disk, spare)
 
     with pytest.raises(mg.SaveError) as caught:
