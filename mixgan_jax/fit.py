@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any
 
@@ -96,13 +96,14 @@ def fit(
 
     with ExitStack() as stack:
         inbox, checkpoints, records = Inbox(), None, None
+        first = jax.process_index() == 0  # of several processes that train together, one writes
         if folder:
             inbox = stack.enter_context(deferred_signals())
-            stack.enter_context(lock_folder(folder))
+            stack.enter_context(lock_folder(folder) if first else nullcontext())
             identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
             checkpoints = stack.enter_context(Checkpoints(folder, identity))
         start, state = _begin(init, key, checkpoints, num_steps)
-        if folder:
+        if folder and first:
             last = start or -1
             records = stack.enter_context(
                 Records(folder, resume_step=last, tensorboard=tensorboard)
