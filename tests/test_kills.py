@@ -122,7 +122,7 @@ def test_kill_nine_at_random_moments(whole):
     runs, rng = whole.parent / "killed", random.Random(0)
     # Long enough to load, restore and go on, short enough that work is left for the last kill.
     training = sum(float((path / "seconds").read_text()) for path in methods(whole).values())
-    longest = 6.0 + 1.5 * training / KILLS
+    longest = 5.0 + training / KILLS
     found = collections.Counter()
     for _ in range(KILLS):
         process = start(runs)
