@@ -1,13 +1,16 @@
 """``python -m experiments``: every experiment with its claim, command, time and last result.
 
-``python -m experiments --readme`` writes the results into the README, between its markers.
+``python -m experiments --keep RUN_FOLDER`` copies a finished run's results and figures to ``experiments/results``;
+``python -m experiments --readme`` writes those into the README, between its markers.
 """
 
 import argparse
 import importlib
 import pkgutil
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -69,11 +72,28 @@ def write_readme() -> None:
     README.write_text(f"{before}{BEGIN}\n\n{results_section()}\n{END}{after}")
 
 
+def keep(parser: argparse.ArgumentParser, folder: Path) -> None:
+    """Copies a run's results, or ends the process with the reason why not."""
+
+    def presets(experiment: str) -> Mapping[str, Any]:
+        return importlib.import_module(f"experiments.{experiment}").PRESETS
+
+    try:
+        for path in report.keep_results(folder, presets):
+            print(path)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Lists the experiments, or writes the README's results."""
+    """Lists the experiments, keeps a run's results, or writes the README's."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="write the results into README.md")
-    if parser.parse_args(argv).readme:
+    parser.add_argument("--keep", type=Path, metavar="RUN_FOLDER", help="keep a run's results")
+    options = parser.parse_args(argv)
+    if options.keep:
+        keep(parser, options.keep)
+    elif options.readme:
         write_readme()
     else:
         list_experiments()

@@ -1,4 +1,4 @@
-"""What every experiment script shares: command line, run folder, compilation cache, progress, stopwatch.
+"""What every experiment script shares: command line, run folder, compilation cache, training of all seeds.
 
 Nothing here knows an algorithm. A script's own files live in its run folder,
 ``runs/<experiment>/<preset>-<hash of the config>``: the same command finds the same folder and continues there,
@@ -9,24 +9,23 @@ import argparse
 import contextlib
 import dataclasses
 import hashlib
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
-import rich
 import tyro
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mixgan_jax as mg
 from experiments.options import check_config
+from experiments.progress import ProgressBar, Stopwatch, tracing
 from experiments.setup import Setup
 from mixgan_jax.checks import check_choice, check_path
 from mixgan_jax.types import Array, Key
@@ -45,6 +44,7 @@ class Run(NamedTuple):
         is_preset: whether nothing was overridden, so that the results may stand for the preset.
         folder: where checkpoints, logs and figures of this config live.
         commit: of the code that runs.
+        options: the command line's, of those that do not change what is computed.
     """
 
     experiment: str
@@ -54,6 +54,7 @@ class Run(NamedTuple):
     is_preset: bool
     folder: Path
     commit: str
+    options: argparse.Namespace
 
 
 def start(
@@ -65,6 +66,10 @@ def start(
     unhashed: tuple[str, ...] = (),
 ) -> Run:
     """Reads the command line ``[--preset NAME] [--runs FOLDER] [--field value ...]`` and opens the run folder.
+
+    Options beside the config's fields neither choose the folder nor count as overrides: ``--on-nan stop`` (or
+    ``freeze``), see ``fit``; ``--tensorboard`` writes TensorBoard files too; ``--profile`` writes a profiler's trace
+    of every method's second entry of the log, to ``profile`` in its folder.
 
     Args:
         experiment: the script's name, as in ``python -m experiments.<name>``.
@@ -82,9 +87,15 @@ def start(
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--preset", default=next(iter(presets)))
     own.add_argument("--runs", default="runs")
+    own.add_argument("--on-nan", default="stop")
+    own.add_argument("--tensorboard", action="store_true")
+    own.add_argument("--profile", action="store_true")
     options, rest = own.parse_known_args(argv)
     with refusing(experiment):
         preset = presets[check_choice("--preset", options.preset, presets)]
+        check_choice("--on-nan", options.on_nan, ("stop", "freeze"))
+        if options.tensorboard and importlib.util.find_spec("tensorboardX") is None:
+            raise ValueError("--tensorboard needs tensorboardX: pip install tensorboardX")
     names = ", ".join(presets)
     config = tyro.cli(
         type(preset),
@@ -92,7 +103,8 @@ def start(
         default=preset,
         prog=f"python -m experiments.{experiment}",
         description=f"{doc}\n\nAlso: --preset NAME (one of {names}; now {options.preset}), "
-        f"--runs FOLDER (now {options.runs}).",
+        f"--runs FOLDER (now {options.runs}), --on-nan stop|freeze (at a component that becomes NaN), "
+        "--tensorboard, --profile.",
         config=(tyro.conf.FlagConversionOff,),
     )
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
@@ -104,7 +116,9 @@ def start(
         make_folder("--runs", folder)
         use_caches()
     use_all_cores()
-    return Run(experiment, options.preset, config, hashed, hashed == preset, folder, commit())
+    return Run(
+        experiment, options.preset, config, hashed, hashed == preset, folder, commit(), options
+    )
 
 
 @contextlib.contextmanager
@@ -173,66 +187,9 @@ def use_all_cores() -> None:
         jax.config.update("jax_num_cpu_devices", cores)
 
 
-class Stopwatch:
-    """Seconds that a method has trained, over all starts: the sum is kept in a file of its folder."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "seconds"
-        self.seconds = float(self._path.read_text()) if self._path.exists() else 0.0
-        self._last = time.perf_counter()
-
-    def lap(self) -> None:
-        """Adds the time since the last lap, and writes the sum down."""
-        now = time.perf_counter()
-        self.seconds, self._last = round(self.seconds + now - self._last, 3), now
-        part = self._path.with_suffix(".part")
-        part.write_text(str(self.seconds))
-        part.replace(self._path)
-
-
 def seed(tree: Any, index: int) -> Any:
     """One run of a sweep: entry ``index`` of the leading axis of every leaf."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
-class ProgressBar:
-    """One bar for each method on a terminal; one line for each method where there is none.
-
-    Use as a context manager; :meth:`method` starts the next bar and gives ``fit`` its ``on_log``.
-    """
-
-    def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            TextColumn("{task.completed:>7.0f}/{task.total:.0f} steps"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            disable=not sys.stdout.isatty(),
-        )
-
-    def __enter__(self) -> "ProgressBar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def method(self, name: str, num_steps: int, stopwatch: Stopwatch) -> Any:
-        """``on_log`` for a method's training."""
-        task = self._progress.add_task(name, total=num_steps, note="compiling")
-        started = time.perf_counter()
-
-        def on_log(step: int, info: Mapping[str, np.ndarray]) -> None:
-            stopwatch.lap()
-            note = f"value {float(np.mean(info['value'])):+.3f}"
-            self._progress.update(task, completed=step, note=note)
-            if step == num_steps and not sys.stdout.isatty():
-                rich.print(f"{name}: {num_steps} steps, {time.perf_counter() - started:.0f} s")
-
-        return on_log
 
 
 def train(
@@ -258,19 +215,23 @@ def train(
     folder = run.folder / name.replace(" ", "_").replace(",", "")
     stopwatch = Stopwatch(folder)
     tenth = config.log_every * max(1, config.steps // config.log_every // 10)
-    state = mg.fit(
-        mg.spread_over_devices(seed_keys(config.seeds)),
-        setup.solver,
-        setup.feed,
-        num_steps=config.steps,
-        log_every=config.log_every,
-        save_every=tenth,
-        evaluate=evaluate,
-        evaluate_every=tenth,
-        folder=folder,
-        config=dataclasses.asdict(run.protocol),
-        on_log=bar.method(name, config.steps, stopwatch),
-    )
+    show = bar.method(name, config.steps, stopwatch)
+    with tracing(folder / "profile" if run.options.profile else None, show) as on_log:
+        state = mg.fit(
+            mg.spread_over_devices(seed_keys(config.seeds)),
+            setup.solver,
+            setup.feed,
+            num_steps=config.steps,
+            log_every=config.log_every,
+            save_every=tenth,
+            evaluate=evaluate,
+            evaluate_every=tenth,
+            folder=folder,
+            config=dataclasses.asdict(run.protocol),
+            tensorboard=run.options.tensorboard,
+            on_nan=run.options.on_nan,
+            on_log=on_log,
+        )
     return state, stopwatch.seconds
 
 

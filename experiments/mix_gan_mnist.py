@@ -26,6 +26,7 @@ import mixgan_jax as mg
 from experiments import harness, options, report
 from experiments.digit_classifier import Classifier, load_or_train
 from experiments.digit_images import load_digits
+from experiments.session import session
 from experiments.setup import Setup
 from mixgan_jax.data import Images, feed_from_images, to_float
 from mixgan_jax.metrics import class_coverage, component_class_coverage, equilibrium_report
@@ -259,31 +260,32 @@ def draw(
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
     run = harness.start("mix_gan_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",))
-    config = run.config
-    images = load_digits(run.experiment, config.dataset, config.data_dir)
+    images = load_digits(run.experiment, run.config.dataset, run.config.data_dir)
     with harness.refusing(run.experiment):
-        check_images(config, images)
-    classifier = load_or_train(images)
+        check_images(run.config, images)
+    with session(run) as bar:
+        results, files = train_all(run, images, bar)
+    report.show(run, results, files)
+
+
+def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
+    """All methods one after the other; the results, and figures by what they show."""
+    config, classifier = run.config, load_or_train(images)
     keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
     rows, files = [], {}
-    with harness.ProgressBar() as bar:
-        for components in config.components:
-            name = "GAN" if components == 1 else f"MIX+GAN k={components}"
-            setup = build(config, images, components)
-            states, seconds = harness.train(run, name, setup, bar)
-            measures = [
-                evaluate(config, images, classifier, setup, key, harness.seed(states, index))
-                for index, key in enumerate(keys)
-            ]
-            rows.append(summarise(name, measures, seconds))
-            files |= draw(run, setup, harness.seed(states, 0), name, measures[0]["game"]["matrix"])
-    verdict = judge(config, rows, classifier)
-    results, path = report.save_results(
-        run, rows=rows, verdict=verdict, seeds=range(config.seeds), columns=COLUMNS
-    )
-    report.keep_figure(run, "images", files[f"{name}, images"])
-    files |= {"results": path, "run folder": run.folder}
-    report.show(results, files)
+    for components in config.components:
+        name = "GAN" if components == 1 else f"MIX+GAN k={components}"
+        setup = build(config, images, components)
+        states, seconds = harness.train(run, name, setup, bar)
+        measures = [
+            evaluate(config, images, classifier, setup, key, harness.seed(states, index))
+            for index, key in enumerate(keys)
+        ]
+        rows.append(summarise(name, measures, seconds))
+        files |= draw(run, setup, harness.seed(states, 0), name, measures[0]["game"]["matrix"])
+    verdict, kept = judge(config, rows, classifier), {"images": files[f"{name}, images"]}
+    results = report.save_results(run, rows=rows, verdict=verdict, columns=COLUMNS, figures=kept)
+    return results, files
 
 
 if __name__ == "__main__":

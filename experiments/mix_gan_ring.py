@@ -30,6 +30,7 @@ import optax
 
 import mixgan_jax as mg
 from experiments import harness, options, report
+from experiments.session import session
 from experiments.setup import Setup
 from mixgan_jax.data import feed_from_distribution, grid, ring
 from mixgan_jax.metrics import component_coverage, mode_coverage
@@ -280,17 +281,16 @@ def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
     run = harness.start("mix_gan_ring", __doc__, PRESETS, argv, check)
     rows, states = [], {}
-    with harness.ProgressBar() as bar:
+    with session(run) as bar:
         for method in methods(run.config):
             row, states[method.name] = measure(run, method, bar)
             rows.append(row)
-    verdict = judge(run.config, rows)
-    results, path = report.save_results(
-        run, rows=rows, verdict=verdict, seeds=range(run.config.seeds), columns=COLUMNS
-    )
-    files = {**draw(run, states, rows), "results": path, "run folder": run.folder}
-    report.keep_figure(run, "samples", files["samples"])
-    report.show(results, files)
+        figures = draw(run, states, rows)
+        verdict, kept = judge(run.config, rows), {"samples": figures["samples"]}
+        results = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=kept
+        )
+    report.show(run, results, figures)
 
 
 if __name__ == "__main__":

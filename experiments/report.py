@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,7 @@ import mixgan_jax as mg
 from experiments.harness import Run
 
 RESULTS = Path(__file__).parent / "results"
+RESULTS_NAME = "results.json"
 
 
 def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> dict[str, Any]:
@@ -79,13 +80,20 @@ def save_results(
     *,
     rows: Sequence[Mapping[str, Any]],
     verdict: Sequence[Mapping[str, Any]],
-    seeds: Sequence[int],
     columns: Mapping[str, tuple[str, int]],
-) -> tuple[dict[str, Any], Path]:
-    """Writes the results; to ``experiments/results`` if the preset ran as it is, else to the run folder alone.
+    figures: Mapping[str, Path],
+) -> dict[str, Any]:
+    """Writes ``results.json`` in the run folder, and nothing anywhere else; see ``python -m experiments --keep``.
+
+    Args:
+        run: what ran; seeds 0, 1, ... of its config.
+        rows: of the table.
+        verdict: its claims.
+        columns: heading and digits by metric.
+        figures: files in the run folder that are kept with the results, by name.
 
     Returns:
-        The results and the file's path.
+        The results.
     """
     results = {
         "experiment": run.experiment,
@@ -96,26 +104,49 @@ def save_results(
         "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
         | {"python": platform.python_version()},
         "hardware": hardware(),
-        "seeds": list(seeds),
+        "seeds": list(range(run.config.seeds)),
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "columns": columns,
         "rows": list(rows),
         "verdict": list(verdict),
+        "figures": {name: path.name for name, path in figures.items()},
     }
-    text = json.dumps(results, indent=1, default=str) + "\n"
-    path = run.folder / "results.json"
-    path.write_text(text)
-    if run.is_preset and run.preset != "smoke":
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{run.experiment}.{run.preset}.json"
-        path.write_text(text)
-    return results, path
+    path = run.folder / RESULTS_NAME
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(results, indent=1, default=str) + "\n")
+    part.replace(path)
+    return results
 
 
-def keep_figure(run: Run, name: str, path: Path) -> None:
-    """Copies a figure beside the committed results, where they are a preset's."""
-    if run.is_preset and run.preset != "smoke":
-        shutil.copy(path, RESULTS / f"{run.experiment}.{run.preset}.{name}{path.suffix}")
+def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> list[Path]:
+    """Copies a run's results and figures to ``experiments/results``.
+
+    Args:
+        folder: the run folder.
+        presets: an experiment's presets by its name.
+
+    Returns:
+        The files written.
+
+    Raises:
+        ValueError: no results in ``folder``, or not those of a preset as it stands now, or those of ``smoke``.
+    """
+    path = folder / RESULTS_NAME
+    if not path.is_file():
+        raise ValueError(f"{folder} must hold {RESULTS_NAME}, which a run writes at its end")
+    results = json.loads(path.read_text())
+    experiment, preset = results["experiment"], results["preset"]
+    if preset == "smoke":
+        raise ValueError(f"{folder} must be the run of another preset than smoke")
+    current = presets(experiment).get(preset)
+    if current is None or results["config"] != json.loads(json.dumps(dataclasses.asdict(current))):
+        raise ValueError(f"{folder} must be a run of the preset {preset} as it stands")
+    RESULTS.mkdir(exist_ok=True)
+    stem = f"{experiment}.{preset}"
+    sources = {f"{stem}.json": path}
+    for name, file in results["figures"].items():
+        sources[f"{stem}.{name}{Path(file).suffix}"] = folder / file
+    return [Path(shutil.copy(source, RESULTS / name)) for name, source in sources.items()]
 
 
 def hardware() -> str:
@@ -136,13 +167,15 @@ def cell(row: Mapping[str, Any], metric: str, digits: int) -> str:
     return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
 
-def show(results: Mapping[str, Any], files: Mapping[str, Path]) -> None:
+def show(run: Run, results: Mapping[str, Any], files: Mapping[str, Path]) -> None:
     """Prints the table, the verdict, and where everything is saved.
 
     Args:
+        run: what ran.
         results: of :func:`save_results`.
-        files: paths by what they hold.
+        files: paths by what else they hold.
     """
+    files = {**files, "results": run.folder / RESULTS_NAME, "run folder": run.folder}
     console = Console()
     rows, columns = results["rows"], results["columns"]
     table = Table(

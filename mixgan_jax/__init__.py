@@ -5,7 +5,7 @@ stay in their modules, which are public too: ``losses``, ``penalties``, ``networ
 """
 
 from mixgan_jax import data, losses, metrics, networks, penalties, plots
-from mixgan_jax.checkpoint import Checkpoints, load_for_sampling
+from mixgan_jax.checkpoint import Checkpoints, SaveError, load_for_sampling
 from mixgan_jax.data import Feed
 from mixgan_jax.fit import fit
 from mixgan_jax.game import (
@@ -20,6 +20,8 @@ from mixgan_jax.game import (
     zero_sum,
     zero_sum_equilibrium,
 )
+from mixgan_jax.interrupt import Interrupted
+from mixgan_jax.lock import FolderInUseError
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import (
     Mixture,
@@ -40,6 +42,7 @@ from mixgan_jax.pairing import fakes_per_generator
 from mixgan_jax.parallel import spread_over_devices
 from mixgan_jax.payoff import Outcome, held_out_values, meet
 from mixgan_jax.player import Player, from_linen
+from mixgan_jax.quarantine import Frozen, NonFiniteError
 from mixgan_jax.records import Records, read_records
 from mixgan_jax.solvers import MixGanState, Solver, gda, mix_gan, mix_gan_2017
 from mixgan_jax.steps import evaluation_key, init_run, run, run_steps
@@ -51,13 +54,18 @@ __all__ = [
     "Equilibrium",
     "EquilibriumError",
     "Feed",
+    "FolderInUseError",
+    "Frozen",
     "GanLoss",
+    "Interrupted",
     "MixGanState",
     "Mixture",
+    "NonFiniteError",
     "Outcome",
     "Payoffs",
     "Player",
     "Records",
+    "SaveError",
     "Solver",
     "approximate_equilibrium",
     "best_responses",

@@ -2,27 +2,33 @@
 
 A run's directory holds ``config.json`` and ``checkpoints/<step>/``, written by Orbax, with up to three
 items: ``state``, all that training needs; ``generators``, the mixture of generators alone; ``layout``,
-path, shape and dtype of every leaf, so that a template that does not fit is refused in words.
+path, shape, dtype and checksum of every leaf, so that damage is noticed, and a template that does not fit is
+refused in words.
 """
 
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
+from mixgan_jax._layout import LayoutError, compare_layout, describe_trees, read_layout, verify
+from mixgan_jax._placement import place, target
 from mixgan_jax.checks import check_count, check_path, fail
 from mixgan_jax.mixture import Mixture
-from mixgan_jax.records import differences, store_config
+from mixgan_jax.records import store_config
 
 T = TypeVar("T")
 
 FOLDER_NAME = "checkpoints"
+
+
+class SaveError(OSError):
+    """A checkpoint could not be written, as on a full disk; those before it are as they were."""
 
 
 class Checkpoints:
@@ -60,6 +66,14 @@ class Checkpoints:
         """The steps with a checkpoint, rising; one that is still being written counts."""
         return sorted(set(self._manager.all_steps()) - set(self._unreadable))
 
+    @property
+    def kept(self) -> str:
+        """In words, the newest checkpoint that is whole on disk, as far as is known without reading it."""
+        found = self.directory.glob(f"{FOLDER_NAME}/*")
+        steps = {int(path.name) for path in found if path.name.isdecimal()} - set(self._unreadable)
+        newest = f"the checkpoint of step {max(steps)} is" if steps else "no checkpoint is"
+        return f"{newest} kept in {self.directory}"
+
     def save(
         self,
         step: int,
@@ -82,6 +96,7 @@ class Checkpoints:
 
         Raises:
             ValueError: ``step`` is below the latest saved one, or the generators lack a field.
+            SaveError: this one, or the one before it, could not be written.
         """
         import orbax.checkpoint as ocp
 
@@ -99,8 +114,9 @@ class Checkpoints:
             self._manager.delete(self._unreadable.pop())
         # Each tree stands below a root: Orbax refuses an item that is an empty tree.
         items = {item: ocp.args.StandardSave({"root": tree}) for item, tree in trees.items()}
-        layout = ocp.args.JsonSave({item: _layout(tree) for item, tree in trees.items()})
-        self._manager.save(step, args=ocp.args.Composite(layout=layout, **items), force=True)
+        layout = ocp.args.JsonSave(describe_trees(trees))
+        with self._saving():
+            self._manager.save(step, args=ocp.args.Composite(layout=layout, **items), force=True)
         return True
 
     def restore_latest(self, like: T) -> tuple[int, T] | None:
@@ -128,12 +144,32 @@ class Checkpoints:
         return found
 
     def wait(self) -> None:
-        """Returns once everything is on disk; raises what went wrong in the background."""
-        self._manager.wait_until_finished()
+        """Returns once everything is on disk.
+
+        Raises:
+            SaveError: something is not, and will not be.
+        """
+        with self._saving():
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, then releases the directory; a second call does nothing."""
-        self._manager.close()
+        """Waits, then releases the directory; a second call does nothing.
+
+        Raises:
+            SaveError: as :meth:`wait`.
+        """
+        with self._saving():
+            self._manager.close()
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Turns what Orbax raises, here or from its threads, into a SaveError."""
+        try:
+            yield
+        except Exception as error:  # Orbax, TensorStore and the file system each raise their own
+            raise SaveError(
+                f"cannot save in {self.directory} ({_reason(error)}); {self.kept}"
+            ) from error
 
     def __enter__(self) -> Self:
         """The checkpoints themselves."""
@@ -177,8 +213,9 @@ def load_for_sampling(
     return _as_mixture(found[1])
 
 
-class _LayoutError(ValueError):
-    """The checkpoint is whole, but not what was asked for: no reason to try an older one."""
+def _reason(error: Exception) -> str:
+    """An error in one line that is not too long."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _open_manager(directory: Path, *, max_to_keep: int = 1, read_only: bool = False) -> Any:
@@ -203,13 +240,13 @@ def _newest_readable(
     for step in reversed(steps):
         try:
             return step, _read_item(manager, step, item, like)
-        except _LayoutError:
+        except LayoutError:
             raise
         except Exception as error:  # Orbax, TensorStore and the file system each raise their own
             failure = error
-            reason = f"{type(error).__name__}: {str(error)[:200]}"
             where = f"the checkpoint at step {step} of {manager.directory}"
-            warnings.warn(f"{where} cannot be read and is passed over ({reason})", stacklevel=3)
+            text = f"{where} cannot be read and is passed over ({_reason(error)})"
+            warnings.warn(text, stacklevel=3)
     if failure is not None:
         raise ValueError(f"no checkpoint of {manager.directory} can be read: {steps}") from failure
     return None
@@ -219,67 +256,16 @@ def _read_item(manager: Any, step: int, item: str, like: Any) -> Any:
     import orbax.checkpoint as ocp
 
     layout = manager.restore(step, args=ocp.args.Composite(layout=ocp.args.JsonRestore())).layout
-    if item not in layout:
-        raise _LayoutError(f"the checkpoint at step {step} holds {sorted(layout)} but no {item!r}")
+    stored = read_layout(step, layout, item)
     if like is None:
         tree = manager.item_metadata(step)[item].tree["root"]
         like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
     else:
-        _compare_layouts(step, layout[item], _layout(like))
-    target = ocp.args.StandardRestore({"root": jax.tree.map(_target, like)})
-    restored = manager.restore(step, args=ocp.args.Composite(**{item: target}))[item]["root"]
-    return jax.tree.map(_place, restored, like)
-
-
-def _is_placed(leaf: Any) -> bool:
-    """Whether a template's leaf says where the array belongs."""
-    if isinstance(leaf, jax.Array):
-        return leaf.committed
-    return isinstance(leaf, jax.ShapeDtypeStruct) and leaf.sharding is not None
-
-
-def _target(leaf: Any) -> Any:
-    """A template's leaf as Orbax wants it: JAX arrays abstract, with a sharding."""
-    if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
-        return leaf
-    default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-    sharding = leaf.sharding if _is_placed(leaf) else default
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
-
-
-def _place(restored: Any, like: Any) -> Any:
-    """Frees an array from the one device Orbax put it on, unless the template wants it there."""
-    # A committed array could not enter a computation over a mesh of several devices.
-    if not isinstance(restored, jax.Array) or _is_placed(like):
-        return restored
-    if jnp.issubdtype(restored.dtype, jax.dtypes.prng_key):
-        data = jnp.array(np.asarray(jax.random.key_data(restored)))
-        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(restored))
-    return jnp.array(np.asarray(restored))
-
-
-def _layout(tree: Any) -> list[list[Any]]:
-    """``[path, shape, dtype]`` of every leaf, in plain JSON."""
-
-    def entry(path: Any, leaf: Any) -> list[Any]:
-        if not hasattr(leaf, "dtype"):
-            leaf = jax.eval_shape(lambda: jnp.asarray(leaf))
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        return [name, list(leaf.shape), str(leaf.dtype)]
-
-    return [entry(path, leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
-
-
-def _compare_layouts(step: int, stored: list[list[Any]], given: list[list[Any]]) -> None:
-    lines = differences(
-        {name: f"{tuple(shape)} {dtype}" for name, shape, dtype in stored},
-        {name: f"{tuple(shape)} {dtype}" for name, shape, dtype in given},
-    )
-    if len(lines) > 8:
-        lines = [*lines[:8], f"and {len(lines) - 8} more"]
-    if lines:
-        where = f"the tree of the checkpoint at step {step}"
-        raise _LayoutError("\n  ".join([f"like must have {where}; they differ in", *lines]))
+        compare_layout(step, stored, like)
+    wanted = ocp.args.StandardRestore({"root": jax.tree.map(target, like)})
+    restored = manager.restore(step, args=ocp.args.Composite(**{item: wanted}))[item]["root"]
+    verify(stored, restored)
+    return jax.tree.map(place, restored, like)
 
 
 def _as_mixture(generators: Any) -> Mixture:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from functools import partial
 from typing import Any
 
@@ -10,10 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checkpoint import Checkpoints
-from mixgan_jax.checks import check_count, check_flag, check_function, check_key, check_kind, fail
+from mixgan_jax.checkpoint import Checkpoints, SaveError
+from mixgan_jax.checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_function,
+    check_key,
+    check_kind,
+    fail,
+)
 from mixgan_jax.data.feed import Feed
+from mixgan_jax.interrupt import Inbox, Interrupted, deferred_signals
+from mixgan_jax.lock import lock_folder
 from mixgan_jax.parallel import map_runs
+from mixgan_jax.quarantine import OnNan, Quarantine
 from mixgan_jax.records import Records
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.steps import evaluation_key, init_run, run_steps
@@ -33,12 +44,18 @@ def fit(
     tensorboard: bool = False,
     evaluate: Callable[[Key, Any], Mapping[str, Array]] | None = None,
     evaluate_every: int | None = None,
+    on_nan: OnNan = "stop",
     on_log: Callable[[int, Mapping[str, np.ndarray]], None] | None = None,
 ) -> Any:
     """Trains; with a ``folder`` it also logs and saves, and continues where an earlier start was stopped or killed.
 
     Each ``log_every`` steps are one compiled scan. Its log is fetched after the next one has been dispatched, so
     the device does not wait for the host. A continued run ends with the numbers of an uninterrupted one.
+
+    With a folder, Ctrl-C and SIGTERM save at the end of the current scan and then raise ``Interrupted``; a second one
+    stops at once. A component whose update is not finite is frozen by the solver (see ``mix_gan``) and named with its
+    step; a run that stops there leaves the checkpoints as they were before it, so started again it stops there again,
+    or goes on if told so.
 
     Args:
         key: one run's key ``[]``, or keys ``[S]``: then S runs are trained at once, and state, info and evaluation
@@ -54,6 +71,7 @@ def fit(
         tensorboard: whether to write TensorBoard files too (needs ``tensorboardX``).
         evaluate: ``evaluate(key, state) -> scalars`` of one run, jitted here; its entries join the log's.
         evaluate_every: steps between evaluations, a multiple of ``log_every``; None for only at the end.
+        on_nan: ``stop`` at a component whose update is not finite, or ``freeze``: warn, and go on without updating it.
         on_log: called with the step and each log entry, for progress bars.
 
     Returns:
@@ -62,11 +80,16 @@ def fit(
     Raises:
         TypeError, ValueError: a key that is not a typed one; an interval that is not a multiple of ``log_every``;
             a folder of another run, or of one that is past ``num_steps``; what needs a folder without one.
+        NonFiniteError: a component's update was not finite, and ``on_nan`` is ``stop``.
+        Interrupted: SIGINT or SIGTERM came, and the run has been saved.
+        FolderInUseError: another process trains in the folder.
+        SaveError: a checkpoint or the log could not be written.
     """
     check_key("key", key, sweep=True)
     check_kind("solver", solver, Solver)
     check_kind("feed", feed, Feed)
     check_flag("tensorboard", tensorboard)
+    check_choice("on_nan", on_nan, ("stop", "freeze"))
     if config is not None:
         check_kind("config", config, Mapping)
     for name, function in {"evaluate": evaluate, "on_log": on_log}.items():
@@ -88,17 +111,22 @@ def fit(
         return step == num_steps or (every is not None and step % every == 0)
 
     with ExitStack() as stack:
-        checkpoints = records = None
+        inbox, checkpoints, records = Inbox(), None, None
+        first = jax.process_index() == 0  # of several processes that train together, one writes
         if folder:
+            inbox = stack.enter_context(deferred_signals())
+            stack.enter_context(lock_folder(folder) if first else nullcontext())
             identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
             checkpoints = stack.enter_context(Checkpoints(folder, identity))
         start, state = _begin(init, key, checkpoints, num_steps)
-        if folder:
+        if folder and first:
             last = start or -1
             records = stack.enter_context(
                 Records(folder, resume_step=last, tensorboard=tensorboard)
             )
-        log = _Log(records, on_log)
+        kept = partial(_kept, checkpoints)
+        quarantine = Quarantine(on_nan, getattr(state, "frozen", {}), kept)
+        log = _Log(records, quarantine, kept, on_log)
         before = start
         while before < num_steps:
             # On the grid of log_every also where an earlier, shorter run ended beside it.
@@ -106,11 +134,15 @@ def fit(
             state, info = advance(key, state, before, step - before)
             if look and due(step, evaluate_every):
                 info = {**info, **look(evaluation_key(key, step), state)}
-            log.put(step, info)
-            if checkpoints and due(step, save_every):
+            log.put(before, step, info)
+            signal = inbox.signal
+            if checkpoints and (signal or due(step, save_every)):
                 # A restart writes only what comes after the checkpoint: what comes before must be on disk.
                 log.flush()
                 checkpoints.save(step, state, generators=getattr(state, "generators", None))
+            if checkpoints and signal:
+                checkpoints.wait()
+                raise Interrupted(signal, step, checkpoints.directory)
             before = step
         log.flush()
     return state
@@ -138,6 +170,14 @@ def _begin(
     return start, jax.device_put(state, key.sharding) if key.ndim else state
 
 
+def _kept(checkpoints: Checkpoints | None) -> str:
+    """What a run that stops leaves to go on from, in words."""
+    if checkpoints is None:
+        return "nothing is kept without a folder"
+    checkpoints.wait()
+    return checkpoints.kept
+
+
 def _advance(runs: Key, solver: Solver, feed: Feed) -> Callable:
     """``advance(key, state, start, num_steps)``, compiled once for each ``num_steps``; the state is donated."""
 
@@ -158,21 +198,32 @@ def _advance(runs: Key, solver: Solver, feed: Feed) -> Callable:
 class _Log:
     """Holds one entry back, so that fetching it never waits for work that was just dispatched."""
 
-    def __init__(self, records: Records | None, on_log: Callable | None) -> None:
-        self._records, self._on_log = records, on_log
-        self._pending: tuple[int, Info] | None = None
+    def __init__(
+        self,
+        records: Records | None,
+        quarantine: Quarantine,
+        kept: Callable[[], str],
+        on_log: Callable | None,
+    ) -> None:
+        self._records, self._quarantine, self._kept = records, quarantine, kept
+        self._on_log = on_log
+        self._pending: tuple[int, int, Info] | None = None
 
-    def put(self, step: int, info: Info) -> None:
+    def put(self, start: int, step: int, info: Info) -> None:
         self.flush()
-        self._pending = (step, info)
+        self._pending = (start, step, info)
 
     def flush(self) -> None:
         if self._pending is None:
             return
-        step, info = self._pending
+        start, step, info = self._pending
         self._pending = None
         entry = {name: np.asarray(value) for name, value in info.items()}
         if self._records:
-            self._records.write(step, **entry)
+            try:
+                self._records.write(step, **entry)
+            except OSError as error:
+                raise SaveError(f"cannot write the log ({error}); {self._kept()}") from error
+        self._quarantine.look(start, step, entry)
         if self._on_log:
             self._on_log(step, entry)

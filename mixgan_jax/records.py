@@ -25,7 +25,7 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class Records:
-    """Writes ``metrics.jsonl`` in a run's directory, one line per :meth:`write`, flushed at once.
+    """Writes ``metrics.jsonl`` in a run's directory, one line per :meth:`write`, written at once.
 
     Each line is a JSON object ``{"step": ..., name: value, ...}``. Numbers are written so that they
     read back exactly; NaN and the infinities, which JSON lacks, as the strings ``"NaN"``,
@@ -67,7 +67,8 @@ class Records:
         self.path = directory / FILE_NAME
         self._board = _summary_writer(directory, resume_step) if tensorboard else None
         _repair(self.path, resume_step)
-        self._file = self.path.open("a", encoding="utf-8", newline="\n")
+        # Unbuffered: what a full disk did not take is not kept back to be tried again.
+        self._file = self.path.open("ab", buffering=0)
 
     def write(self, step: int, **values: Any) -> None:
         """Appends one line.
@@ -82,19 +83,28 @@ class Records:
         Raises:
             TypeError: a value that is no number or array of numbers (the name is given).
             ValueError: an array too large, a ragged list, a negative step, or a closed log.
+            OSError: the line could not be written, as on a full disk; the file is as it was before.
         """
         if self._file.closed:
             raise ValueError(f"write must be called before close: {self.path} is closed")
         check_count("step", step, minimum=0)
         arrays = {name: _as_numbers(name, value) for name, value in values.items()}
         line = {"step": int(step)} | {name: _to_json(a.tolist()) for name, a in arrays.items()}
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        self._append(json.dumps(line, allow_nan=False).encode() + b"\n")
         if self._board is not None:
             for name, array in arrays.items():
                 for index, number in np.ndenumerate(array):
                     self._board.add_scalar("/".join([name, *map(str, index)]), number, step)
             self._board.flush()
+
+    def _append(self, line: bytes) -> None:
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            while line:
+                line = line[self._file.write(line) :]
+        except OSError:
+            self._file.truncate(end)
+            raise
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""

@@ -1,6 +1,10 @@
 """Settings that hold for every test: eight virtual CPU devices, strict types and ranks, no window for figures."""
 
 import os
+import signal
+
+# A shell starts what runs in the background with Ctrl-C ignored; the tests of it send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Read when JAX starts its backends, hence before anything imports it.
 # Programs here are compiled once and run for milliseconds: optimising them would be most of the time.

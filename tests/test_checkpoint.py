@@ -1,6 +1,7 @@
 """Checkpoints: bit-exact, asynchronous, refused in words where they do not fit."""
 
 import dataclasses
+import random
 import subprocess
 import sys
 import time
@@ -179,6 +180,45 @@ def test_a_damaged_newest_checkpoint_falls_back_and_is_said(tmp_path, item):
         step, state = checkpoints.restore_latest(like)
         assert step == 20 and np.array_equal(state["x"], np.full(4, 21))
         assert checkpoints.steps == [15, 20]
+
+
+def harmed(kind, content, rng):
+    """The content truncated, shortened, emptied, or with one bit flipped; None for a deleted file."""
+    if kind == "flipped" and content:
+        flipped = bytearray(content)
+        flipped[rng.randrange(len(flipped))] ^= 1 << rng.randrange(8)
+        return bytes(flipped)
+    return {"halved": content[: len(content) // 2], "shortened": content[:-1], "emptied": b""}.get(
+        kind
+    )
+
+
+@pytest.mark.parametrize("kind", ["halved", "shortened", "emptied", "deleted", "flipped"])
+def test_damage_to_any_file_of_the_newest_checkpoint_is_never_read_as_a_state(tmp_path, kind):
+    """Either the file does not matter, or the checkpoint before is taken and that is said."""
+    states = {step: make_state(step) for step in (10, 20)}
+    with Checkpoints(tmp_path / "run") as checkpoints:
+        for step, state in states.items():
+            checkpoints.save(step, state, generators=state.generators)
+    newest = tmp_path / "run" / "checkpoints" / "20"
+    passed_over, rng = 0, random.Random(0)
+    for path in sorted(path for path in newest.rglob("*") if path.is_file()):
+        for _ in range(4 if kind == "flipped" else 1):
+            content = path.read_bytes()
+            harm = harmed(kind, content, rng)
+            path.unlink() if harm is None else path.write_bytes(harm)
+            with (
+                Checkpoints(tmp_path / "run") as checkpoints,
+                warnings.catch_warnings(record=True) as seen,
+            ):
+                warnings.simplefilter("always")
+                step, state = checkpoints.restore_latest(make_state(0))
+            path.write_bytes(content)
+            assert_same_bits(state, states[step])
+            said = [str(warning.message) for warning in seen]
+            assert any("checkpoint at step 20" in text for text in said) == (step == 10)
+            passed_over += step == 10
+    assert passed_over >= 3
 
 
 def test_all_checkpoints_damaged_is_an_error_not_a_fresh_start(tmp_path):

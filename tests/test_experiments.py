@@ -26,7 +26,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_path, capsys):
     arguments = ["--preset", "smoke", "--runs", str(tmp_path)]
-    SCRIPTS[name].main(arguments)
+    SCRIPTS[name].main([*arguments, "--tensorboard", "--profile"])
     printed = capsys.readouterr().out
     (path,) = tmp_path.glob(f"{name}/smoke-*/results.json")
     results = json.loads(path.read_text())
@@ -52,6 +52,9 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
     saved = re.findall(r"^[\w=+, ]+: (/\S.*)$", printed, re.MULTILINE)
     assert len(saved) >= 3
     assert all(Path(file).exists() for file in saved), "what the summary names must be there"
+    for method in (folder for folder in path.parent.iterdir() if folder.is_dir()):
+        assert list(method.glob("events.out.tfevents.*"))
+        assert list(method.glob("profile/**/*.xplane.pb"))
     SCRIPTS[name].main(arguments)
     again = json.loads(path.read_text())
     assert again["rows"] == results["rows"]

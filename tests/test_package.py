@@ -26,7 +26,7 @@ ORDER = (
     {"pairing"},
     {"payoff", "history"},
     {"solvers"},
-    {"parallel"},
+    {"parallel", "interrupt", "lock", "quarantine"},
     {"steps"},
     {"fit"},
 )
@@ -40,7 +40,9 @@ BESIDE = {
     "_figures": {"types", "checks", "_figure_checks"},
     "plots": {"types", "checks", "game", "_figure_checks", "_figures"},
     "records": {"types", "checks"},
-    "checkpoint": {"types", "checks", "mixture", "records"},
+    "_layout": {"records"},
+    "_placement": set(),
+    "checkpoint": {"types", "checks", "mixture", "records", "_layout", "_placement"},
 }
 # What runs a solver, at the end of the order, imports from these too; solvers are handed players and batches.
 FOR_RUNS = {"steps": {"data"}, "fit": {"records", "checkpoint", "data"}}

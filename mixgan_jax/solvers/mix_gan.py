@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from mixgan_jax.checks import (
@@ -103,7 +104,9 @@ def mix_gan(
         A :class:`Solver`. ``init(key)`` gives a :class:`MixGanState`; ``step(key, state, batch)`` takes reals
         ``[discriminator_steps * B, ...]`` and reports what each side saw before it moved: ``generator_loss``,
         ``discriminator_loss`` and ``value`` ``[]``, averaged over both mixtures, ``values`` ``[I, J]``,
-        ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``.
+        ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``; and, of the state after it,
+        ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``: 1 for a component whose update was
+        not finite (NaN or infinite), which since then plays as it was before that update. See ``solvers/side.py``.
 
     Raises:
         TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch
@@ -168,8 +171,11 @@ def _step(
         )
     reals = batch.reshape(steps, -1, *batch.shape[1:])
     if plan.update == "simultaneous":
-        return _simultaneous(game, plan, key, state, reals[0])
-    return _alternating(game, plan, key, state, reals)
+        state, info = _simultaneous(game, plan, key, state, reals[0])
+    else:
+        state, info = _alternating(game, plan, key, state, reals)
+    frozen = {name: value.astype(jnp.float32) for name, value in state.frozen.items()}
+    return state, {**info, **frozen}
 
 
 def _simultaneous(
@@ -235,7 +241,8 @@ def _discriminators_turn(
     )
     side = move(plan.discriminator_rules, state.discriminator_side, gradients)
     if plan.skip_discriminator_below is not None:
-        awake = info["discriminator_loss"] >= plan.skip_discriminator_below
+        # A loss that is NaN is not below: whose update it spoils is to be found out.
+        awake = ~(info["discriminator_loss"] < plan.skip_discriminator_below)
         side = choose(awake, side, state.discriminator_side)
     return replace(state, discriminator_side=side), info
 

@@ -1,7 +1,14 @@
-"""The sides of a game in training: mixtures, their optimisers, and how gradients move them."""
+"""The sides of a game in training: mixtures, their optimisers, and how gradients move them.
+
+A component whose update is not finite is put under quarantine: it keeps what it had before that update and is never
+updated again, so that its opponents, and checkpoints, see its last good networks and no NaN. It still plays, and its
+weight is still trained. Blame goes by whose update is not finite: a component whose parameters are finite but whose
+outputs are not spoils its opponents' updates in the same turn, and then all of them are frozen.
+"""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +17,8 @@ import optax
 from mixgan_jax.mixture import Mixture
 from mixgan_jax.optim import per_component
 from mixgan_jax.types import Array, ModelState, Params
+
+T = TypeVar("T")
 
 
 @jax.tree_util.register_dataclass
@@ -21,11 +30,13 @@ class Side:
         mixture: K components, leaves ``[K, ...]``, and their log-weights ``[K]``.
         opt_state: the components' optimisers, leaves ``[K, ...]``.
         weight_opt_state: the optimiser of the weights.
+        frozen: bool ``[K]``, components that are not updated any more because an update was not finite.
     """
 
     mixture: Mixture
     opt_state: Any
     weight_opt_state: Any
+    frozen: Array
 
 
 @jax.tree_util.register_dataclass
@@ -50,6 +61,14 @@ class MixGanState:
     def discriminators(self) -> Mixture:
         """The mixture of discriminators."""
         return self.discriminator_side.mixture
+
+    @property
+    def frozen(self) -> dict[str, Array]:
+        """``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``, bool, as ``info`` names them."""
+        return {
+            "frozen_generators": self.generator_side.frozen,
+            "frozen_discriminators": self.discriminator_side.frozen,
+        }
 
 
 class Gradients(NamedTuple):
@@ -79,13 +98,18 @@ class Rules(NamedTuple):
 
 
 def enter(rules: Rules, mixture: Mixture) -> Side:
-    """The side that ``mixture`` starts with: fresh optimiser states."""
+    """The side that ``mixture`` starts with: fresh optimiser states, nothing frozen."""
     opt_state = per_component(rules.tx).init(mixture.params)
-    return Side(mixture, opt_state, rules.weight_tx.init(mixture.log_weights))
+    frozen = jnp.zeros(mixture.log_weights.shape, bool)
+    return Side(mixture, opt_state, rules.weight_tx.init(mixture.log_weights), frozen)
 
 
 def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
-    """The side after one update of its components and its weights, both from the same point."""
+    """The side after one update of its components and its weights, both from the same point.
+
+    A component whose new parameters or model state are not all finite is frozen, with what it had before. Weights
+    that would not be finite stay as they are.
+    """
     mixture = side.mixture
     updates, opt_state = per_component(rules.tx).update(
         gradients.params, side.opt_state, mixture.params
@@ -93,14 +117,41 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     weight_updates, weight_opt_state = rules.weight_tx.update(
         gradients.weights, side.weight_opt_state, mixture.log_weights
     )
-    moved = Mixture(
-        params=optax.apply_updates(mixture.params, updates),
-        state=gradients.state,
-        log_weights=optax.apply_updates(mixture.log_weights, weight_updates),
+    params = optax.apply_updates(mixture.params, updates)
+    frozen = side.frozen | ~_finite((params, gradients.state), side.frozen.shape[0])
+    params, state, opt_state = _choose_components(
+        frozen,
+        (mixture.params, mixture.state, side.opt_state),
+        (params, gradients.state, opt_state),
     )
-    return Side(moved, opt_state, weight_opt_state)
+    log_weights = optax.apply_updates(mixture.log_weights, weight_updates)
+    log_weights, weight_opt_state = choose(
+        jnp.all(jnp.isfinite(log_weights)),
+        (log_weights, weight_opt_state),
+        (mixture.log_weights, side.weight_opt_state),
+    )
+    return Side(Mixture(params, state, log_weights), opt_state, weight_opt_state, frozen)
 
 
-def choose(condition: Array, yes: Side, no: Side) -> Side:
-    """``yes`` where the scalar ``condition`` holds, else ``no``: parameters, moments, counters and weights."""
+def choose(condition: Array, yes: T, no: T) -> T:
+    """The tree ``yes`` where the scalar ``condition`` holds, else ``no``: of a side, moments and counters too."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def _choose_components(condition: Array, yes: T, no: T) -> T:
+    """As :func:`choose`, by component: ``condition`` ``[K]``, leaves ``[K, ...]``."""
+
+    def one(a: Array, b: Array) -> Array:
+        return jnp.where(condition.reshape(-1, *[1] * (b.ndim - 1)), a, b)
+
+    return jax.tree.map(one, yes, no)
+
+
+def _finite(tree: Any, num_components: int) -> Array:
+    """Which components' leaves are all finite: ``[K]``."""
+    parts = [
+        jnp.all(jnp.isfinite(leaf), axis=tuple(range(1, leaf.ndim)))
+        for leaf in jax.tree.leaves(tree)
+        if jnp.issubdtype(leaf.dtype, jnp.inexact)
+    ]
+    return reduce(jnp.logical_and, parts, jnp.ones(num_components, bool))

@@ -12,7 +12,8 @@ class Solver(NamedTuple):
     Attributes:
         init: ``init(key) -> state``.
         step: ``step(key, state, batch) -> (state, info)``; ``state`` is what the next step needs, ``info`` what a
-            person wants to see. The caller passes ``fold_in(run_key, step)``, so a step depends on nothing else.
+            person wants to see. A solver that stops updating components that fail says so as ``quarantine.py``
+            describes. The caller passes ``fold_in(run_key, step)``, so a step depends on nothing else.
     """
 
     init: Callable[[Key], Any]

@@ -1,0 +1,96 @@
+"""How an experiment ends when it does not reach its end: one line that says what happened and how to go on."""
+
+import errno
+import logging
+import signal
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mixgan_jax as mg
+from experiments.harness import Run
+from experiments.progress import ProgressBar
+from mixgan_jax.lock import lock_folder
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came while nothing was training."""
+
+    signal = signal.SIGTERM
+
+
+@contextmanager
+def session(run: Run) -> Iterator[ProgressBar]:
+    """Everything that a script does once it has read its command line; nobody else works in the run folder meanwhile.
+
+    Ctrl-C and SIGTERM, a component whose update is not finite, a full disk and a run folder in use end the process
+    with one last line on stderr and no traceback. The status is 128 + the signal's number, else 1.
+
+    Yields:
+        The progress bar, started.
+    """
+    try:
+        with _in_one_line(run), _sigterm(), lock_folder(run.folder), ProgressBar() as bar:
+            yield bar
+    except (KeyboardInterrupt, mg.NonFiniteError, mg.FolderInUseError, OSError) as error:
+        if isinstance(error, OSError) and not (_is_full(error) or isinstance(error, mg.SaveError)):
+            raise
+        text, status = _last_words(run, error)
+        print(f"{run.experiment}: {text}", file=sys.stderr)
+        raise SystemExit(status) from None
+
+
+def _last_words(run: Run, error: BaseException) -> tuple[str, int]:
+    """What is printed, and the exit status."""
+    if isinstance(error, KeyboardInterrupt):
+        number = getattr(error, "signal", signal.SIGINT)
+        text = f"stopped by {number.name}; what was saved is in {run.folder}"
+        if isinstance(error, mg.Interrupted):
+            text = str(error)
+        return f"{text}; the same command continues there", 128 + number
+    if isinstance(error, mg.NonFiniteError):
+        return f"{error}; --on-nan freeze goes on without updating it", 1
+    if isinstance(error, mg.FolderInUseError):
+        return f"{error}; nothing was changed", 1
+    text = str(error) if isinstance(error, mg.SaveError) else f"cannot write ({error})"
+    return f"{text}; once that is put right, the same command continues there", 1
+
+
+def _is_full(error: OSError) -> bool:
+    return error.errno in NO_SPACE
+
+
+@contextmanager
+def _sigterm() -> Iterator[None]:
+    """SIGTERM raises, as Ctrl-C does, so that what is open is closed."""
+
+    def terminate(*_: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _in_one_line(run: Run) -> Iterator[None]:
+    """Warnings take one line, without the place in the code; Orbax's tracebacks of what is handled here, none."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        print(f"{run.experiment}: {message}", file=sys.stderr)
+
+    logger = logging.getLogger("absl")
+    before = logger.level
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(before)

@@ -1,0 +1,145 @@
+"""An experiment that does not reach its end: one line on stderr, a status, no traceback; keeping what did."""
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+import warnings
+
+import pytest
+
+import mixgan_jax as mg
+from experiments import __main__ as overview
+from experiments import harness, mix_gan_ring, report
+from experiments.session import session
+from mixgan_jax.lock import lock_folder
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(harness, "use_compilation_cache", lambda: None)
+    arguments = ["--preset", "smoke", "--runs", str(tmp_path)]
+    return harness.start("mix_gan_ring", "doc", mix_gan_ring.PRESETS, arguments)
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def throw(error):
+    raise error
+
+
+NAN = mg.NonFiniteError((mg.Frozen("generator", 1, 2, 37),), "the checkpoint of step 20 is kept")
+ENDS = {
+    "Ctrl-C": (KeyboardInterrupt(), 130, "stopped by SIGINT; what was saved is in "),
+    "signal in fit": (
+        mg.Interrupted(signal.SIGTERM, 40, "there"),
+        143,
+        "stopped by SIGTERM after step 40, which is saved in there; the same command continues",
+    ),
+    "NaN": (
+        NAN,
+        1,
+        "generator 1 of seed 2 had a non-finite update at step 37; the checkpoint of step 20 is kept; --on-nan freeze",
+    ),
+    "full disk": (OSError(errno.ENOSPC, "No space left on device"), 1, "cannot write ("),
+    "failed save": (mg.SaveError("cannot save in there"), 1, "cannot save in there; once that"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_whatever_stops_a_run_is_one_line_and_a_status(run, capsys, end):
+    error, status, text = ENDS[end]
+    with pytest.raises(SystemExit) as stop, session(run):
+        throw(error)
+    assert stop.value.code == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mix_gan_ring: {text}")
+
+
+def test_sigterm_outside_of_training_ends_it_too(run, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop, session(run):
+        terminate()
+    assert stop.value.code == 143
+    assert "stopped by SIGTERM; what was saved is in" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_second_start_in_the_run_folder_is_refused(run, capsys):
+    with lock_folder(run.folder), pytest.raises(SystemExit) as stop, session(run):
+        pass
+    assert stop.value.code == 1
+    assert f"is in use by process {os.getpid()} on" in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback(run):
+    with pytest.raises(FileNotFoundError), session(run):
+        throw(FileNotFoundError("no such file"))
+
+
+def test_a_warning_takes_one_line(run, capsys):
+    with session(run), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("the checkpoint at step 3 cannot be read", stacklevel=1)
+    assert capsys.readouterr().err == "mix_gan_ring: the checkpoint at step 3 cannot be read\n"
+
+
+def test_on_nan_is_stop_or_freeze(capsys):
+    with pytest.raises(SystemExit) as stop:
+        mix_gan_ring.main(["--preset", "smoke", "--on-nan", "frezee"])
+    assert stop.value.code == 2
+    assert "--on-nan must be one of ['stop', 'freeze'], got 'frezee'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """The run folder of a finished preset, and where results are kept."""
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "kept")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "samples.png").write_text("a picture")
+    results = {
+        "experiment": "mix_gan_ring",
+        "preset": "cpu",
+        "config": dataclasses.asdict(mix_gan_ring.PRESETS["cpu"]),
+        "figures": {"samples": "samples.png"},
+    }
+    (folder / "results.json").write_text(json.dumps(results))
+    return folder
+
+
+def test_keep_copies_results_and_figures(finished, capsys):
+    overview.main(["--keep", str(finished)])
+    kept = report.RESULTS
+    assert {path.name for path in kept.iterdir()} == {
+        "mix_gan_ring.cpu.json",
+        "mix_gan_ring.cpu.samples.png",
+    }
+    assert (kept / "mix_gan_ring.cpu.json").read_text() == (finished / "results.json").read_text()
+    assert str(kept / "mix_gan_ring.cpu.json") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (None, "must hold results.json"),
+        ({"preset": "smoke"}, "must be the run of another preset than smoke"),
+        ({"preset": "grid"}, "must be a run of the preset grid as it stands"),
+        ({"config": {"seeds": 1}}, "must be a run of the preset cpu as it stands"),
+    ],
+)
+def test_keep_refuses_what_is_no_finished_preset(finished, capsys, change, message):
+    path = finished / "results.json"
+    if change is None:
+        path.unlink()
+    else:
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(SystemExit) as stop:
+        overview.main(["--keep", str(finished)])
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not report.RESULTS.exists()
