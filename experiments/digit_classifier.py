@@ -12,8 +12,8 @@ import optax
 import rich
 
 import mixgan_jax as mg
-from experiments.harness import cache_folder
 from mixgan_jax.data import Images, to_float
+from mixgan_jax.data.cache import cache_folder
 from mixgan_jax.networks import ConvClassifier
 from mixgan_jax.types import Array
 

@@ -27,6 +27,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 import mixgan_jax as mg
 from mixgan_jax.checks import check_choice
+from mixgan_jax.data.cache import cache_folder
 from mixgan_jax.types import Array, Key
 
 C = TypeVar("C")
@@ -61,13 +62,13 @@ class Setup(NamedTuple):
         generator: the generators' architecture.
         discriminator: the discriminators'.
         solver: trains them.
-        feed: gives it batches.
+        feed: gives it batches, or a stream does.
     """
 
     generator: mg.Player
     discriminator: mg.Player
     solver: mg.Solver
-    feed: mg.Feed
+    feed: mg.Feed | mg.Stream
 
 
 def start(
@@ -154,14 +155,6 @@ def fingerprint(config: Any) -> str:
     """Eight hexadecimal digits that tell configs apart."""
     text = json.dumps(dataclasses.asdict(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def cache_folder() -> Path:
-    """Where things that outlive a run are kept: ``$XDG_CACHE_HOME/mixgan_jax`` or ``~/.cache/mixgan_jax``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "mixgan_jax"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def use_compilation_cache() -> None:

@@ -27,6 +27,7 @@ ORDER = (
     {"solvers"},
     {"parallel"},
     {"steps"},
+    {"advance"},
     {"fit"},
 )
 # Beside that order stand modules that may import only what is named here.
@@ -41,7 +42,7 @@ BESIDE = {
     "checkpoint": {"types", "checks", "mixture", "records"},
 }
 # What runs a solver, at the end of the order, imports from these too; solvers are handed players and batches.
-FOR_RUNS = {"steps": {"data"}, "fit": {"records", "checkpoint", "data"}}
+FOR_RUNS = {"steps": {"data"}, "advance": {"data"}, "fit": {"records", "checkpoint", "data"}}
 
 LAZY = (
     "tensorflow",
