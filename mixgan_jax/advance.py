@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mixgan_jax.checks import fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.data.stream import Stream, open_stream
 from mixgan_jax.parallel import map_runs
@@ -52,7 +53,7 @@ def advancing(
             key, state, feed.arrays, jnp.int32(start), num_steps=stop - start
         )
         return
-    most = _most_steps(feed, runs=key.size)
+    most = min(log_every, _most_steps(feed, runs=key.size))
     plan = _pieces(start, num_steps, log_every, most)
     with contextlib.ExitStack() as stack:
         batches = open_stream(feed, _shuffle_seeds(key), start, num_steps, ahead=most)
@@ -96,7 +97,10 @@ def _most_steps(stream: Stream, runs: int) -> int:
 
 
 def _pieces(start: int, num_steps: int, log_every: int, most: int) -> Iterator[_Piece]:
-    """Chunks cut into pieces of equal length: one program, and the chunk's average is that of its pieces."""
+    """Chunks cut into pieces of equal length: one program, and the chunk's average is that of its pieces.
+
+    The length is the largest divisor of the chunk's that is <= ``most``: a prime ``log_every`` means single steps.
+    """
     while start < num_steps:
         stop = chunk_end(start, log_every, num_steps)
         chunk = stop - start
@@ -146,7 +150,8 @@ def _in_pieces(
     count = 0
     while start < stop:
         piece, arrays = next(pieces)
-        assert piece.start == start, (piece, start)
+        if piece.start != start:
+            raise fail("start", start, f"{piece.start}, where the last chunk ended")
         length = piece.stop - piece.start
         state, info = compiled(state, arrays, jnp.int32(start), num_steps=length)
         jax.block_until_ready(total)

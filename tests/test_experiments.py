@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as overview
-from experiments import harness, mix_gan_mnist, mix_gan_ring, report
+from experiments import digit_images, harness, mix_gan_mnist, mix_gan_ring, report
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist}
@@ -112,7 +112,7 @@ def test_without_data_two_lines_say_how_to_get_some(tmp_path, capsys):
     text = capsys.readouterr().err
     assert "nothing" in text
     assert "--dataset digits" in text
-    assert len(mix_gan_mnist.NO_DATA.splitlines()) == 2
+    assert len(digit_images.NO_DATA.splitlines()) == 2
 
 
 def test_rows_hold_means_and_standard_errors_by_hand():

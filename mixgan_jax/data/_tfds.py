@@ -107,7 +107,7 @@ def _train_images(builder: Any, folder: Path) -> jax.ShapeDtypeStruct:
             f"{str(folder)!r} must have images of one shape, got the shape {feature.shape}"
         )
     count = builder.info.splits["train"].num_examples
-    return jax.ShapeDtypeStruct((count, *feature.shape), np.dtype(feature.dtype))
+    return jax.ShapeDtypeStruct((count, *feature.shape), np.dtype(feature.np_dtype))
 
 
 def _read_split(builder: Any, split: str, folder: Path) -> tuple[np.ndarray, np.ndarray | None]:

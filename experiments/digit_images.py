@@ -1,0 +1,29 @@
+"""The images that experiments on digits train on: MNIST and its like from a folder, or scikit-learn's."""
+
+import sys
+
+from mixgan_jax.data import Images, digits, load_images
+
+NO_DATA = """\
+{} needs MNIST: --data-dir DIR, with mnist.npz in it (uint8 arrays train_images, train_labels, test_images,
+test_labels) or the folder that TensorFlow Datasets prepares (array_record). Without any: --dataset digits."""
+
+
+def load_digits(
+    experiment: str, dataset: str, data_dir: str | None, memory_budget: int | None
+) -> Images:
+    """The data; ends the process with advice where there are none.
+
+    Args:
+        experiment: who asks.
+        dataset: a name in the folder, or ``digits`` for scikit-learn's bundled ones, which fit any budget.
+        data_dir: the folder.
+        memory_budget: MiB that training images may take; larger ones stay where they are, to be streamed.
+    """
+    if dataset == "digits":
+        return digits()
+    try:
+        return load_images(dataset, data_dir, memory_budget=memory_budget)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"{error}\n{NO_DATA.format(experiment)}", file=sys.stderr)
+        raise SystemExit(2) from None
