@@ -117,11 +117,13 @@ def _ahead(
 
     While one piece is in use, a thread prepares the next.
     """
+    # Arrays tied to a device where the key is not would tie the state too, and have its second chunk compiled again.
+    place = key.sharding if key.committed else None
 
     def prepare(piece: _Piece) -> Array:
         steps = [next(batches) for _ in range(*piece)]
         stacked = np.stack(steps, axis=1)
-        return jax.device_put(stacked if key.ndim else stacked[0], key.sharding)
+        return jax.device_put(stacked if key.ndim else stacked[0], place)
 
     def pieces(thread: ThreadPoolExecutor) -> Iterator[tuple[_Piece, Array]]:
         under_way = ((piece, thread.submit(prepare, piece)) for piece in plan)

@@ -1,0 +1,1 @@
+"""What the package costs: measurements that the README quotes."""
