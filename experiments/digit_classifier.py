@@ -14,13 +14,14 @@ import optax
 import rich
 
 import mixgan_jax as mg
-from experiments.harness import cache_folder
-from mixgan_jax.data import Images, to_float
+from mixgan_jax.data import Images, as_source, to_float
+from mixgan_jax.data.cache import cache_folder
 from mixgan_jax.networks import ConvClassifier
 from mixgan_jax.types import Array
 
 BATCH = 128
 UPDATES = 1400  # three epochs of MNIST
+PIECES = 28  # of as many updates each: 5 MB of MNIST's images at a time
 
 
 class Classifier(NamedTuple):
@@ -79,39 +80,44 @@ def _probabilities(player: mg.Player, params: Any, images: Array) -> Array:
 
 
 def _train(player: mg.Player, images: Images) -> Any:
-    """Adam with a cosine schedule on random batches; one compiled scan."""
+    """Adam with a cosine schedule on random batches, drawn with replacement; a compiled scan of some at a time.
+
+    Images are read by index, so that those above a memory budget are not loaded; the numbers are the same either way.
+    """
     tx = optax.adam(optax.cosine_decay_schedule(2e-3, UPDATES))
 
     def loss(params: Any, x: Array, labels: Array) -> Array:
         logits, _ = player.apply(params, {}, x, train=True)
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels))
 
+    def step(carry: tuple[Any, Any], batch: tuple[Array, Array]) -> tuple[tuple[Any, Any], None]:
+        params, opt_state = carry
+        gradient = jax.grad(loss)(params, to_float(batch[0]), batch[1])
+        with jax.numpy_dtype_promotion("standard"):  # optax's Adam mixes dtypes
+            updates, opt_state = tx.update(gradient, opt_state, params)
+        return (optax.apply_updates(params, updates), opt_state), None
+
     @jax.jit
-    def run(data: Array, labels: Array) -> Any:
-        key = jax.random.key(0)
-        params, _ = player.init(key, to_float(data[:1]))
+    def run(carry: tuple[Any, Any], batches: tuple[Array, Array]) -> tuple[Any, Any]:
+        return jax.lax.scan(step, carry, batches)[0]
 
-        def step(carry: tuple[Any, Any], key: Array) -> tuple[tuple[Any, Any], None]:
-            params, opt_state = carry
-            index = jax.random.randint(key, (BATCH,), 0, data.shape[0])
-            gradient = jax.grad(loss)(params, to_float(data[index]), labels[index])
-            with jax.numpy_dtype_promotion("standard"):  # optax's Adam mixes dtypes
-                updates, opt_state = tx.update(gradient, opt_state, params)
-            return (optax.apply_updates(params, updates), opt_state), None
-
-        (params, _), _ = jax.lax.scan(
-            step, (params, tx.init(params)), jax.random.split(key, UPDATES)
-        )
-        return params
-
-    return jax.device_get(run(jnp.asarray(images.train_images), jnp.asarray(images.train_labels)))
+    key, source = jax.random.key(0), as_source(images.train_images)
+    params = jax.jit(player.init)(key, to_float(source.read([0])))[0]
+    carry = params, tx.init(params)
+    draw = jax.vmap(lambda key: jax.random.randint(key, (BATCH,), 0, len(source)))
+    for indices in np.split(np.asarray(draw(jax.random.split(key, UPDATES))), PIECES):
+        reals = source.read(indices.ravel()).reshape(*indices.shape, *source.shape[1:])
+        carry = run(carry, (reals, images.train_labels[indices]))
+    return jax.device_get(carry[0])
 
 
 def _path(images: Images) -> Path:
     """Named by what training depends on, so that another data set never finds this one's classifier."""
     digest = hashlib.sha256(f"{BATCH} {UPDATES} 1".encode())
-    for array in (images.train_images, images.train_labels):
-        digest.update(np.ascontiguousarray(array).data)
+    source = as_source(images.train_images)
+    for start in range(0, len(source), 1000):
+        digest.update(source.read(range(start, min(start + 1000, len(source)))).data)
+    digest.update(np.ascontiguousarray(images.train_labels).data)
     return cache_folder() / "classifiers" / f"{images.name}-{digest.hexdigest()[:12]}.npz"
 
 

@@ -9,18 +9,21 @@ NO_DATA = """\
 test_labels) or the folder that TensorFlow Datasets prepares (array_record). Without any: --dataset digits."""
 
 
-def load_digits(experiment: str, dataset: str, data_dir: str | None) -> Images:
+def load_digits(
+    experiment: str, dataset: str, data_dir: str | None, memory_budget: int | None
+) -> Images:
     """The data; ends the process with advice where there are none that can be read, or none with labels.
 
     Args:
         experiment: who asks.
-        dataset: a name in the folder, or ``digits`` for scikit-learn's bundled ones.
+        dataset: a name in the folder, or ``digits`` for scikit-learn's bundled ones, which fit any budget.
         data_dir: the folder.
+        memory_budget: MiB that training images may take; larger ones stay where they are, to be streamed.
     """
     if dataset == "digits":
         return digits()
     try:
-        images = load_images(dataset, data_dir)
+        images = load_images(dataset, data_dir, memory_budget=memory_budget)
         if images.train_labels is None or images.test_labels is None:
             raise ValueError(f"--dataset must have labels, got {dataset!r} without")
         return images

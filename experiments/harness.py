@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -28,6 +27,7 @@ from experiments.options import check_config
 from experiments.progress import ProgressBar, Stopwatch, tracing
 from experiments.setup import Setup
 from mixgan_jax.checks import check_choice, check_path
+from mixgan_jax.data.cache import cache_folder, make_folder
 from mixgan_jax.types import Array, Key
 
 C = TypeVar("C")
@@ -147,29 +147,10 @@ def commit() -> str:
         return "unknown"
 
 
-def make_folder(name: str, folder: Path) -> None:
-    """Creates a folder that can be written to; a ValueError names what it was made from."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ValueError(
-            f"{name} must be where files can be written, got {str(folder)!r}: {error.strerror}"
-        ) from error
-
-
 def fingerprint(config: Any) -> str:
     """Eight hexadecimal digits that tell configs apart."""
     text = json.dumps(dataclasses.asdict(config), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def cache_folder() -> Path:
-    """Where things that outlive a run are kept: ``$XDG_CACHE_HOME/mixgan_jax`` or ``~/.cache/mixgan_jax``."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "mixgan_jax"
-    make_folder("XDG_CACHE_HOME", folder)
-    return folder
 
 
 def use_caches() -> None:

@@ -9,7 +9,8 @@ Time: 12 minutes on two CPU cores; paper wants a GPU and has not been timed.
     python -m experiments.mix_gan_mnist --data-dir DIR --preset paper     full width, k up to 5, all pairs
     python -m experiments.mix_gan_mnist --dataset digits                  scikit-learn's 8x8 digits, no data needed
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), or a file mnist.npz. Digits are counted by a classifier
+DIR holds MNIST as TensorFlow Datasets writes it (array_record), or a file mnist.npz; with --memory-budget MIB training
+images that are larger are streamed from there. Digits are counted by a classifier
 trained on the real ones (98.5 % or better on MNIST's test images). Protocol: seeds 0, 1, ...; the last iterate of each
 is measured. The decay of the learning rate was added after a first run without.
 """
@@ -28,7 +29,7 @@ from experiments.digit_classifier import Classifier, load_or_train
 from experiments.digit_images import load_digits
 from experiments.session import session
 from experiments.setup import Setup
-from mixgan_jax.data import Images, feed_from_images, to_float
+from mixgan_jax.data import Images, feed_or_stream, to_float
 from mixgan_jax.metrics import class_coverage, component_class_coverage, equilibrium_report
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.pairing import Pairing
@@ -43,6 +44,8 @@ class Config:
     """Folder with the data; not needed for digits. Defaults to $TFDS_DATA_DIR."""
     dataset: str = "mnist"
     """Name of the data set, or digits for scikit-learn's bundled ones."""
+    memory_budget: options.Budget = None
+    """MiB that training images may take; above it they are streamed."""
     components: options.Components = (1, 3)
     """Numbers of generators, and of discriminators."""
     seeds: options.Count = 4
@@ -147,7 +150,7 @@ def build(config: Config, images: Images, components: int) -> Setup:
         weight_barrier=config.weight_barrier,
         pairing=config.pairing,
     )
-    feed = feed_from_images(images.train_images, config.batch)
+    feed = feed_or_stream(images.train_images, config.batch)
     return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
 
 
@@ -260,9 +263,10 @@ def draw(
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
     run = harness.start("mix_gan_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",))
-    images = load_digits(run.experiment, run.config.dataset, run.config.data_dir)
+    config = run.config
+    images = load_digits(run.experiment, config.dataset, config.data_dir, config.memory_budget)
     with harness.refusing(run.experiment):
-        check_images(run.config, images)
+        check_images(config, images)
     with session(run) as bar:
         results, files = train_all(run, images, bar)
     report.show(run, results, files)

@@ -19,6 +19,15 @@ Count: TypeAlias = Annotated[int, check_count]
 Samples: TypeAlias = Annotated[int, partial(check_count, minimum=2)]
 """A whole number >= 2, to be halved."""
 
+
+def _budget(name: str, value: int | None) -> None:
+    if value is not None:
+        check_count(name, value, minimum=0)
+
+
+Budget: TypeAlias = Annotated[int | None, _budget]
+"""Memory in MiB, >= 0, or None for no bound."""
+
 Rate: TypeAlias = Annotated[float, partial(check_number, minimum=0.0)]
 """A learning rate or coefficient: finite, >= 0."""
 

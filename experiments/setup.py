@@ -13,7 +13,7 @@ class Setup(NamedTuple):
         generator: the generators' architecture.
         discriminator: the discriminators'.
         solver: trains them.
-        feed: gives it batches.
+        feed: gives it batches, or a stream does.
         loss: of both sides.
         latent_size: of the generators.
     """
@@ -21,7 +21,7 @@ class Setup(NamedTuple):
     generator: mg.Player
     discriminator: mg.Player
     solver: mg.Solver
-    feed: mg.Feed
+    feed: mg.Feed | mg.Stream
     loss: mg.GanLoss
     latent_size: int
 

@@ -6,7 +6,7 @@ stay in their modules, which are public too: ``losses``, ``penalties``, ``networ
 
 from mixgan_jax import data, losses, metrics, networks, penalties, plots
 from mixgan_jax.checkpoint import Checkpoints, SaveError, load_for_sampling
-from mixgan_jax.data import Feed
+from mixgan_jax.data import Feed, Stream
 from mixgan_jax.fit import fit
 from mixgan_jax.game import (
     Equilibrium,
@@ -67,6 +67,7 @@ __all__ = [
     "Records",
     "SaveError",
     "Solver",
+    "Stream",
     "approximate_equilibrium",
     "best_responses",
     "data",

@@ -48,11 +48,12 @@ def fail(name: str, value: Any, expected: str, error: type[Exception] = ValueErr
     return error(f"{name} must be {expected}, got {describe(value)}")
 
 
-def check_kind(name: str, value: T, kind: type) -> T:
-    """An instance of ``kind``."""
-    if not isinstance(value, kind):
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise fail(name, value, f"{article} {kind.__name__}", TypeError)
+def check_kind(name: str, value: T, *kinds: type) -> T:
+    """An instance of one of ``kinds``."""
+    if not isinstance(value, kinds):
+        names = (kind.__name__ for kind in kinds)
+        expected = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in names)
+        raise fail(name, value, expected, TypeError)
     return value
 
 

@@ -1,4 +1,4 @@
-"""Training: a solver and a feed, as a loop of scans that logs, saves and resumes."""
+"""Training: a solver and a feed or a stream, as a loop of scans that logs, saves and resumes."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from mixgan_jax.advance import advancing
 from mixgan_jax.checkpoint import Checkpoints, SaveError
 from mixgan_jax.checks import (
     check_choice,
@@ -21,20 +21,21 @@ from mixgan_jax.checks import (
     fail,
 )
 from mixgan_jax.data.feed import Feed
+from mixgan_jax.data.stream import Stream
 from mixgan_jax.interrupt import Inbox, Interrupted, deferred_signals
 from mixgan_jax.lock import lock_folder
 from mixgan_jax.parallel import map_runs
 from mixgan_jax.quarantine import OnNan, Quarantine
 from mixgan_jax.records import Records
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.steps import evaluation_key, init_run, run_steps
+from mixgan_jax.steps import chunk_end, evaluation_key, init_run
 from mixgan_jax.types import Array, Info, Key
 
 
 def fit(
     key: Key,
     solver: Solver,
-    feed: Feed,
+    feed: Feed | Stream,
     *,
     num_steps: int,
     log_every: int = 100,
@@ -62,7 +63,8 @@ def fit(
             have a leading axis S. The runs are vmapped; keys that lie on several devices (see
             ``parallel.spread_over_devices``) are vmapped on each, so that every device trains its own runs.
         solver: what trains.
-        feed: where batches come from.
+        feed: where batches come from. Of a stream, every run has its own order, and the next steps' batches are read
+            while the device computes; the step that a checkpoint holds is the stream's position too.
         num_steps: where the run ends; steps that the folder's newest checkpoint holds are not done again.
         log_every: steps that one entry of the log averages.
         folder: of this run, for checkpoints and ``metrics.jsonl``; None keeps nothing.
@@ -87,7 +89,7 @@ def fit(
     """
     check_key("key", key, sweep=True)
     check_kind("solver", solver, Solver)
-    check_kind("feed", feed, Feed)
+    check_kind("feed", feed, Feed, Stream)
     check_flag("tensorboard", tensorboard)
     check_choice("on_nan", on_nan, ("stop", "freeze"))
     if config is not None:
@@ -104,7 +106,6 @@ def fit(
         if given and not folder:
             raise ValueError(f"folder must be given for {name} = {given!r}, got {folder!r}")
     init = jax.jit(map_runs(key, partial(init_run, solver=solver)))
-    advance = _advance(key, solver, feed)
     look = jax.jit(map_runs(key, evaluate)) if evaluate else None
 
     def due(step: int, every: int | None) -> bool:
@@ -126,12 +127,12 @@ def fit(
             )
         kept = partial(_kept, checkpoints)
         quarantine = Quarantine(on_nan, getattr(state, "frozen", {}), kept)
+        advance = stack.enter_context(advancing(key, solver, feed, start, num_steps, log_every))
         log = _Log(records, quarantine, kept, on_log)
         before = start
         while before < num_steps:
-            # On the grid of log_every also where an earlier, shorter run ended beside it.
-            step = min((before // log_every + 1) * log_every, num_steps)
-            state, info = advance(key, state, before, step - before)
+            step = chunk_end(before, log_every, num_steps)
+            state, info = advance(state, before, step)
             if look and due(step, evaluate_every):
                 info = {**info, **look(evaluation_key(key, step), state)}
             log.put(before, step, info)
@@ -176,23 +177,6 @@ def _kept(checkpoints: Checkpoints | None) -> str:
         return "nothing is kept without a folder"
     checkpoints.wait()
     return checkpoints.kept
-
-
-def _advance(runs: Key, solver: Solver, feed: Feed) -> Callable:
-    """``advance(key, state, start, num_steps)``, compiled once for each ``num_steps``; the state is donated."""
-
-    @partial(jax.jit, static_argnames="num_steps", donate_argnames="state")
-    def advance(
-        key: Key, state: Any, arrays: Any, start: Array, num_steps: int
-    ) -> tuple[Any, Info]:
-        def one(key: Key, state: Any, arrays: Any, start: Array) -> tuple[Any, Info]:
-            return run_steps(key, solver, feed, arrays, state, start, num_steps)
-
-        return map_runs(runs, one, shared=2)(key, state, arrays, start)
-
-    return lambda key, state, start, num_steps: advance(
-        key, state, feed.arrays, jnp.int32(start), num_steps=num_steps
-    )
 
 
 class _Log:

@@ -1,7 +1,8 @@
 """A run as pure functions: its keys, its first state, its steps as one scan.
 
 Step t of a run uses ``fold_in(steps_key, t)`` and nothing else that is random, so (config, seed, t) reproduces it
-whether the run was one scan, a loop, or killed and started again.
+whether the run was one scan, a loop, or killed and started again. With a stream it also uses batch t of the order that
+the run's key shuffles, which needs no more than t either.
 """
 
 from functools import partial
@@ -12,27 +13,37 @@ import jax.numpy as jnp
 
 from mixgan_jax.checks import check_array, check_count, check_key, check_kind, fail
 from mixgan_jax.data.feed import Feed
+from mixgan_jax.data.stream import Stream
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key
 
 
 class RunKeys(NamedTuple):
-    """The three keys that a run's key is split into; no two uses of randomness share one.
+    """The keys that a run's key is made into; no two uses of randomness share one.
 
     Attributes:
         init: consumed by the solver's ``init``.
         steps: step t folds t into it.
         evaluation: an evaluation after step t folds t into it.
+        shuffle: consumed by the order of a stream.
     """
 
     init: Key
     steps: Key
     evaluation: Key
+    shuffle: Key
 
 
 def run_keys(key: Key) -> RunKeys:
     """Splits a run's key ``[]``."""
-    return RunKeys(*jax.random.split(key, 3))
+    # Folded in, not split into four: the other three stay what they were before there were streams.
+    init, steps, evaluation = jax.random.split(key, 3)
+    return RunKeys(init, steps, evaluation, jax.random.fold_in(key, 3))
+
+
+def chunk_end(step: int, log_every: int, num_steps: int) -> int:
+    """The step of the next entry of the log: on the grid of ``log_every``, also where ``step`` is beside it."""
+    return min((step // log_every + 1) * log_every, num_steps)
 
 
 def evaluation_key(key: Key, step: int) -> Key:
@@ -73,7 +84,13 @@ def init_run(key: Key, solver: Solver) -> Any:
 
 
 def run_steps(
-    key: Key, solver: Solver, feed: Feed, arrays: Any, state: Any, start: Array, num_steps: int
+    key: Key,
+    solver: Solver,
+    feed: Feed | Stream,
+    arrays: Any,
+    state: Any,
+    start: Array,
+    num_steps: int,
 ) -> tuple[Any, Info]:
     """Steps ``start .. start + num_steps - 1`` of a run as one ``lax.scan``: pure, for jit and vmap over seeds.
 
@@ -81,7 +98,8 @@ def run_steps(
         key: the run's key.
         solver: what trains.
         feed: where batches come from.
-        arrays: the feed's arrays, an argument so that jit does not bake a data set into the program.
+        arrays: the feed's arrays, an argument so that jit does not bake a data set into the program; of a stream,
+            the images of these steps, uint8 ``[num_steps, B, ...]``.
         state: the state before step ``start``.
         start: int32 ``[]``.
         num_steps: how many steps, >= 1.
@@ -94,19 +112,23 @@ def run_steps(
     """
     check_key("key", key)
     check_kind("solver", solver, Solver)
-    check_kind("feed", feed, Feed)
+    check_kind("feed", feed, Feed, Stream)
     start = check_array("start", start, rank=0)
     if not jnp.issubdtype(start.dtype, jnp.integer):
         raise fail("start", start, "a whole number", TypeError)
     check_count("num_steps", num_steps)
     start = start.astype(jnp.int32)
     steps_key = run_keys(key).steps
+    streamed = isinstance(feed, Stream)
 
-    def body(state: Any, index: Array) -> tuple[Any, Info]:
+    def body(state: Any, at: tuple[Array, Any]) -> tuple[Any, Info]:
+        index, own = at
         batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
-        return solver.step(step_key, state, feed.sample(batch_key, arrays))
+        batch = feed.sample(batch_key, own if streamed else arrays)
+        return solver.step(step_key, state, batch)
 
-    state, infos = jax.lax.scan(body, state, start + jnp.arange(num_steps, dtype=jnp.int32))
+    indices = start + jnp.arange(num_steps, dtype=jnp.int32)
+    state, infos = jax.lax.scan(body, state, (indices, arrays if streamed else None))
     return state, jax.tree.map(partial(jnp.mean, axis=0), infos)
 
 
@@ -126,7 +148,8 @@ def run(
         The last state, and infos with a leading axis of ``num_steps / log_every``.
 
     Raises:
-        TypeError, ValueError: ``log_every`` does not divide ``num_steps``, or an argument of the wrong kind.
+        TypeError, ValueError: ``log_every`` does not divide ``num_steps``, or an argument of the wrong kind; a stream,
+            which is read while a run computes, is :func:`fit`'s.
     """
     check_kind("feed", feed, Feed)
     check_count("num_steps", num_steps)

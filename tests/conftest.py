@@ -1,6 +1,11 @@
-"""Settings that hold for every test: eight virtual CPU devices, strict types and ranks, no window for figures."""
+"""Settings that hold for every test: eight virtual CPU devices, strict types and ranks, no window for figures.
 
+And a data set as TFDS writes it, for the tests that read one.
+"""
+
+import io
 import os
+import shutil
 import signal
 
 # A shell starts what runs in the background with Ctrl-C ignored; the tests of it send it.
@@ -16,6 +21,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["MPLBACKEND"] = "Agg"
 
 import jax  # noqa: E402
+import pytest  # noqa: E402
+from helpers import some_images  # noqa: E402
 
 # An int that silently widens an array, or a [B] that broadcasts against [B, 1], is an error here.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -34,3 +41,44 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("mixgan")
+
+
+@pytest.fixture(scope="session")
+def tfds_dir(tmp_path_factory):
+    """A folder with a set ``tiny_digits`` of 1,203 + 4 images, written by TFDS itself without TensorFlow."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    from PIL import Image
+
+    class TinyDigits(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            image = tfds.features.Image(shape=(5, 6, 1))
+            label = tfds.features.ClassLabel(num_classes=3)
+            features = tfds.features.FeaturesDict({"image": image, "label": label})
+            return tfds.core.DatasetInfo(
+                builder=self, features=features, disable_shuffling=True, description="test"
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._examples(1203, 0), "test": self._examples(4, 1)}
+
+        def _examples(self, count, seed):
+            for index, image in enumerate(some_images(count, seed)):
+                file = io.BytesIO()
+                Image.fromarray(image[..., 0]).save(file, "PNG")
+                yield index, {"image": io.BytesIO(file.getvalue()), "label": index % 3}
+
+        def _generate_examples(self):
+            raise NotImplementedError
+
+    root = tmp_path_factory.mktemp("tfds")
+    TinyDigits(data_dir=str(root), file_format="array_record").download_and_prepare()
+    return root
+
+
+@pytest.fixture
+def tfds_copy(tfds_dir, tmp_path):
+    """A copy that a test may damage: its root and the folder of the version."""
+    shutil.copytree(tfds_dir, tmp_path / "copy")
+    return tmp_path / "copy", tmp_path / "copy" / "tiny_digits" / "1.0.0"

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 import mixgan_jax as mg
@@ -92,3 +93,8 @@ def spread(mixture: mg.Mixture, values: Callable[[int], Array] | None = None) ->
     k = mixture.num_components
     logits = jnp.linspace(-1.0, 1.0, k) if k > 1 else jnp.zeros(1)
     return mg.Mixture(mixture.params, mixture.state, jax.nn.log_softmax(logits))
+
+
+def some_images(count: int, seed: int = 0, shape: tuple[int, ...] = (5, 6, 1)) -> np.ndarray:
+    """Noise of 256 levels, ``[count, *shape]``."""
+    return np.random.RandomState(seed).randint(0, 256, (count, *shape)).astype(np.uint8)

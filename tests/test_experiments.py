@@ -1,6 +1,7 @@
 """Experiments: smoke presets, form of the results, command lines that fail with advice, a README in step."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as overview
-from experiments import digit_images, harness, mix_gan_mnist, mix_gan_ring, report
+from experiments import digit_classifier, digit_images, harness, mix_gan_mnist, mix_gan_ring, report
+from mixgan_jax.data import digits
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist}
@@ -116,6 +118,34 @@ def test_without_data_two_lines_say_how_to_get_some(tmp_path, capsys):
     assert "nothing" in text
     assert "--dataset digits" in text
     assert len(digit_images.NO_DATA.splitlines()) == 2
+
+
+@pytest.fixture
+def own_digits(tmp_path):
+    """Scikit-learn's digits as a file of one's own."""
+    names = ("train_images", "train_labels", "test_images", "test_labels")
+    np.savez_compressed(tmp_path / "own.npz", **dict(zip(names, digits()[:4], strict=True)))
+    return tmp_path
+
+
+def test_digits_above_the_memory_budget_are_streamed(own_digits, monkeypatch):
+    """The classifier is trained from the source, and its second start finds it; results are of another run folder."""
+    monkeypatch.setattr(digit_classifier, "UPDATES", digit_classifier.PIECES)
+    arguments = ["--preset", "smoke", "--components", "2", "--steps", "10", "--dataset", "own"]
+    arguments += ["--data-dir", str(own_digits), "--runs", str(own_digits)]
+    for more in ([], ["--memory-budget", "0"]):
+        mix_gan_mnist.main([*arguments, *more])
+    loaded, streamed = (
+        json.loads(path.read_text())
+        for path in sorted(
+            own_digits.glob("mix_gan_mnist/smoke-*/results.json"), key=os.path.getmtime
+        )
+    )
+    assert (loaded["config"]["memory_budget"], streamed["config"]["memory_budget"]) == (None, 0)
+    assert np.isfinite(streamed["rows"][0]["classes_mean"])
+    assert len(list((own_digits / "cache").rglob("classifiers/own-*.npz"))) == 1
+    with pytest.raises(SystemExit):
+        mix_gan_mnist.main([*arguments, "--memory-budget", "-1"])
 
 
 def test_rows_hold_means_and_standard_errors_by_hand():

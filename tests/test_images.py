@@ -1,6 +1,5 @@
 """Images from TFDS folders, .npz files, arrays and scikit-learn; nothing here needs the network."""
 
-import io
 import json
 import shutil
 import subprocess
@@ -10,53 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import some_images
 
 from mixgan_jax.data import digits, from_arrays, load_images, load_npz, to_float, to_uint8
-
-
-def some_images(count: int, seed: int = 0, shape: tuple[int, ...] = (5, 6, 1)) -> np.ndarray:
-    return np.random.RandomState(seed).randint(0, 256, (count, *shape)).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
-def tfds_dir(tmp_path_factory):
-    """A folder with a set ``tiny_digits`` of 1,203 + 4 images, written by TFDS itself without TensorFlow."""
-    tfds = pytest.importorskip("tensorflow_datasets")
-    from PIL import Image
-
-    class TinyDigits(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-
-        def _info(self):
-            image = tfds.features.Image(shape=(5, 6, 1))
-            label = tfds.features.ClassLabel(num_classes=3)
-            features = tfds.features.FeaturesDict({"image": image, "label": label})
-            return tfds.core.DatasetInfo(
-                builder=self, features=features, disable_shuffling=True, description="test"
-            )
-
-        def _split_generators(self, dl_manager):
-            return {"train": self._examples(1203, 0), "test": self._examples(4, 1)}
-
-        def _examples(self, count, seed):
-            for index, image in enumerate(some_images(count, seed)):
-                file = io.BytesIO()
-                Image.fromarray(image[..., 0]).save(file, "PNG")
-                yield index, {"image": io.BytesIO(file.getvalue()), "label": index % 3}
-
-        def _generate_examples(self):
-            raise NotImplementedError
-
-    root = tmp_path_factory.mktemp("tfds")
-    TinyDigits(data_dir=str(root), file_format="array_record").download_and_prepare()
-    return root
-
-
-@pytest.fixture
-def tfds_copy(tfds_dir, tmp_path):
-    """A copy that a test may damage: its root and the folder of the version."""
-    shutil.copytree(tfds_dir, tmp_path / "copy")
-    return tmp_path / "copy", tmp_path / "copy" / "tiny_digits" / "1.0.0"
 
 
 def test_tfds_folder_gives_the_images_that_were_written(tfds_dir) -> None:

@@ -28,6 +28,7 @@ ORDER = (
     {"solvers"},
     {"parallel", "interrupt", "lock", "quarantine"},
     {"steps"},
+    {"advance"},
     {"fit"},
 )
 # Beside that order stand modules that may import only what is named here.
@@ -45,7 +46,7 @@ BESIDE = {
     "checkpoint": {"types", "checks", "mixture", "records", "_layout", "_placement"},
 }
 # What runs a solver, at the end of the order, imports from these too; solvers are handed players and batches.
-FOR_RUNS = {"steps": {"data"}, "fit": {"records", "checkpoint", "data"}}
+FOR_RUNS = {"steps": {"data"}, "advance": {"data"}, "fit": {"records", "checkpoint", "data"}}
 
 LAZY = (
     "tensorflow",

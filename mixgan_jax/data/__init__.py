@@ -1,4 +1,7 @@
-"""Data: synthetic distributions, real images without TensorFlow, and feeds that make batches of both."""
+"""Data: synthetic distributions, real images without TensorFlow, and what makes batches of them.
+
+A :class:`Feed` draws batches from what lies on the device, a :class:`Stream` from images that stay on the disk.
+"""
 
 from mixgan_jax.data.feed import Feed, feed_from_distribution, feed_from_images
 from mixgan_jax.data.images import (
@@ -10,6 +13,8 @@ from mixgan_jax.data.images import (
     to_float,
     to_uint8,
 )
+from mixgan_jax.data.source import ImageSource, as_source
+from mixgan_jax.data.stream import Stream, feed_or_stream, stream_from_images
 from mixgan_jax.data.synthetic import (
     GaussianMixture,
     Spirals,
@@ -22,11 +27,15 @@ from mixgan_jax.data.synthetic import (
 __all__ = [
     "Feed",
     "GaussianMixture",
+    "ImageSource",
     "Images",
     "Spirals",
+    "Stream",
+    "as_source",
     "digits",
     "feed_from_distribution",
     "feed_from_images",
+    "feed_or_stream",
     "from_arrays",
     "gaussian_mixture",
     "grid",
@@ -34,6 +43,7 @@ __all__ = [
     "load_npz",
     "ring",
     "spirals",
+    "stream_from_images",
     "to_float",
     "to_uint8",
 ]

@@ -3,11 +3,16 @@
 The folder is checked first: TFDS itself answers a wrong one with a download or with a misleading error.
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+
+from mixgan_jax.data.source import ImageSource, Indices, exceeds
 
 _READ_AT_ONCE = 1000  # records per call: the fastest way to read array_record files
 
@@ -64,15 +69,21 @@ def _version_order(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))
 
 
-def read_tfds(folder: Path) -> tuple[np.ndarray | None, ...]:
+def read_tfds(
+    folder: Path, memory_budget: int | None = None
+) -> tuple[np.ndarray | ImageSource | None, ...]:
     """Training images and labels, test images and labels; each None where the data set has none.
 
     Args:
         folder: of one version of a data set, from :func:`find_tfds`.
+        memory_budget: MiB that the training images may take; above it they stay where they are, and are decoded when
+            they are read. None for no bound.
 
     Raises:
         ImportError: tensorflow-datasets, array_record or Pillow is not installed.
-        ValueError: no split ``train``, no feature ``image``, or files that cannot be read.
+        ValueError: no split ``train``, no feature ``image``, files that cannot be read, or, with a budget, images of
+            different shapes.
+        TypeError: with a budget, images that are not uint8.
     """
     try:
         import tensorflow_datasets as tfds
@@ -83,27 +94,74 @@ def read_tfds(folder: Path) -> tuple[np.ndarray | None, ...]:
         ) from error
     # Read-only, from the folder's own description: nothing that could start a download.
     builder = tfds.builder_from_directory(str(folder))
-    splits = list(builder.info.splits)
+    splits, features = list(builder.info.splits), list(builder.info.features)
     if "train" not in splits:
         raise ValueError(f"{str(folder)!r} must have a split 'train', got {splits}")
-    train = _read_split(builder, "train", folder)
+    if "image" not in features:
+        raise ValueError(f"{str(folder)!r} must have the feature 'image', got {features}")
+    stays = memory_budget is not None and exceeds(memory_budget, _train_images(builder, folder))
+    train = (_open_split if stays else _read_split)(builder, "train", folder)
     test = _read_split(builder, "test", folder) if "test" in splits else (None, None)
     return (*train, *test)
 
 
+def _train_images(builder: Any, folder: Path) -> jax.ShapeDtypeStruct:
+    """Shape and dtype of the training images, from the folder's description."""
+    feature = builder.info.features["image"]
+    if None in feature.shape:
+        raise ValueError(
+            f"{str(folder)!r} must have images of one shape, got the shape {feature.shape}"
+        )
+    count = builder.info.splits["train"].num_examples
+    return jax.ShapeDtypeStruct((count, *feature.shape), np.dtype(feature.np_dtype))
+
+
 def _read_split(builder: Any, split: str, folder: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    features = list(builder.info.features)
-    if "image" not in features:
-        raise ValueError(f"{str(folder)!r} must have the feature 'image', got {features}")
-    try:
-        source = builder.as_data_source(split=split)
-        images: list[np.ndarray] = []
-        labels: list[int] = []
-        for start in range(0, len(source), _READ_AT_ONCE):
-            rows = source.__getitems__(list(range(start, min(start + _READ_AT_ONCE, len(source)))))
+    images: list[np.ndarray] = []
+    labels: list[int] = []
+    with _reading(split, folder):
+        for rows in _blocks(builder.as_data_source(split=split)):
             images.append(np.stack([row["image"] for row in rows]))
             labels.extend(row["label"] for row in rows if "label" in row)
         return np.concatenate(images), np.asarray(labels) if labels else None
+
+
+def _open_split(builder: Any, split: str, folder: Path) -> tuple[ImageSource, np.ndarray | None]:
+    """The images where they are, and the labels, for which every record is read but no image decoded."""
+    from tensorflow_datasets import decode
+
+    labels: list[int] = []
+    with _reading(split, folder):
+        bare = builder.as_data_source(split=split, decoders={"image": decode.SkipDecoding()})
+        for rows in _blocks(bare):
+            labels.extend(row["label"] for row in rows if "label" in row)
+        source = builder.as_data_source(split=split)
+    shape = _train_images(builder, folder).shape
+
+    def read(indices: Indices) -> np.ndarray:
+        images = np.empty((len(indices), *shape[1:]), np.uint8)
+        with _reading(split, folder):
+            for start, rows in enumerate(_blocks(source, indices)):
+                at = start * _READ_AT_ONCE
+                images[at : at + len(rows)] = np.stack([row["image"] for row in rows])
+        return images
+
+    return ImageSource(shape, read), np.asarray(labels) if labels else None
+
+
+def _blocks(source: Any, indices: Indices | None = None) -> Iterator[list[dict[str, Any]]]:
+    """The records of a data source, all or those at ``indices``, some at a time."""
+    wanted = range(len(source)) if indices is None else indices
+    for start in range(0, len(wanted), _READ_AT_ONCE):
+        block = wanted[start : start + _READ_AT_ONCE]
+        yield source.__getitems__([int(index) for index in block])
+
+
+@contextlib.contextmanager
+def _reading(split: str, folder: Path) -> Iterator[None]:
+    """What reading may raise, as errors that name the folder."""
+    try:
+        yield
     except ImportError as error:
         raise ImportError(
             f"reading {str(folder)!r} needs array_record and Pillow (or OpenCV): "

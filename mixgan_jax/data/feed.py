@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checks import check_count, describe
-from mixgan_jax.data.images import check_images, to_float
+from mixgan_jax.data.images import to_float
+from mixgan_jax.data.source import check_images
 from mixgan_jax.types import Array, Batch, Key
 
 

@@ -5,18 +5,19 @@ and scikit-learn's bundled digits. Images are uint8 ``[N, H, W, C]`` until the m
 """
 
 import os
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_path, describe, fail, is_concrete
+from mixgan_jax.checks import check_array, check_count, check_path, describe, fail, is_concrete
+from mixgan_jax.data._npz import read_npz
 from mixgan_jax.data._tfds import find_tfds, read_tfds
+from mixgan_jax.data.source import ImageSource, check_images, split_at
 from mixgan_jax.types import Array
 
+_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 _ROUNDING = 1e-3  # how far outside [-1, 1] a float image may lie; half a grey level is 0.0039
 
 
@@ -24,21 +25,26 @@ class Images(NamedTuple):
     """A labelled set of images in two splits, NumPy arrays on the host.
 
     Attributes:
-        train_images: uint8 ``[N, H, W, C]``.
+        train_images: uint8 ``[N, H, W, C]``; an :class:`ImageSource` of that shape where they exceed a memory budget.
         train_labels: int32 ``[N]``, >= 0, or None.
         test_images: uint8 ``[N', H, W, C]``.
         test_labels: int32 ``[N']``, >= 0, or None.
         name: where they come from, for logs and figures.
     """
 
-    train_images: np.ndarray
+    train_images: np.ndarray | ImageSource
     train_labels: np.ndarray | None
     test_images: np.ndarray
     test_labels: np.ndarray | None
     name: str
 
 
-def load_images(name: str, data_dir: str | os.PathLike[str] | None = None) -> Images:
+def load_images(
+    name: str,
+    data_dir: str | os.PathLike[str] | None = None,
+    *,
+    memory_budget: int | None = None,
+) -> Images:
     """A data set from a folder: prepared by TFDS as ``array_record``, or the file ``<name>.npz``.
 
     Nothing is ever downloaded. The folder is the one that TFDS calls ``data_dir``: it holds
@@ -49,6 +55,9 @@ def load_images(name: str, data_dir: str | os.PathLike[str] | None = None) -> Im
         name: as in TFDS: ``"mnist"``, ``"emnist/letters"`` (with a configuration) or ``"mnist:3.0.1"`` (with a
             version; without one the newest in the folder is read).
         data_dir: the folder; None for the environment variable ``TFDS_DATA_DIR``.
+        memory_budget: MiB, a whole number >= 0, that the training images may take; if they are larger they stay on
+            the disk, ``train_images`` is a source, and :func:`feed_or_stream` makes a stream of it. Labels and test
+            images are loaded in any case. None for no bound.
 
     Returns:
         The splits ``train`` and ``test``; without a ``test`` split the last tenth of ``train`` is held out.
@@ -71,17 +80,23 @@ def load_images(name: str, data_dir: str | os.PathLike[str] | None = None) -> Im
         raise FileNotFoundError(f"data_dir must be an existing folder, got {str(root)!r} ({kind})")
     dataset, _, version = name.partition(":")
     if not version and (root / f"{dataset}.npz").is_file():
-        return load_npz(root / f"{dataset}.npz", name=name)
-    return from_arrays(*read_tfds(find_tfds(root, dataset, version)), name=name)
+        return load_npz(root / f"{dataset}.npz", name=name, memory_budget=memory_budget)
+    _check_budget(memory_budget)
+    arrays = read_tfds(find_tfds(root, dataset, version), memory_budget)
+    return from_arrays(*arrays, name=name)
 
 
-def load_npz(path: str | os.PathLike[str], *, name: str | None = None) -> Images:
+def load_npz(
+    path: str | os.PathLike[str], *, name: str | None = None, memory_budget: int | None = None
+) -> Images:
     """Images of your own from an ``.npz`` file, as ``numpy.savez`` writes it.
 
     Args:
         path: a file with ``train_images`` (uint8 ``[N, H, W]`` or ``[N, H, W, C]``) and, optionally,
             ``train_labels``, ``test_images`` and ``test_labels``; other keys are ignored.
         name: for logs; the file's name by default.
+        memory_budget: as in :func:`load_images`. Images above it are read in place; compressed ones are first
+            unpacked into the cache folder, where the next start finds them (it needs their size on the disk).
 
     Returns:
         As :func:`from_arrays`: without ``test_images`` the last tenth of the training images is held out.
@@ -91,25 +106,12 @@ def load_npz(path: str | os.PathLike[str], *, name: str | None = None) -> Images
         ValueError: not an ``.npz`` file, a truncated one, one with pickled objects, or a missing key.
         TypeError: images that are not uint8, or labels that are not whole numbers.
     """
+    _check_budget(memory_budget)
     path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be an .npz file, got {str(path)!r}: no such file")
-    keys = ("train_images", "train_labels", "test_images", "test_labels")
-    try:
-        # Zip files end with their table of contents: a truncated one is told from another format by its head.
-        with path.open("rb") as file:
-            if file.read(2) != b"PK":
-                raise ValueError("not an .npz file")
-        with np.load(path, allow_pickle=False) as file:
-            found = list(file.files)
-            arrays = {key: file[key] for key in keys if key in found}
-    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"path must be a complete .npz file of plain arrays, got {str(path)!r}: {error}"
-        ) from error
-    if "train_images" not in arrays:
-        raise ValueError(f"{str(path)!r} must hold the key 'train_images', got the keys {found}")
-    images, labels, test_images, test_labels = (arrays.get(key) for key in keys)
+    arrays = read_npz(path, _KEYS, memory_budget)
+    images, labels, test_images, test_labels = (arrays.get(key) for key in _KEYS)
     return from_arrays(images, labels, test_images, test_labels, name=name or path.stem)
 
 
@@ -127,7 +129,8 @@ def from_arrays(
     They are not shuffled: do that first if they are sorted.
 
     Args:
-        images: uint8 ``[N, H, W]`` or ``[N, H, W, C]``; :func:`to_uint8` makes them from floats in [-1, 1].
+        images: uint8 ``[N, H, W]`` or ``[N, H, W, C]``; :func:`to_uint8` makes them from floats in [-1, 1]. Or an
+            :class:`ImageSource`, which stays one.
         labels: whole numbers >= 0 ``[N]``, or None.
         test_images: uint8 of the same height, width and channels, or None.
         test_labels: whole numbers >= 0 ``[N']``, or None.
@@ -150,7 +153,8 @@ def from_arrays(
         cut = len(images) - max(1, len(images) // 10)
         test_labels = None if labels is None else labels[cut:]
         labels = None if labels is None else labels[:cut]
-        return Images(images[:cut], labels, images[cut:], test_labels, name)
+        train_images, test_images = split_at(images, cut)
+        return Images(train_images, labels, test_images, test_labels, name)
     test_images = _with_channels("test_images", test_images)
     if test_images.shape[1:] != images.shape[1:]:
         raise ValueError(
@@ -227,17 +231,14 @@ def to_uint8(images: np.ndarray | Array) -> Array:
     return jnp.clip(levels, 0.0, 255.0).astype(jnp.uint8)
 
 
-def check_images(name: str, images: Any) -> None:
-    """A non-empty uint8 array ``[N, H, W]`` or ``[N, H, W, C]``, or an error that names ``name``."""
-    if not hasattr(images, "shape") or not hasattr(images, "dtype"):
-        raise TypeError(f"{name} must be an array, got {describe(images)}")
-    if images.dtype != np.uint8:
-        raise TypeError(f"{name} must be uint8 in 0..255, got {describe(images)}")
-    if images.ndim not in (3, 4) or 0 in images.shape:
-        raise ValueError(f"{name} must have shape [N, H, W] or [N, H, W, C], got {images.shape}")
+def _check_budget(memory_budget: int | None) -> None:
+    if memory_budget is not None:
+        check_count("memory_budget", memory_budget, minimum=0)
 
 
-def _with_channels(name: str, images: Any) -> np.ndarray:
+def _with_channels(name: str, images: Any) -> Any:
+    if isinstance(images, ImageSource):
+        return images
     check_images(name, images)
     images = np.ascontiguousarray(images)
     return images[..., None] if images.ndim == 3 else images

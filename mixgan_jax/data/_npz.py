@@ -1,0 +1,184 @@
+"""Images in ``.npz`` files: loaded, or read in place where they are too large for that.
+
+An ``.npz`` file is a zip archive of ``.npy`` files. One that is stored as it is (``numpy.savez``) is read at its place
+in the archive; a compressed one (``numpy.savez_compressed``) has no places, and is unpacked into the cache folder once.
+Either way its bytes are read through once and compared with the archive's checksum, as loading does.
+"""
+
+import contextlib
+import hashlib
+import os
+import struct
+import tempfile
+import weakref
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from numpy.lib import format as npy
+
+from mixgan_jax.data.cache import cache_folder
+from mixgan_jax.data.source import ImageSource, Indices, exceeds
+
+_AT_ONCE = 2**20  # bytes in memory while a member is read through
+
+
+class _Header(NamedTuple):
+    """What the head of an ``.npy`` file says, and how many bytes it takes."""
+
+    array: jax.ShapeDtypeStruct
+    fortran_order: bool
+    size: int
+
+
+def read_npz(
+    path: Path, keys: tuple[str, ...], memory_budget: int | None
+) -> dict[str, np.ndarray | ImageSource]:
+    """The arrays of an ``.npz`` file, of which ``train_images`` may stay there.
+
+    Args:
+        path: an existing file.
+        keys: the arrays to read, where they are there; the first one must be, and may be a source.
+        memory_budget: MiB that the first one may take; None for no bound.
+
+    Returns:
+        Arrays by key.
+
+    Raises:
+        ValueError: not an ``.npz`` file, a damaged one, one with pickled objects, or without the first key.
+        TypeError, ValueError: with a budget, images that are not uint8 or of another rank.
+    """
+    images = keys[0]
+    with _whole(path), np.load(path, allow_pickle=False) as file:
+        found = list(file.files)
+        header = _header(file.zip, f"{images}.npy") if memory_budget is not None else None
+    if images not in found:
+        raise ValueError(f"{str(path)!r} must hold the key {images!r}, got the keys {found}")
+    stays = header is not None and exceeds(memory_budget, header.array)
+    with _whole(path), np.load(path, allow_pickle=False) as file:
+        arrays: dict[str, np.ndarray | ImageSource] = {
+            key: file[key] for key in keys[stays:] if key in found
+        }
+    if header is not None and stays:
+        arrays[images] = _open_member(path, f"{images}.npy", header)
+    return arrays
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Errors of a damaged file as one kind, with its name."""
+    try:
+        # Zip files end with their table of contents: a truncated one is told from another format by its head.
+        with path.open("rb") as file:
+            if file.read(2) != b"PK":
+                raise ValueError("not an .npz file")
+        yield
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        zlib.error,
+        zipfile.BadZipFile,
+    ) as error:
+        raise ValueError(
+            f"path must be a complete .npz file of plain arrays, got {str(path)!r}: {error}"
+        ) from error
+
+
+def _header(archive: zipfile.ZipFile, member: str) -> _Header | None:
+    if member not in archive.namelist():
+        return None
+    with archive.open(member) as file:
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+        version = npy.read_magic(file)
+        if version not in read:
+            raise ValueError(f"{member} has format version {version}, of structured arrays")
+        shape, fortran_order, dtype = read[version](file)
+        size = file.tell()
+    if dtype.hasobject:
+        raise ValueError(f"{member} holds pickled objects")
+    expected = size + dtype.itemsize * int(np.prod(shape, dtype=object))
+    if archive.getinfo(member).file_size != expected:
+        got = archive.getinfo(member).file_size
+        raise ValueError(f"{member} must have {expected} bytes for shape {shape}, got {got}")
+    return _Header(jax.ShapeDtypeStruct(shape, dtype), fortran_order, size)
+
+
+def _open_member(path: Path, member: str, header: _Header) -> ImageSource:
+    if header.fortran_order:
+        raise ValueError(f"{str(path)!r} must hold {member} in C order to be streamed, got Fortran")
+    shape = header.array.shape
+    shape = (*shape, 1) if len(shape) == 3 else shape
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+        chunks = _chunks(archive, info, path)
+        if info.compress_type != zipfile.ZIP_STORED:
+            return _rows(_unpacked(chunks, info, path), header.size, shape)
+        for _ in chunks:  # the checksum is compared at the end
+            pass
+        return _rows(path, _place(path, info) + header.size, shape)
+
+
+def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Iterator[bytes]:
+    with _whole(path), archive.open(info) as file:
+        while chunk := file.read(_AT_ONCE):
+            yield chunk
+
+
+def _place(path: Path, info: zipfile.ZipInfo) -> int:
+    """Where a stored member's bytes begin: after its local header, its name and its extra field."""
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        name, extra = struct.unpack("<26x2H", file.read(30))
+    return info.header_offset + 30 + name + extra
+
+
+def _unpacked(chunks: Iterator[bytes], info: zipfile.ZipInfo, path: Path) -> Path:
+    """The member as a file in the cache folder; that of an earlier state of the same archive is deleted."""
+    folder = cache_folder() / "unpacked"
+    folder.mkdir(parents=True, exist_ok=True)
+    state = path.stat()
+    whose = f"{path.stem}-{_digest(path.resolve())}"
+    kept = folder / f"{whose}-{_digest(state.st_size, state.st_mtime_ns, info.CRC)}.npy"
+    if kept.is_file() and kept.stat().st_size == info.file_size:
+        return kept
+    handle, part = tempfile.mkstemp(prefix=f"{whose}-", suffix=".part", dir=folder)
+    try:
+        with open(handle, "wb") as file:
+            file.writelines(chunks)
+            file.flush()
+            os.fsync(file.fileno())
+        for old in folder.glob(f"{whose}-*.npy"):
+            old.unlink(missing_ok=True)
+        os.replace(part, kept)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    return kept
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+
+
+def _rows(path: Path, start: int, shape: tuple[int, int, int, int]) -> ImageSource:
+    """Images that lie one after the other in a file; read by ``pread``, since mapped pages would count as memory."""
+    handle = os.open(path, os.O_RDONLY)
+    size = shape[1] * shape[2] * shape[3]
+
+    def read(indices: Indices) -> np.ndarray:
+        rows = np.empty((len(indices), size), np.uint8)
+        for row, index in zip(rows, indices, strict=True):
+            content = os.pread(handle, size, start + int(index) * size)
+            if len(content) != size:
+                raise ValueError(f"{str(path)!r} ended at image {index}: was it truncated?")
+            row[:] = np.frombuffer(content, np.uint8)
+        return rows.reshape(len(indices), *shape[1:])
+
+    weakref.finalize(read, os.close, handle)
+    return ImageSource(shape, read)
