@@ -17,9 +17,6 @@ from rich.console import Console
 import experiments
 from experiments import report
 
-README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- results: python -m experiments --readme -->", "<!-- end of results -->"
-
 
 def scripts() -> dict[str, str]:
     """The experiments' names and docstrings: the modules that have presets."""
@@ -64,14 +61,6 @@ def results_section() -> str:
     return "\n".join(parts)
 
 
-def write_readme() -> None:
-    """Replaces the README's results section."""
-    text = README.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n\n{results_section()}\n{END}{after}")
-
-
 def keep(parser: argparse.ArgumentParser, folder: Path) -> None:
     """Copies a run's results, or ends the process with the reason why not."""
 
@@ -94,7 +83,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.keep:
         keep(parser, options.keep)
     elif options.readme:
-        write_readme()
+        report.write_section("results", results_section())
     else:
         list_experiments()
 

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -244,3 +245,20 @@ def stored_results() -> list[dict[str, Any]]:
     """All results kept in ``experiments/results``, by experiment and preset; smoke runs left out."""
     files = sorted(RESULTS.glob("*.json"))
     return [json.loads(path.read_text()) for path in files if ".smoke." not in path.name]
+
+
+def write_section(name: str, text: str) -> None:
+    """Replaces what stands in the README between ``<!-- name: ... -->`` and ``<!-- end of name -->``."""
+    readme = Path(__file__).parent.parent / "README.md"
+    pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)"
+    whole, count = re.subn(
+        pattern,
+        lambda found: f"{found[1]}\n{text}\n{found[2]}",
+        readme.read_text(),
+        flags=re.DOTALL,
+    )
+    if count != 1:
+        raise ValueError(
+            f"README.md must have one section {name!r} between its markers, got {count}"
+        )
+    readme.write_text(whole)

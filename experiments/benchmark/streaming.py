@@ -66,6 +66,24 @@ def measure(
     return result
 
 
+def table(**sizes: Any) -> list[dict[str, Any]]:
+    """:func:`measure` as rows: a source's own throughput, and what a step with it costs at each width."""
+    result = measure(**sizes)
+    return [
+        {
+            "images": kind,
+            "images / s alone": result["images_per_second"].get(kind, "-"),
+            **{
+                f"{name}: {unit}": widths.get(f"{kind}_{unit}", "-")
+                for name, widths in result.items()
+                if name.startswith("width")
+                for unit in ("ms", "ratio")
+            },
+        }
+        for kind in ("resident", *result["images_per_second"])
+    ]
+
+
 def _summary(times: dict[str, list[float]]) -> dict[str, float]:
     """Medians in milliseconds, and the ratios to the resident time of the same round."""
     summary = {f"{kind}_ms": 1000 * statistics.median(each) for kind, each in times.items()}

@@ -40,7 +40,7 @@ class DCGANGenerator(nn.Module):
         self.side = round((kernel.shape[1] // channels) ** 0.5)
         columns = kernel.reshape(-1, self.side**2, channels).swapaxes(1, 2)
         self.dense = nn.Linear(*kernel.shape, bias=False)
-        _set(self.dense.weight, columns.reshape(kernel.shape).T)
+        _set(self.dense, columns.reshape(kernel.shape).T, params["Dense_0"])
         layers: list[nn.Module] = [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
         stages = sum(name.startswith("ConvTranspose") for name in params)
         for stage in range(stages):
@@ -48,7 +48,7 @@ class DCGANGenerator(nn.Module):
             _, _, inside, outside = taken["kernel"].shape
             layer = nn.ConvTranspose2d(inside, outside, 4, 2, 1, bias="bias" in taken)
             # PyTorch's kernel is that of the convolution whose adjoint this is.
-            _set(layer.weight, taken["kernel"][::-1, ::-1].transpose(2, 3, 0, 1))
+            _set(layer, taken["kernel"][::-1, ::-1].transpose(2, 3, 0, 1), taken)
             layers.append(layer)
             if stage < stages - 1:
                 layers += [nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
@@ -69,13 +69,14 @@ class DCGANDiscriminator(nn.Module):
             taken = params[f"Conv_{stage}"]
             _, _, inside, outside = taken["kernel"].shape
             layer = nn.Conv2d(inside, outside, 4, 2, 1, bias="bias" in taken)
-            _set(layer.weight, taken["kernel"].transpose(3, 2, 0, 1))
+            _set(layer, taken["kernel"].transpose(3, 2, 0, 1), taken)
             norm = [nn.BatchNorm2d(outside)] if stage else []
             layers += [layer, *norm, nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*layers)
         kernel = params["Dense_0"]["kernel"]  # [4 * 4 * C, 1]
         self.dense = nn.Linear(len(kernel), 1)
-        _set(self.dense.weight, kernel.reshape(-1, outside).T.reshape(1, -1))
+        columns = kernel.reshape(-1, outside).T.reshape(1, -1)
+        _set(self.dense, columns, params["Dense_0"])
 
     def forward(self, x: Tensor) -> Tensor:
         return self.dense(self.layers(x).flatten(1)).squeeze(1)
@@ -169,11 +170,69 @@ def _dense_stack(params: dict[str, Any]) -> list[nn.Module]:
     for index in range(len(params)):
         kernel = params[f"Dense_{index}"]["kernel"]
         layer = nn.Linear(*kernel.shape)
-        _set(layer.weight, kernel.T)
+        _set(layer, kernel.T, params[f"Dense_{index}"])
         layers += [layer, nn.ReLU(inplace=True)]
     return layers[:-1]
 
 
-def _set(parameter: Tensor, value: np.ndarray) -> None:
+def _set(layer: nn.Module, weight: np.ndarray, params: dict[str, np.ndarray]) -> None:
+    """The layer's weight, and its bias where it has one."""
     with torch.no_grad():
-        parameter.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+        layer.weight.copy_(torch.from_numpy(np.array(weight)))
+        if layer.bias is not None:
+            layer.bias.copy_(torch.from_numpy(np.array(params["bias"])))
+
+
+def stacked_gan_step(
+    generator: dict[str, Any],
+    discriminator: dict[str, Any],
+    real: Tensor,
+    latent_size: int,
+    learning_rate: float,
+) -> Callable[[], Any]:
+    """``step()`` of S plain GANs of two MLPs at once: stacked parameters, batched products, one fused Adam a side.
+
+    Args:
+        generator: Linen's parameters, which all start from.
+        discriminator: likewise.
+        real: ``[S, B, D]``.
+        latent_size: Z.
+        learning_rate: of Adam.
+    """
+    sides = [
+        [_stacked(layer, len(real)) for layer in net.values()] for net in (generator, discriminator)
+    ]
+    adams = [
+        torch.optim.Adam([p for layer in side for p in layer], learning_rate, BETAS, fused=True)
+        for side in sides
+    ]
+
+    def apply(side: list[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
+        for index, (weight, bias) in enumerate(side):
+            x = torch.baddbmm(bias, x, weight)
+            x = torch.relu_(x) if index < len(side) - 1 else x
+        return x
+
+    def fake() -> Tensor:
+        return apply(sides[0], torch.randn(*real.shape[:2], latent_size))
+
+    def move(which: int, loss: Tensor) -> None:
+        adams[which].zero_grad(set_to_none=True)
+        loss.backward()
+        adams[which].step()
+
+    def step() -> None:
+        with torch.no_grad():
+            made = fake()
+        losses = softplus(-apply(sides[1], real)) + softplus(apply(sides[1], made))
+        move(1, losses.mean((1, 2)).sum())
+        frozen = [(weight.detach(), bias.detach()) for weight, bias in sides[1]]
+        move(0, softplus(-apply(frozen, fake())).mean((1, 2)).sum())
+
+    return step
+
+
+def _stacked(layer: dict[str, np.ndarray], seeds: int) -> tuple[Tensor, Tensor]:
+    weight, bias = (torch.from_numpy(np.array(layer[name])) for name in ("kernel", "bias"))
+    copies = weight.repeat(seeds, 1, 1), bias.repeat(seeds, 1, 1)
+    return copies[0].requires_grad_(), copies[1].requires_grad_()

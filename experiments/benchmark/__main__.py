@@ -1,0 +1,220 @@
+"""How fast is it, and where does the time go? Measures this machine, prints tables, keeps them as JSON.
+
+    python -m experiments.benchmark                     everything, a quarter of an hour on two CPU cores
+    python -m experiments.benchmark --only mlp dcgan    against PyTorch (pip install -e '.[bench]')
+    python -m experiments.benchmark --keep              copies what was measured to experiments/results/benchmark
+    python -m experiments.benchmark --readme            writes the kept tables into the README
+
+Programs that are compared do the same work (the losses of both sides are compared first) and run in turn; a time is
+the median over rounds, with the lowest and the highest; a ratio is the median over rounds of the ratio within a round.
+"""
+
+import argparse
+import importlib.util
+import json
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments import harness, report
+from experiments.benchmark import logs, programs, scaling, streaming
+
+KEPT = report.RESULTS / "benchmark"
+HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
+
+
+class Section(NamedTuple):
+    """One table: how it is measured, with which sizes to try it out, and what is drawn of it."""
+
+    title: str
+    measure: Callable[..., Any]
+    smoke: dict[str, Any]
+    plot: Callable[[Any, Path], Path] | None = None
+
+
+def _against_torch(name: str) -> Callable[..., Any]:
+    """A table of ``against_torch``, which imports PyTorch."""
+
+    def measure(**sizes: Any) -> Any:
+        from experiments.benchmark import against_torch
+
+        return getattr(against_torch, name)(**sizes)
+
+    return measure
+
+
+SECTIONS = {
+    "mlp": Section(
+        "Ring MLP, against PyTorch",
+        _against_torch("mlp"),
+        {"batches": (16,), "seeds": 2, "steps": 5, "rounds": 1},
+    ),
+    "dcgan": Section(
+        "MIX+DCGAN, against PyTorch",
+        _against_torch("dcgan"),
+        {"components": (1, 2), "batch": 4, "width": 4, "rounds": 1},
+    ),
+    "work": Section(
+        "Operations, bytes, share of the matrix peak",
+        programs.work,
+        {"components": (1,), "rounds": 1},
+    ),
+    "memory": Section("Memory of a step", programs.memory, {"components": (1,)}),
+    "starts": Section(
+        "The first step, compilation included", programs.starts, {"names": ("ring MLP k=5, full",)}
+    ),
+    "k": Section(
+        "Cost against the number of components",
+        scaling.against_k,
+        {"components": (1, 2), "rounds": 1, "width": 4},
+        scaling.plot_against_k,
+    ),
+    "seeds": Section(
+        "Cost against seeds, microseconds of a GAN-step",
+        scaling.against_seeds,
+        {"seeds": (1, 2), "steps": 5, "rounds": 1},
+    ),
+    "batch": Section(
+        "Cost of one example, against the batch",
+        scaling.against_batch,
+        {"batches": (16, 32), "rounds": 1},
+    ),
+    "streaming": Section(
+        "Streaming from disk, against resident images",
+        streaming.table,
+        {"widths": (4,), "steps": 2, "rounds": 1, "images": 100},
+    ),
+    "logs": Section(
+        "Milliseconds between log entries, with logging on and off",
+        logs.table,
+        {"steps": 60, "save_every": 20, "rounds": 1},
+        logs.plot,
+    ),
+}
+
+
+def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
+    """Measures one table, writes its JSON and figure, and returns it."""
+    section = SECTIONS[name]
+    began = time.perf_counter()
+    sizes = section.smoke if preset == "smoke" else {}
+    rows = section.measure(**sizes)
+    result = {
+        "section": name,
+        "title": section.title,
+        "preset": preset,
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": harness.commit(),
+        "versions": {
+            package: version(package)
+            for package in ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
+            if importlib.util.find_spec(package)
+        }
+        | {"python": platform.python_version()},
+        "hardware": report.hardware(),
+        "took": round(time.perf_counter() - began, 1),
+        "rows": rows,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    if section.plot:
+        section.plot(rows, folder / f"{name}.png")
+    return result
+
+
+def cells(row: dict[str, Any]) -> dict[str, str]:
+    """A row as it is shown."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, float):
+            return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
+        return str(value)
+
+    return {name: text(value) for name, value in row.items() if name not in HIDDEN}
+
+
+def show(result: dict[str, Any]) -> None:
+    """Prints one table."""
+    table = Table(title=result["title"], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    rows = [cells(row) for row in result["rows"]]
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row.values())
+    Console().print(table)
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """One table as the README shows it."""
+    rows = [cells(row) for row in result["rows"]]
+    lines = [
+        f"**{result['title']}**",
+        "",
+        "| " + " | ".join(rows[0]) + " |",
+        "|" + "---|" * len(rows[0]),
+        *("| " + " | ".join(row.values()) + " |" for row in rows),
+        "",
+        f"[`{result['section']}.json`](experiments/results/benchmark/{result['section']}.json), "
+        f"{result['hardware']}, {result['date']}",
+    ]
+    return "\n".join(lines)
+
+
+def kept() -> list[dict[str, Any]]:
+    """The kept tables, in the order of the sections."""
+    return [
+        json.loads((KEPT / f"{name}.json").read_text())
+        for name in SECTIONS
+        if (KEPT / f"{name}.json").exists()
+    ]
+
+
+def keep(folder: Path) -> None:
+    """Copies measured tables and figures to ``experiments/results/benchmark``."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.png")]):
+        print(shutil.copy(path, KEPT / path.name))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures, or keeps what was measured, or writes the README's tables."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--preset", choices=("cpu", "smoke"), default="cpu")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--readme", action="store_true")
+    options = parser.parse_args(argv)
+    folder = options.runs / "benchmark" / options.preset
+    if options.readme:
+        report.write_section("performance", "\n\n".join(map(markdown, kept())))
+        return
+    if options.keep:
+        if options.preset == "smoke" or not any(folder.glob("*.json")):
+            parser.error(f"--keep needs tables of the preset cpu in {folder}")
+        keep(folder)
+        return
+    if {"mlp", "dcgan"} & set(options.only) and importlib.util.find_spec("torch") is None:
+        parser.error("--only mlp and dcgan need PyTorch: pip install -e '.[bench]'")
+    harness.use_all_cores()
+    for name in options.only:
+        print(f"measuring: {SECTIONS[name].title}", file=sys.stderr)
+        show(run(name, options.preset, folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""Where the time goes: a step's floating-point operations, bytes, memory and compilation."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from experiments.benchmark.timing import interleaved, ratio
+from experiments.benchmark.workloads import Game, dcgan_game, ring_game, scanned
+
+SIZE = 2048  # of the square matrices whose product measures the machine's peak
+
+
+def peak() -> tuple[Any, float]:
+    """A program that multiplies two matrices, and its floating-point operations."""
+    matrix = jnp.ones((SIZE, SIZE))
+    product = jax.jit(lambda a: a @ a)
+    return lambda: product(matrix), 2.0 * SIZE**3
+
+
+def work(*, components: tuple[int, ...] = (1, 5), rounds: int = 7) -> list[dict[str, Any]]:
+    """Operations and bytes of a step, from XLA's analysis of the compiled program, and the share of the matrix peak.
+
+    Counted on the program with components written out: of a loop XLA counts one round. The times are those of the
+    program that training uses.
+    """
+    games = {f"DCGAN k={k}, full": dcgan_game(64, k) for k in components}
+    games |= {
+        f"DCGAN k={k}, Latin": dcgan_game(64 // k * k, k, "latin") for k in components if k > 1
+    }
+    games["ring MLP k=1"] = ring_game(512)
+    rows = []
+    for name, game in games.items():
+        product, operations = peak()
+        steps = 100 if "ring" in name else max(1, 8 // game.components**2)
+        programs = {"product": product, "step": scanned(game, steps)}
+        times = interleaved(programs, {"product": 1, "step": steps}, rounds)
+        counted = compiled_step(game, strategy="unroll").cost_analysis()
+        share = counted["flops"] / operations * ratio(times["product"], times["step"])
+        rows.append(
+            {
+                "program": name,
+                "GFLOP a step": counted["flops"] / 1e9,
+                "GB a step": counted["bytes accessed"] / 1e9,
+                "ms a step": times["step"].text(1e3, 1),
+                "matrix peak GFLOP/s": operations / times["product"].median / 1e9,
+                "share of peak": share,
+            }
+        )
+    return rows
+
+
+def compiled_step(game: Game, **options: Any) -> Any:
+    """One step, compiled."""
+    solver = game.solver(**options)
+    state = jax.eval_shape(solver.init, jax.random.key(0))
+    real = jax.ShapeDtypeStruct((game.batch, *game.shape), jnp.float32)
+    return jax.jit(solver.step, donate_argnums=1).lower(jax.random.key(0), state, real).compile()
+
+
+def memory(*, components: tuple[int, ...] = (1, 5)) -> list[dict[str, Any]]:
+    """Peak memory of one step: what XLA plans for arguments, results and temporaries."""
+    rows, single = [], None
+    for k in components:
+        for pairing in ("full", "latin") if k > 1 else ("full",):
+            planned = compiled_step(dcgan_game(64 // k * k, k, pairing)).memory_analysis()
+            total = (
+                planned.temp_size_in_bytes
+                + planned.argument_size_in_bytes
+                + planned.output_size_in_bytes
+                - planned.alias_size_in_bytes
+            )
+            single = single or total
+            rows.append(
+                {
+                    "program": f"DCGAN k={k}, {pairing}",
+                    "MB": total / 1e6,
+                    "over k singles": total / (k * single),
+                }
+            )
+    return rows
+
+
+STARTS = {
+    "DCGAN k=5, full": dcgan_game(60, 5),
+    "DCGAN k=5, Latin": dcgan_game(60, 5, "latin"),
+    "ring MLP k=5, full": ring_game(64, 5),
+}
+
+
+def starts(*, names: tuple[str, ...] = tuple(STARTS)) -> list[dict[str, Any]]:
+    """Seconds to the end of the first step, in new processes: with an empty compilation cache, then with a full one.
+
+    And the largest resident memory of the second, which compiles nothing.
+    """
+    rows = []
+    for name in names:
+        with tempfile.TemporaryDirectory() as cache:
+            environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache}
+            environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+            command = [sys.executable, "-m", "experiments.benchmark.programs", name]
+            cold, warm = (
+                json.loads(subprocess.check_output(command, env=environment)) for _ in range(2)
+            )
+        rows.append(
+            {
+                "program": name,
+                "first step s": cold["seconds"],
+                "with a warm cache s": warm["seconds"],
+                "of it tracing s": warm["traced"],
+                "peak memory MB": warm["peak_mb"],
+            }
+        )
+    return rows
+
+
+def first_step(name: str) -> dict[str, float]:
+    """In a new process: tracing, compiling and running one step from an initial state."""
+    game = STARTS[name]
+    solver = game.solver()
+    state = jax.block_until_ready(jax.jit(solver.init)(jax.random.key(0)))
+    real = jnp.asarray(game.real())
+    began = time.perf_counter()
+    lowered = jax.jit(solver.step, donate_argnums=1).lower(jax.random.key(1), state, real)
+    traced = time.perf_counter() - began
+    jax.block_until_ready(lowered.compile()(jax.random.key(1), state, real))
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    scale = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    return {
+        "seconds": time.perf_counter() - began,
+        "traced": traced,
+        "peak_mb": used * scale / 1e6,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(first_step(sys.argv[1])))
