@@ -131,7 +131,7 @@ def quality_over_time(rows: Sequence[Mapping[str, Any]], total: int) -> "Figure"
         )
     axes.axhline(total, color="0.3", ls=":", lw=1.0, label="all modes")
     axes.set(xlabel=f"milliseconds a step, {rows[0]['n']} seeds at once", ylabel="modes")
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.08 * max(row["step_ms_mean"] for row in rows))
     figure.legend(loc="outside right center")
     return figure
 
