@@ -193,7 +193,7 @@ def train(
         The state, leaves ``[S, ...]``, and the seconds that training took.
     """
     config = run.config
-    folder = run.folder / name.replace(" ", "_").replace(",", "")
+    folder = method_folder(run, name)
     stopwatch = Stopwatch(folder)
     tenth = config.log_every * max(1, config.steps // config.log_every // 10)
     show = bar.method(name, config.steps, stopwatch)
@@ -214,6 +214,11 @@ def train(
             on_log=on_log,
         )
     return state, stopwatch.seconds
+
+
+def method_folder(run: Run, name: str) -> Path:
+    """Where a method's checkpoints, log and times are."""
+    return run.folder / name.replace(" ", "_").replace(",", "")
 
 
 def seed_keys(seeds: int) -> Key:

@@ -126,13 +126,16 @@ class Method(NamedTuple):
     components: int
     wide: bool = False
     pairing: Pairing = "full"
+    batch: int | None = None
+    """The config's if None."""
 
 
 def methods(config: Config) -> list[Method]:
     """The rows: one GAN, one wide GAN, mixtures, and the largest mixture with Latin pairing."""
     largest = max(config.components)
     mixtures = [Method(f"MIX+GAN k={k}", k) for k in config.components if k > 1]
-    latin = Method(f"MIX+GAN k={largest}, Latin", largest, pairing="latin")
+    name, batch = f"MIX+GAN k={largest}, Latin", latin_batch(config)
+    latin = Method(name, largest, pairing="latin", batch=batch)
     return [Method("GAN", 1), Method(f"GAN, {largest}x parameters", 1, wide=True), *mixtures, latin]
 
 
@@ -170,8 +173,7 @@ def build(config: Config, method: Method) -> Setup:
         pairing=method.pairing,
         update=config.update,
     )
-    batch = latin_batch(config) if method.pairing == "latin" else config.batch
-    feed = feed_from_distribution(target, batch)
+    feed = feed_from_distribution(target, method.batch or config.batch)
     return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
 
 

@@ -1,5 +1,7 @@
 """How far an experiment is, how long it has taken, and where the time goes."""
 
+import json
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,21 +18,33 @@ OnLog: TypeAlias = Callable[[int, Mapping[str, np.ndarray]], None]
 
 
 class Stopwatch:
-    """Seconds that a method has trained, over all starts: the sum is kept in a file of its folder."""
+    """Seconds that a method has trained, and a step's, over all starts: kept in two files of its folder."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "seconds"
         self.seconds = float(self._path.read_text()) if self._path.exists() else 0.0
-        self._last = time.perf_counter()
+        self._pace_path = folder / "pace"
+        self._pace = json.loads(self._pace_path.read_text()) if self._pace_path.exists() else []
+        self._last, self._step = time.perf_counter(), -1
 
-    def lap(self) -> None:
-        """Adds the time since the last lap, and writes the sum down."""
+    @property
+    def step_seconds(self) -> float:
+        """Median over the entries of the log, without the first of a start, which compiles; NaN where none is left."""
+        return statistics.median(self._pace) if self._pace else float("nan")
+
+    def lap(self, step: int) -> None:
+        """Adds the time since the last lap, which ended at an earlier step, and writes it down."""
         now = time.perf_counter()
-        self.seconds, self._last = round(self.seconds + now - self._last, 3), now
-        part = self._path.with_suffix(".part")
-        part.write_text(str(self.seconds))
-        part.replace(self._path)
+        lap, self._last = now - self._last, now
+        self.seconds = round(self.seconds + lap, 3)
+        if self._step >= 0:
+            self._pace.append(lap / (step - self._step))
+        self._step = step
+        for path, value in ((self._path, self.seconds), (self._pace_path, self._pace)):
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(value))
+            part.replace(path)
 
 
 class ProgressBar:
@@ -63,7 +77,7 @@ class ProgressBar:
         started = time.perf_counter()
 
         def on_log(step: int, info: Mapping[str, np.ndarray]) -> None:
-            stopwatch.lap()
+            stopwatch.lap(step)
             note = f"value {float(np.mean(info['value'])):+.3f}"
             self._progress.update(task, completed=step, note=note)
             if step == num_steps and not sys.stdout.isatty():

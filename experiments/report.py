@@ -35,8 +35,8 @@ def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> di
         **extra: further entries, as they are.
 
     Returns:
-        ``method``, ``n``, and ``<metric>_mean`` and ``<metric>_stderr`` (sample standard deviation / sqrt n; None
-        for a single seed, of which nothing can be said).
+        ``method``, ``n``, and ``<metric>_mean``, ``<metric>_stderr`` (sample standard deviation / sqrt n; None for a
+        single seed, of which nothing can be said) and ``<metric>_by_seed``.
     """
     counts = {len(values) for values in metrics.values()}
     if len(counts) != 1:
@@ -44,10 +44,15 @@ def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> di
     n = counts.pop()
     result: dict[str, Any] = {"method": method, "n": n, **extra}
     for name, values in metrics.items():
-        array = np.asarray(values, np.float64)
-        result[f"{name}_mean"] = float(array.mean())
-        result[f"{name}_stderr"] = float(array.std(ddof=1) / math.sqrt(n)) if n > 1 else None
+        result[f"{name}_mean"], result[f"{name}_stderr"] = _mean_and_error(values)
+        result[f"{name}_by_seed"] = np.asarray(values, np.float64).tolist()
     return result
+
+
+def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    array = np.asarray(values, np.float64)
+    error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None
+    return float(array.mean()), error
 
 
 def claim(text: str, expected: str, got: str, holds: bool) -> dict[str, Any]:
@@ -67,13 +72,28 @@ def at_most_behind(row: Mapping, other: Mapping, metric: str, margin: float) -> 
     return text, error is not None and difference + 2 * error <= margin
 
 
+def exceeds_by_at_most(
+    row: Mapping, other: Mapping, metric: str, margin: float, digits: int = 2
+) -> tuple[str, bool]:
+    """The same for the mean of the differences by seed, ``row - other``: both rows are of the same seeds."""
+    pairs = zip(row[f"{metric}_by_seed"], other[f"{metric}_by_seed"], strict=True)
+    difference, error = _mean_and_error([a - b for a, b in pairs])
+    text = _in_words(difference, error, digits)
+    return text, error is not None and difference + 2 * error <= margin
+
+
 def _difference(a: Mapping, b: Mapping, metric: str) -> tuple[str, float, float | None]:
     difference = a[f"{metric}_mean"] - b[f"{metric}_mean"]
     errors = (a[f"{metric}_stderr"], b[f"{metric}_stderr"])
-    if None in errors:
-        return f"difference {difference:.2f}, one seed: no standard error", difference, None
-    error = math.hypot(*errors)
-    return f"difference {difference:.2f}, standard error {error:.2f}", difference, error
+    error = None if None in errors else math.hypot(*errors)
+    return _in_words(difference, error), difference, error
+
+
+def _in_words(difference: float, error: float | None, digits: int = 2) -> str:
+    spread = "one seed: no standard error"
+    if error is not None:
+        spread = f"standard error {error:.{digits}f}"
+    return f"difference {difference:.{digits}f}, {spread}"
 
 
 def save_results(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import mixgan_jax as mg
 from experiments import __main__ as overview
-from experiments import harness, mix_gan_mnist, mix_gan_ring, options
+from experiments import harness, mix_gan_mnist, mix_gan_ring, options, pairing
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist}
+SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist, "pairing": pairing}
 
 
 class TrainingStarts(Exception):
@@ -175,6 +175,8 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
     ("script", "argv", "message"),
     [
         (mix_gan_ring, ["--batch", "1"], "--batch must be larger for k = 5, got 1"),
+        (pairing, ["--batch", "64"], "--batch must be a multiple of k = 5, got 64"),
+        (pairing, ["--components", "3", "5"], "--components must be one number, got (3, 5)"),
         (mix_gan_mnist, ["--batch", "61"], "--batch must be a multiple of the 3 discriminators"),
         (
             mix_gan_mnist,

@@ -11,11 +11,20 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as overview
-from experiments import digit_classifier, digit_images, harness, mix_gan_mnist, mix_gan_ring, report
+from experiments import (
+    digit_classifier,
+    digit_images,
+    harness,
+    mix_gan_mnist,
+    mix_gan_ring,
+    pairing,
+    progress,
+    report,
+)
 from mixgan_jax.data import digits
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist}
+SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist, "pairing": pairing}
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +57,8 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
         assert row["n"] == len(results["seeds"]) == 2
         for metric in results["columns"]:
             assert np.isfinite(row[f"{metric}_mean"])
-            assert np.isfinite(row[f"{metric}_stderr"])
+            measured_once = metric == "step_ms"
+            assert measured_once or np.isfinite(row[f"{metric}_stderr"])
         assert row["method"] in printed
     assert all(set(line) == {"claim", "expected", "got", "holds"} for line in results["verdict"])
     saved = re.findall(r"^[\w=+, ]+: (/\S.*)$", printed, re.MULTILINE)
@@ -152,6 +162,7 @@ def test_rows_hold_means_and_standard_errors_by_hand():
     row = report.row("a", {"modes": [2.0, 4.0, 6.0]})
     assert row["modes_mean"] == 4.0
     assert row["modes_stderr"] == pytest.approx(2.0 / np.sqrt(3))
+    assert row["modes_by_seed"] == [2.0, 4.0, 6.0]
     assert report.row("a", {"modes": [2.0]})["modes_stderr"] is None
     with pytest.raises(ValueError, match="one value for each seed"):
         report.row("a", {"modes": [2.0], "kl": [1.0, 2.0]})
@@ -173,6 +184,45 @@ def test_at_most_behind_counts_two_standard_errors_against_the_row():
     assert report.at_most_behind(row(7.9, 0.1), row(8.0, 0.0), "modes", 0.5)[1]
     assert not report.at_most_behind(row(7.9, 0.3), row(8.0, 0.0), "modes", 0.5)[1]
     assert not report.at_most_behind(row(8.0, None), row(8.0, 0.0), "modes", 0.5)[1]
+
+
+def test_differences_by_seed_forget_what_the_seeds_have_in_common():
+    hard = report.row("full", {"modes": [8.0, 2.0, 5.0]})
+    row = report.row("latin", {"modes": [7.0, 2.0, 5.0]})
+    text, holds = report.exceeds_by_at_most(hard, row, "modes", 1.0)  # 1, 0, 0: 1/3 +- 1/3
+    assert text == "difference 0.33, standard error 0.33"
+    assert holds
+    assert not report.exceeds_by_at_most(hard, row, "modes", 0.99)[1]
+    assert not report.at_most_behind(row, hard, "modes", 1.0)[1]
+    one = report.row("one seed", {"modes": [8.0]})
+    assert not report.exceeds_by_at_most(one, one, "modes", 1.0)[1]
+
+
+def test_a_steps_time_is_the_median_without_what_compiles(tmp_path, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now)
+    stopwatch = progress.Stopwatch(tmp_path)
+    assert np.isnan(stopwatch.step_seconds)
+    for now, step in ((60.0, 10), (70.0, 20), (72.0, 30), (75.0, 40)):  # noqa: B007
+        stopwatch.lap(step)
+    assert stopwatch.step_seconds == pytest.approx(0.3)  # of 1.0, 0.2, 0.3
+    again = progress.Stopwatch(tmp_path)
+    assert (again.seconds, again.step_seconds) == (75.0, stopwatch.step_seconds)
+
+
+def test_the_pairings_differ_in_nothing_but_pairing_and_batch():
+    config = pairing.PRESETS["cpu"]
+    rows = pairing.methods(config)
+    assert [(row.pairing, row.batch) for row in rows] == [
+        ("full", 60),
+        ("latin", 60),
+        ("latin", 120),
+        ("stratified", 60),
+    ]
+    assert {row.components for row in rows} == {5}
+    for row in rows:
+        feed = mix_gan_ring.build(config, row).feed
+        assert feed.sample(jax.random.key(0), feed.arrays).shape == (row.batch, 2)
 
 
 @pytest.mark.parametrize("preset", ["cpu", "paper"])
