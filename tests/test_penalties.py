@@ -273,7 +273,7 @@ def test_bad_weights_are_named(regulariser: Callable[[jax.Array], jax.Array]) ->
         regulariser(jnp.array([0.5, 0.6]))
     with pytest.raises(ValueError, match=r"got minimum -0\.5"):
         regulariser(jnp.array([1.5, -0.5]))
-    with pytest.raises(ValueError, match="weights must be non-negative"):
+    with pytest.raises(ValueError, match="weights must be finite"):
         regulariser(jnp.array([math.nan, 0.5]))
     with pytest.raises(TypeError, match="weights must be floating point"):
         regulariser(jnp.array([1, 0]))
