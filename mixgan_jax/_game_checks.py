@@ -5,10 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, fail, is_concrete
+from mixgan_jax.checks import check_array, check_weights, fail
 from mixgan_jax.types import Array
-
-_SIMPLEX_TOLERANCE = 1e-3
 
 
 def check_matrix(name: str, value: Any) -> Array:
@@ -17,25 +15,6 @@ def check_matrix(name: str, value: Any) -> Array:
     if matrix.ndim < 2 or 0 in matrix.shape[-2:]:
         raise ValueError(f"{name} must have shape [..., I, J], I, J >= 1, got {matrix.shape}")
     return matrix
-
-
-def check_weights(name: str, value: Any, size: int) -> Array:
-    """Weights ``[..., size]`` on the simplex, as far as their values are known."""
-    weights = check_array(name, value, floating=True, finite=True)
-    if weights.ndim < 1 or weights.shape[-1] != size:
-        raise ValueError(
-            f"{name} must have shape [..., {size}], as the payoffs, got {weights.shape}"
-        )
-    if is_concrete(weights):
-        known = np.asarray(weights, dtype=np.float64)
-        error = np.max(np.abs(known.sum(axis=-1) - 1.0), initial=0.0)
-        low = known.min(initial=0.0)
-        if low < 0.0 or error > _SIMPLEX_TOLERANCE:
-            raise ValueError(
-                f"{name} must be weights (not log-weights), non-negative with sum 1 over the last axis, "
-                f"got minimum {low:.4g} and a sum {error:.4g} away from 1"
-            )
-    return weights
 
 
 def align(

@@ -236,6 +236,26 @@ def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.
     return array
 
 
+def check_weights(
+    name: str, value: Any, size: int | None = None, *, tolerance: float = 1e-3
+) -> jax.Array:
+    """Weights ``[..., K]`` on the simplex, as far as their values are known; K is ``size`` if that is given."""
+    array = check_array(name, value, floating=True, finite=True)
+    if array.ndim < 1 or array.shape[-1] < 1 or size not in (None, array.shape[-1]):
+        shape = "[..., K] with K >= 1" if size is None else f"[..., {size}], as the payoffs"
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if is_concrete(array):
+        known = np.asarray(array, np.float64)
+        error = np.max(np.abs(known.sum(axis=-1) - 1.0), initial=0.0)
+        low = known.min(initial=0.0)
+        if low < 0.0 or error > tolerance:
+            raise ValueError(
+                f"{name} must be non-negative and sum to 1 over the last axis (weights, not log-weights), "
+                f"got minimum {low:.4g} and a sum {error:.4g} away from 1"
+            )
+    return array
+
+
 def check_key(name: str, value: Any, *, sweep: bool = False) -> jax.Array:
     """A typed random key ``[]``, as ``jax.random.key`` makes them; of a ``sweep`` keys ``[S]``, S >= 1, too."""
     if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):

@@ -1,8 +1,8 @@
 """Training: a solver and a feed or a stream, as a loop of scans that logs, saves and resumes."""
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -92,44 +92,22 @@ def fit(
     check_kind("feed", feed, Feed, Stream)
     check_flag("tensorboard", tensorboard)
     check_choice("on_nan", on_nan, ("stop", "freeze"))
-    if config is not None:
-        check_kind("config", config, Mapping)
-    for name, function in {"evaluate": evaluate, "on_log": on_log}.items():
-        if function is not None:
-            check_function(name, function)
+    _check_optional(config=config, evaluate=evaluate, on_log=on_log)
     _check_steps(num_steps, log_every, save_every=save_every, evaluate_every=evaluate_every)
-    for name, given in {
-        "save_every": save_every,
-        "config": config,
-        "tensorboard": tensorboard,
-    }.items():
-        if given and not folder:
-            raise ValueError(f"folder must be given for {name} = {given!r}, got {folder!r}")
+    _check_folder(folder, save_every=save_every, config=config, tensorboard=tensorboard)
     init = jax.jit(map_runs(key, partial(init_run, solver=solver)))
     look = jax.jit(map_runs(key, evaluate)) if evaluate else None
 
     def due(step: int, every: int | None) -> bool:
         return step == num_steps or (every is not None and step % every == 0)
 
-    with ExitStack() as stack:
-        inbox, checkpoints, records = Inbox(), None, None
-        first = jax.process_index() == 0  # of several processes that train together, one writes
-        if folder:
-            inbox = stack.enter_context(deferred_signals())
-            stack.enter_context(lock_folder(folder) if first else nullcontext())
-            identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
-            checkpoints = stack.enter_context(Checkpoints(folder, identity))
-        start, state = _begin(init, key, checkpoints, num_steps)
-        if folder and first:
-            last = start or -1
-            records = stack.enter_context(
-                Records(folder, resume_step=last, tensorboard=tensorboard)
-            )
+    with _opened(folder, key, config) as (inbox, checkpoints), ExitStack() as stack:
+        before, state = _begin(init, key, checkpoints, num_steps)
+        records = stack.enter_context(_records(folder, before, tensorboard))
         kept = partial(_kept, checkpoints)
         quarantine = Quarantine(on_nan, getattr(state, "frozen", {}), kept)
-        advance = stack.enter_context(advancing(key, solver, feed, start, num_steps, log_every))
         log = _Log(records, quarantine, kept, on_log)
-        before = start
+        advance = stack.enter_context(advancing(key, solver, feed, before, num_steps, log_every))
         while before < num_steps:
             step = chunk_end(before, log_every, num_steps)
             state, info = advance(state, before, step)
@@ -149,12 +127,54 @@ def fit(
     return state
 
 
+def _check_optional(config: Any, **functions: Any) -> None:
+    if config is not None:
+        check_kind("config", config, Mapping)
+    for name, function in functions.items():
+        if function is not None:
+            check_function(name, function)
+
+
 def _check_steps(num_steps: int, log_every: int, **intervals: int | None) -> None:
     check_count("num_steps", num_steps)
     check_count("log_every", log_every)
     for name, every in intervals.items():
         if every is not None and check_count(name, every) % log_every:
             raise ValueError(f"{name} must be a multiple of log_every = {log_every}, got {every}")
+
+
+def _check_folder(folder: Any, **options: Any) -> None:
+    for name, given in options.items():
+        if given and not folder:
+            raise ValueError(f"folder must be given for {name} = {given!r}, got {folder!r}")
+
+
+@contextmanager
+def _opened(
+    folder: str | os.PathLike[str] | None, key: Key, config: Mapping[str, Any] | None
+) -> Iterator[tuple[Inbox, Checkpoints | None]]:
+    """A folder held for this run: signals wait in the inbox. Without a folder signals are as ever."""
+    if not folder:
+        yield Inbox(), None
+        return
+    identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
+    held = lock_folder(folder) if _writes() else nullcontext()
+    with deferred_signals() as inbox, held, Checkpoints(folder, identity) as checkpoints:
+        yield inbox, checkpoints
+
+
+def _records(
+    folder: str | os.PathLike[str] | None, start: int, tensorboard: bool
+) -> AbstractContextManager[Records | None]:
+    """The log of a run that begins at step ``start``; None where this process keeps none."""
+    if not (folder and _writes()):
+        return nullcontext()
+    return Records(folder, resume_step=start or -1, tensorboard=tensorboard)
+
+
+def _writes() -> bool:
+    """Of several processes that train together the first alone writes."""
+    return jax.process_index() == 0
 
 
 def _begin(

@@ -78,11 +78,7 @@ def meet(
     check_flag("train", train)
     real = check_array("real", real, floating=True)
     fakes = check_array("fakes", fakes, floating=True)
-    if real.ndim < 1 or fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
-        raise ValueError(
-            f"real must have the shape of the generators' samples, [B, {_dims(fakes.shape[2:])}], "
-            f"got {real.shape}"
-        )
+    check_reals(real, fakes)
     num_generators, num_discriminators = fakes.shape[0], discriminators.num_components
     expected = fakes_per_generator(pairing, real.shape[0], num_generators, num_discriminators)
     if fakes.shape[1] != expected:
@@ -204,6 +200,15 @@ def held_out_values(
     return jax.lax.map(one, (jax.random.split(key, reals.shape[0]), reals))
 
 
+def check_reals(real: Array, fakes: Array) -> None:
+    """Reals ``[B, ...]`` and fakes ``[I, F, ...]`` of one shape, or an error that names ``real``."""
+    if real.ndim < 1 or fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
+        dims = ", ".join(map(str, fakes.shape[2:]))
+        raise ValueError(
+            f"real must have the shape of the generators' samples, [B, {dims}], got {real.shape}"
+        )
+
+
 def _mean_state(leaf: Array) -> Array:
     """Running averages are linear in the batch's statistics, so passes may be averaged afterwards."""
     return jnp.mean(leaf, axis=0) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf[0]
@@ -230,7 +235,3 @@ def _reduce(loss: GanLoss, real: Array, fake: Array, state: Any) -> Outcome:
 
     payoffs = Payoffs(generator=-mean(loss.generator), discriminator=-mean(loss.discriminator))
     return Outcome(payoffs, mean(loss.value), state)
-
-
-def _dims(shape: tuple[int, ...]) -> str:
-    return ", ".join(map(str, shape))

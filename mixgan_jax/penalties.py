@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from mixgan_jax.checks import (
     check_array,
@@ -24,7 +23,7 @@ from mixgan_jax.checks import (
     check_key,
     check_logits,
     check_number,
-    is_concrete,
+    check_weights,
 )
 from mixgan_jax.types import Array, Critic, Key
 
@@ -135,7 +134,8 @@ def weight_barrier(weights: Array, epsilon: float = 1e-6) -> Array:
         ValueError: weights off the simplex (where their values are known), or a negative ``epsilon``.
     """
     epsilon = check_number("epsilon", epsilon, minimum=0.0)
-    return -jnp.mean(jnp.log(_check_weights(weights) + epsilon), axis=-1)
+    weights = _at_least_float32(check_weights("weights", weights))
+    return -jnp.mean(jnp.log(weights + epsilon), axis=-1)
 
 
 def weight_entropy(weights: Array) -> Array:
@@ -154,24 +154,10 @@ def weight_entropy(weights: Array) -> Array:
         TypeError: ``weights`` not floating point.
         ValueError: weights off the simplex (where their values are known).
     """
-    weights = _check_weights(weights)
+    weights = _at_least_float32(check_weights("weights", weights))
     positive = weights > 0
     logs = jnp.log(jnp.where(positive, weights, 1.0))  # where before log: its gradient stays finite
     return -jnp.sum(jnp.where(positive, weights * logs, 0.0), axis=-1)
-
-
-def _check_weights(weights: Any, tolerance: float = 1e-3) -> Array:
-    array = check_array("weights", weights, floating=True)
-    if array.ndim < 1 or array.shape[-1] < 1:
-        raise ValueError(f"weights must have shape [..., K] with K >= 1, got {array.shape}")
-    if is_concrete(array):
-        values = np.asarray(array, np.float64)
-        if not (np.all(values >= 0) and np.all(np.abs(values.sum(-1) - 1) <= tolerance)):
-            raise ValueError(
-                "weights must be non-negative and sum to 1 over the last axis, got least "
-                f"{values.min():g} and sums {np.array2string(values.sum(-1), precision=4)}"
-            )
-    return _at_least_float32(array)
 
 
 def _examples(name: str, value: Any) -> Array:

@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from mixgan_jax.networks import conv, conv_general_dilated, conv_transpose
+from mixgan_jax.networks import _canonical, conv, conv_general_dilated, conv_transpose
 
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 CHANNELS = 3, 4
@@ -30,6 +30,20 @@ CONV_CASES = [
     ((9, 8), (3, 2), (2, 3), "VALID", 1),
     ((6, 7), (3, 3), (2, 1), ((2, 0), (-1, 3)), 1),  # crops a column
     ((9, 9), (3, 3), 2, "SAME", 2),
+]
+# Strides that tile the kernel: the input gradient has a way of its own on CPU.
+TILED_CASES = [
+    ((8, 8), (4, 4), 2, ((1, 1), (1, 1)), 1),
+    ((9, 7), (4, 4), 2, ((1, 2), (2, 1)), 1),
+    ((9, 8), (4, 4), 2, ((-1, 2), (1, -2)), 1),
+    ((10, 8), (6, 6), 3, ((2, 2), (1, 3)), 1),
+    ((7, 6), (2, 2), 2, ((0, 0), (0, 0)), 1),
+    ((5, 8), (4, 2), (2, 1), ((1, 0), (0, 1)), 1),
+]
+OTHER_CASES = [
+    ((7, 8), (3, 3), 2, ((1, 1), (0, 2)), 1),
+    ((9, 10), (3, 2), 2, ((2, 2), (1, 0)), 2),
+    ((9, 9), (4, 4), (2, 1), ((-1, 3), (1, 1)), (1, 2)),
 ]
 TRANSPOSE_CASES = [
     ((4, 4), (4, 4), 2, "SAME"),
@@ -70,7 +84,8 @@ def transpose_case(image, kernel, strides, padding):
     return ours, reference, (BATCH, *image, CHANNELS[0]), (*kernel, *CHANNELS)
 
 
-CASES = [pytest.param(conv_case, case, id=f"conv{i}") for i, case in enumerate(CONV_CASES)] + [
+ALL_CONV_CASES = CONV_CASES + TILED_CASES[1:5]
+CASES = [pytest.param(conv_case, case, id=f"conv{i}") for i, case in enumerate(ALL_CONV_CASES)] + [
     pytest.param(transpose_case, case, id=f"transpose{i}") for i, case in enumerate(TRANSPOSE_CASES)
 ]
 # The same three suffice where a transformation, not the geometry, is tested.
@@ -131,6 +146,36 @@ def everything(op, x, kernel):
 def test_value_gradients_and_second_order(make, case):
     ours, reference, x_shape, k_shape = make(*case)
     x, kernel = normal(0, *x_shape), normal(1, *k_shape)
+    close(*[compiled(functools.partial(everything, op), x, kernel) for op in (ours, reference)])
+
+
+def sizes(image, kernel, strides, padding, dilation):
+    """The geometry of a case, and an image, a kernel and an output of its shapes."""
+    ours, _, x_shape, k_shape = conv_case(image, kernel, strides, padding, dilation)
+    x, taps = normal(0, *x_shape), normal(1, *k_shape)
+    g = normal(2, *jax.eval_shape(ours, x, taps).shape)
+    pairs = pair(strides), padding, pair(dilation)
+    return _canonical.Geometry(image, kernel, g.shape[1:3], *pairs), x, taps, g
+
+
+@pytest.mark.parametrize("case", TILED_CASES, ids=str)
+def test_both_ways_to_the_input_gradient_agree(case):
+    geometry, _, kernel, g = sizes(*case)
+    product = _canonical._input_gradient_by_matmul(geometry, g, kernel)
+    close(product, _canonical._input_gradient_by_convolution(geometry, g, kernel))
+
+
+@pytest.mark.parametrize("case", TILED_CASES + OTHER_CASES, ids=str)
+def test_both_ways_to_the_weight_gradient_agree(case):
+    geometry, x, _, g = sizes(*case)
+    product = _canonical._weight_gradient_by_matmul(geometry, x, g)
+    close(product, _canonical._weight_gradient_by_convolution(geometry, x, g))
+
+
+@pytest.mark.parametrize("channels", [_canonical._FEW_CHANNELS, _canonical._FEW_CHANNELS + 1])
+def test_many_channels_take_the_other_way_to_the_same(channels):
+    ours, reference, x_shape, _ = conv_case(*TILED_CASES[0])
+    x, kernel = normal(0, *x_shape[:3], channels), normal(1, 4, 4, channels, 2)
     close(*[compiled(functools.partial(everything, op), x, kernel) for op in (ours, reference)])
 
 

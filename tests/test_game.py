@@ -89,7 +89,7 @@ def test_leading_axes_jit_and_vmap_agree():
     ("change", "message"),
     [
         ({"generator_weights": jnp.log(ROWS)}, "not log-weights"),
-        ({"generator_weights": jnp.array([0.5, 0.6])}, "sum 1"),
+        ({"generator_weights": jnp.array([0.5, 0.6])}, "sum to 1"),
         ({"discriminator_weights": ROWS}, r"discriminator_weights must have shape \[\.\.\., 3\]"),
         ({"payoffs": game.zero_sum(VALUE)._replace(generator=VALUE.T)}, "one shape"),
         ({"payoffs": game.Payoffs(VALUE.at[1, 2].set(jnp.nan), VALUE)}, "finite"),

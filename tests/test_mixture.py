@@ -141,12 +141,18 @@ def test_a_known_mixture_may_be_closed_over_in_a_trace():
     np.testing.assert_allclose(jitted, eager, rtol=1e-5, atol=1e-6)
 
 
-def test_auto_unrolls_convolutions_and_batches_dense_layers():
-    def count(params, primitive):
+def test_auto_loops_over_convolutions_and_batches_dense_layers():
+    def equations(params):
         jaxpr = jax.make_jaxpr(lambda p: mg.map_components(lambda q: q["w"] @ q["w"], p))(params)
-        return sum(equation.primitive.name == primitive for equation in jaxpr.eqns)
+        return jaxpr.eqns
 
-    dense = {"w": jnp.ones((3, 2, 2))}
-    kernels = {"w": jnp.ones((3, 2, 2, 2, 2))}
-    assert count(dense, "dot_general") == 1
-    assert count(kernels, "dot_general") == 3
+    def count(equations, primitive):
+        return sum(equation.primitive.name == primitive for equation in equations)
+
+    dense = equations({"w": jnp.ones((3, 2, 2))})
+    assert (count(dense, "scan"), count(dense, "dot_general")) == (0, 1)
+    kernels = equations({"w": jnp.ones((3, 2, 2, 2, 2))})
+    assert (count(kernels, "scan"), count(kernels, "dot_general")) == (1, 0)
+    (loop,) = (equation for equation in kernels if equation.primitive.name == "scan")
+    assert loop.params["length"] == 3
+    assert count(loop.params["jaxpr"].eqns, "dot_general") == 1

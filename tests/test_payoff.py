@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, spread
+from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, close, spread
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP
-from mixgan_jax.pairing import PAIRINGS, latin_shares
+from mixgan_jax.pairing import PAIRINGS, latin_shares, sum_shares
+from mixgan_jax.payoff import judge
 
 I, J = 2, 3  # noqa: E741
 
@@ -61,6 +62,46 @@ def test_every_fake_is_dealt_exactly_once_in_a_latin_square():
     chunks = shares[:, :, 0, 0] % BATCH // (BATCH // J)
     assert all(len(set(chunks[:, i].tolist())) == J for i in range(I))
     assert all(len(set(chunks[j].tolist())) == I for j in range(J)), "shared latents would repeat"
+
+
+def dealt(fakes, pairing):
+    """What each discriminator sees, ``[J, I, F, ...]``."""
+    if pairing == "latin":
+        return latin_shares(fakes, J)
+    return jnp.broadcast_to(fakes, (J, *fakes.shape))
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_summing_shares_is_the_adjoint_of_dealing_fakes(pairing):
+    """Inner products agree, of whole numbers: exactly."""
+    count = mg.fakes_per_generator(pairing, BATCH, I, J)
+    fakes = jnp.round(5.0 * jax.random.normal(jax.random.key(0), (I, count, FEATURES)))
+    given = dealt(fakes, pairing)
+    shares = jnp.round(5.0 * jax.random.normal(jax.random.key(1), given.shape))
+    summed = sum_shares(shares, pairing)
+    assert summed.shape == fakes.shape
+    assert jnp.vdot(given, shares) == jnp.vdot(fakes, summed) != 0.0
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("pairing", PAIRINGS)
+def test_judge_is_a_column_of_meet(pairing, train):
+    player = mg.from_linen(MLP((4,), batch_norm=True))
+    discriminators = mg.uniform(jax.random.key(1), player, J, jnp.zeros((2, FEATURES)))
+    real, loss = batch(jax.random.key(2)), mg.losses.non_saturating()
+    count = mg.fakes_per_generator(pairing, BATCH, I, J)
+    fakes = jax.random.normal(jax.random.key(3), (I, count, FEATURES))
+    options = {"pairing": pairing, "train": train}
+    all_pairs = mg.meet(player, discriminators, real, fakes, loss, **options)
+    for j in range(J):
+        share = dealt(fakes, pairing)[j]
+        one = judge(player, *component(discriminators, j), real, share, loss, **options)
+        column = (
+            jax.tree.map(lambda matrix, j=j: matrix[:, j], (all_pairs.payoffs, all_pairs.values)),
+            jax.tree.map(lambda leaf, j=j: leaf[j], all_pairs.state),
+        )
+        assert one.values.shape == (I,)
+        assert close(((one.payoffs, one.values), one.state), column, 1e-5)
 
 
 @pytest.mark.parametrize("pairing", ["latin", "stratified"])

@@ -271,9 +271,9 @@ def test_weight_regularisers_take_leading_axes_and_half_precision(
 def test_bad_weights_are_named(regulariser: Callable[[jax.Array], jax.Array]) -> None:
     with pytest.raises(ValueError, match="weights must be non-negative and sum to 1"):
         regulariser(jnp.array([0.5, 0.6]))
-    with pytest.raises(ValueError, match=r"got least -0\.5"):
+    with pytest.raises(ValueError, match=r"got minimum -0\.5"):
         regulariser(jnp.array([1.5, -0.5]))
-    with pytest.raises(ValueError, match="weights must be non-negative"):
+    with pytest.raises(ValueError, match="weights must be finite"):
         regulariser(jnp.array([math.nan, 0.5]))
     with pytest.raises(TypeError, match="weights must be floating point"):
         regulariser(jnp.array([1, 0]))

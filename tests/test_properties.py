@@ -35,12 +35,19 @@ EXCEPTIONS = {
     "losses.phi_log": NO_ARGUMENTS,
     "networks.pacgan_discriminator": NO_ARGUMENTS,
     "networks.conv_general_dilated": "hands all it does not know to lax, whose errors are lax's own",
-    "EquilibriumError": "an exception",
     **dict.fromkeys(
-        ("Equilibrium", "Feed", "GanLoss", "MixGanState", "Mixture", "Outcome", "Payoffs"),
+        ("EquilibriumError", "FolderInUseError", "Interrupted", "NonFiniteError", "SaveError"),
+        "an exception",
+    ),
+    **dict.fromkeys(
+        ("Equilibrium", "Feed", "Frozen", "GanLoss", "MixGanState", "Mixture", "Outcome"),
         CONTAINERS,
     ),
-    **dict.fromkeys(("Player", "Solver", "data.Feed", "data.Images"), CONTAINERS),
+    **dict.fromkeys(("Payoffs", "Player", "Solver", "Stream"), CONTAINERS),
+    **dict.fromkeys(
+        ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),
+        CONTAINERS,
+    ),
     **dict.fromkeys(("losses.GanLoss", "losses.MeasuringFunction"), CONTAINERS),
 }
 

@@ -11,7 +11,7 @@ from mixgan_jax.checks import check_logits
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, uniform
 from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators, sum_shares
-from mixgan_jax.payoff import Outcome, judge
+from mixgan_jax.payoff import Outcome, check_reals, judge
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.side import Gradients
 from mixgan_jax.types import Array, Info, Key, LatentSampler, ModelState, Params
@@ -94,6 +94,7 @@ def discriminator_gradients(
         ``discriminator_weights`` ``[J]``.
     """
     fakes, _ = generate(game.generator, generators, latents, train=True, strategy=game.strategy)
+    check_reals(real, fakes)
     weights = discriminators.weights
 
     # The gradient is taken inside the map over discriminators: what its backward pass needs is kept for one of them

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_count, check_number
+from mixgan_jax.checks import check_count, check_step_size
 from mixgan_jax.losses import GanLoss, minimax
 from mixgan_jax.optim import softmax_adam
 from mixgan_jax.player import Player
@@ -21,7 +21,7 @@ def mix_gan_2017(
     *,
     num_components: int = 5,
     latent_size: int = 50,
-    learning_rate: float = 1e-4,
+    learning_rate: optax.ScalarOrSchedule = 1e-4,
 ) -> Solver:
     """The training rule of the code released with Arora et al. (2017, arXiv 1703.00573), as a preset.
 
@@ -50,7 +50,8 @@ def mix_gan_2017(
         discriminator: samples ``[B, ...]`` to logits ``[B]``.
         num_components: generators, and discriminators; the code's weights demand as many of either.
         latent_size: Z >= 1.
-        learning_rate: Adam's for networks and weights alike; beta1 is 0.5, epsilon 1e-8 inside the square root.
+        learning_rate: Adam's for networks and weights alike, a number or a schedule; beta1 is 0.5, epsilon 1e-8 inside
+            the square root.
 
     Returns:
         A :class:`Solver`; see :func:`mix_gan`.
@@ -59,7 +60,7 @@ def mix_gan_2017(
         TypeError, ValueError: as :func:`mix_gan`.
     """
     check_count("num_components", num_components)
-    learning_rate = check_number("learning_rate", learning_rate, minimum=0.0)
+    learning_rate = check_step_size("learning_rate", learning_rate)
     adam = partial(optax.adam, learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
     return mix_gan(
         generator,

@@ -114,8 +114,10 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     updates, opt_state = per_component(rules.tx).update(
         gradients.params, side.opt_state, mixture.params
     )
+    # Outside of jit the rules of weights refuse what is not finite; the weights then stay as they are.
+    known = jnp.all(jnp.isfinite(gradients.weights))
     weight_updates, weight_opt_state = rules.weight_tx.update(
-        gradients.weights, side.weight_opt_state, mixture.log_weights
+        jnp.where(known, gradients.weights, 0.0), side.weight_opt_state, mixture.log_weights
     )
     params = optax.apply_updates(mixture.params, updates)
     frozen = side.frozen | ~_finite((params, gradients.state), side.frozen.shape[0])
@@ -126,7 +128,7 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     )
     log_weights = optax.apply_updates(mixture.log_weights, weight_updates)
     log_weights, weight_opt_state = choose(
-        jnp.all(jnp.isfinite(log_weights)),
+        known & jnp.all(jnp.isfinite(log_weights)),
         (log_weights, weight_opt_state),
         (mixture.log_weights, side.weight_opt_state),
     )

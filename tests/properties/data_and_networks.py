@@ -1,6 +1,8 @@
 """Cases: synthetic distributions, images, feeds, networks, convolutions."""
 
+import tempfile
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +16,7 @@ from properties.games_and_losses import is_finite, is_not_nan, on_the_simplex
 
 import mixgan_jax as mg
 from mixgan_jax import data, networks
+from mixgan_jax.data.stream import open_stream
 
 positive = floats(0.125, 4)
 
@@ -29,8 +32,31 @@ def batches_have_the_size(given: Any, feed: mg.Feed) -> None:
     assert batch.shape[0] == given["batch_size"]
 
 
+def reads_batches_of_the_size(given: Any, stream: mg.Stream) -> None:
+    with open_stream(stream, [0], 0, 2, ahead=1) as batches:
+        first, _ = batches
+    batch = stream.sample(jax.random.key(0), first[0])
+    assert batch.shape == (given["batch_size"], *stream.source.shape[1:])
+    levels_come_back({"images": first[0]}, batch)
+
+
+def gives_batches_of_the_size(given: Any, result: mg.Feed | mg.Stream) -> None:
+    assert isinstance(result, mg.Stream) == isinstance(given["images"], data.ImageSource)
+    holds = reads_batches_of_the_size if isinstance(result, mg.Stream) else batches_have_the_size
+    holds(given, result)
+
+
+def reads_the_same(given: Any, source: data.ImageSource) -> None:
+    images = given["images"]
+    if images is not source:
+        np.testing.assert_array_equal(source.read(range(len(source))), images)
+
+
 def splits_agree(given: Any, result: data.Images) -> None:
-    for images, labels in ((result[0], result[1]), (result[2], result[3])):
+    train = result[0]
+    if isinstance(train, data.ImageSource):
+        train = train.read(range(len(train)))
+    for images, labels in ((train, result[1]), (result[2], result[3])):
         assert images.dtype == np.uint8
         assert images.ndim == 4
         assert labels is None or labels.shape == (len(images),)
@@ -47,6 +73,10 @@ def levels_are_near(given: Any, result: Any) -> None:
 
 levels = partial(integers, high=255, dtype=np.uint8)
 few_labels = st.one_of(st.none(), integers(4, high=9))
+images_or_source = st.one_of(levels(3, 2, 2, 1), levels(3, 2, 2, 1).map(data.as_source))
+budget = st.sampled_from([None, 0, 1])
+FOLDER = Path(tempfile.mkdtemp(prefix="mixgan_properties"))
+np.savez(FOLDER / "some.npz", train_images=np.arange(36, dtype=np.uint8).reshape(3, 4, 3))
 RING = data.ring(3)
 DATA = {
     "data.ring": Case(
@@ -91,6 +121,17 @@ DATA = {
         {"images": levels(3, 2, 2, 1), "batch_size": counts()},
         batches_have_the_size,
     ),
+    "data.stream_from_images": Case(
+        data.stream_from_images,
+        {"images": images_or_source, "batch_size": counts(), "threads": counts(2)},
+        reads_batches_of_the_size,
+    ),
+    "data.feed_or_stream": Case(
+        data.feed_or_stream,
+        {"images": images_or_source, "batch_size": counts()},
+        gives_batches_of_the_size,
+    ),
+    "data.as_source": Case(data.as_source, {"images": images_or_source}, reads_the_same),
     "data.from_arrays": Case(
         data.from_arrays,
         {
@@ -107,12 +148,22 @@ DATA = {
     "data.to_uint8": Case(data.to_uint8, {"images": array(2, 3, low=-1, high=1)}, levels_are_near),
     "data.load_images": Case(
         data.load_images,
-        {"name": st.just("mnist"), "data_dir": st.just("no such folder")},
+        {
+            "name": st.sampled_from(["some", "mnist"]),
+            "data_dir": st.sampled_from([FOLDER, "no such folder"]),
+            "memory_budget": budget,
+        },
+        splits_agree,
         errors=(FileNotFoundError,),
     ),
     "data.load_npz": Case(
         data.load_npz,
-        {"path": st.just("no such file.npz"), "name": st.none()},
+        {
+            "path": st.sampled_from([FOLDER / "some.npz", "no such file.npz"]),
+            "name": st.none(),
+            "memory_budget": budget,
+        },
+        splits_agree,
         errors=(FileNotFoundError,),
     ),
 }

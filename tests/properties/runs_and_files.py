@@ -106,6 +106,7 @@ RUNS = {
             "config": st.none(),
             "evaluate": st.none(),
             "evaluate_every": st.one_of(st.none(), counts(2)),
+            "on_nan": st.sampled_from(["stop", "freeze"]),
             "on_log": st.none(),
         },
     ),
