@@ -4,6 +4,7 @@ Rounds of both alternate, so that a change of the machine's speed meets both; ra
 ratio within a round. The pipeline's own throughput is measured without training, for decoded and for plain images.
 """
 
+import contextlib
 import io
 import statistics
 import tempfile
@@ -181,4 +182,6 @@ def _write_tfds(train: np.ndarray, test: np.ndarray, folder: str) -> None:
                 Image.fromarray(image).save(file, "PNG")
                 yield index, {"image": io.BytesIO(file.getvalue())}
 
-    NoiseImages(data_dir=folder, file_format="array_record").download_and_prepare()
+    tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):  # it says "downloading", which it does not do
+        NoiseImages(data_dir=folder, file_format="array_record").download_and_prepare()
