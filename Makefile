@@ -10,7 +10,7 @@ INSTALL := $(PIP) install -c constraints.txt
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format constraints clean
+.PHONY: help demo test lint format bench constraints clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
@@ -31,14 +31,17 @@ format: $(VENV)/.test ## sort imports and format the code
 	@$(BIN)/python -m ruff check --quiet --fix-only --select I .
 	@$(BIN)/python -m ruff format --quiet .
 
+bench: $(VENV)/.bench ## measure speed and memory, against PyTorch too
+	@$(BIN)/python -m experiments.benchmark $(ARGS)
+
 constraints: ## resolve the newest versions afresh into constraints.txt
 	@$(CHECK_PYTHON)
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(PYTHON) -m venv "$$scratch/venv" && \
 	"$$scratch/venv/bin/python" -m pip --quiet install -e '.[dev,bench,notebooks]' && \
 	sed -n '/^#/p' constraints.txt > "$$scratch/constraints.txt" && \
-	"$$scratch/venv/bin/python" -m pip freeze --exclude-editable | LC_ALL=C sort -f \
-		>> "$$scratch/constraints.txt" && \
+	"$$scratch/venv/bin/python" -m pip freeze --exclude-editable | \
+		sed 's/^\(torch==[^+]*\)+.*/\1/' | LC_ALL=C sort -f >> "$$scratch/constraints.txt" && \
 	cp "$$scratch/constraints.txt" constraints.txt
 
 clean: ## remove the environment, builds and caches (never runs/)
@@ -65,4 +68,10 @@ $(VENV)/.demo: $(SETUP) | $(BIN)/pip
 $(VENV)/.test: $(SETUP) | $(BIN)/pip
 	@echo "Installing mixgan_jax and its test tools into $(VENV) (once; a minute or so)"
 	@$(INSTALL) -e '.[test]'
+	@touch $(VENV)/.demo $@
+
+# On Linux PyPI's torch brings CUDA with it, several GB; a CPU build that is installed already is kept.
+$(VENV)/.bench: $(SETUP) | $(BIN)/pip
+	@echo "Installing mixgan_jax and PyTorch into $(VENV) (once; a few minutes)"
+	@$(INSTALL) -e '.[bench]'
 	@touch $(VENV)/.demo $@
