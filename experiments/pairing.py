@@ -2,7 +2,7 @@
 
 Claim: with k = 5, Latin pairing at twice the batch is not worse than full pairing, by half a mode and by .05 nats of
 reverse KL, and takes less time a step.
-Time: estimated, 8 minutes each for ring and grid on two CPU cores; paper and paper_grid want a GPU, not timed.
+Time: 6 minutes each for ring and grid on two CPU cores; paper and paper_grid want a GPU, not timed.
 
     python -m experiments.pairing                       8 modes, 16 seeds, on two CPU cores
     python -m experiments.pairing --preset grid         25 modes, 10 seeds
