@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-import socket
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +36,6 @@ def lock_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
             holder = file.read().strip() or "another process"
             raise FolderInUseError(f"{path.parent} is in use by {holder}") from None
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        file.write(f"process {os.getpid()} on {platform.node()}\n")
         file.flush()
         yield

