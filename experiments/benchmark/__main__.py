@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import harness, report
-from experiments.benchmark import logs, programs, scaling, streaming
+from experiments.benchmark import logs, parts, programs, scaling, streaming
 
 KEPT = report.RESULTS / "benchmark"
 HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
@@ -64,6 +64,7 @@ SECTIONS = {
         _against_torch("dcgan"),
         {"components": (1, 2), "batch": 4, "width": 4, "rounds": 1},
     ),
+    "parts": Section("What each decision is worth", parts.measure, {"width": 4, "rounds": 1}),
     "work": Section(
         "Operations, bytes, share of the matrix peak",
         programs.work,

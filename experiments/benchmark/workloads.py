@@ -69,17 +69,18 @@ def dcgan_game(batch: int, components: int = 1, pairing: Pairing = "full", width
 
 
 def scanned(
-    game: Game, steps: int, seeds: int | None = None, *, spread: bool = False
+    game: Game, steps: int, seeds: int | None = None, *, spread: bool = False, **options: Any
 ) -> Callable[[], Any]:
-    """A program that goes on training by ``steps`` steps at each call.
+    """A compiled program that goes on training by ``steps`` steps at each call.
 
     Args:
         game: what is trained.
         steps: of one call, one scan.
         seeds: runs at once, vmapped; None for one that is not.
         spread: whether the runs are dealt out to all devices.
+        **options: of ``mix_gan``.
     """
-    solver, real = game.solver(), jnp.asarray(game.real())
+    solver, real = game.solver(**options), jnp.asarray(game.real())
 
     def chunk(key: Array, state: Any) -> Any:
         def body(state: Any, index: Array) -> tuple[Any, None]:
@@ -89,8 +90,8 @@ def scanned(
 
     keys = jax.random.split(jax.random.key(1), seeds) if seeds else jax.random.key(1)
     keys = mg.spread_over_devices(keys) if spread else keys
-    compiled = jax.jit(map_runs(keys, chunk), donate_argnums=1)
     state = jax.jit(map_runs(keys, solver.init))(keys)
+    compiled = jax.jit(map_runs(keys, chunk), donate_argnums=1).lower(keys, state).compile()
 
     def program() -> Any:
         nonlocal state
