@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import mixgan_jax as mg
 from experiments import __main__ as overview
-from experiments import harness, mix_gan_mnist, mix_gan_ring, options, pairing
+from experiments import harness, mix_gan_mnist, mix_gan_ring, options, pairing, report
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist, "pairing": pairing}
@@ -110,7 +110,7 @@ def test_no_command_line_of_an_experiment_ends_in_a_traceback(name, data, quick,
 @given(argv=st.lists(st.one_of(st.sampled_from(["--readme", "--help", "-x"]), values), max_size=3))
 @example(argv=["--readme", "--readme"])
 def test_no_command_line_of_the_overview_ends_in_a_traceback(argv, quick, capsys, monkeypatch):
-    monkeypatch.setattr(overview, "write_readme", lambda: None)
+    monkeypatch.setattr(report, "write_section", lambda name, text: None)
     status, text = outcome(overview.main, argv, capsys)
     assert status in (None, 0, 2)
     assert "Traceback" not in text

@@ -145,9 +145,13 @@ def test_a_signal_saves_says_so_and_the_same_command_goes_on(whole, number):
     while logged(runs) < 3:
         assert process.poll() is None
         time.sleep(0.02)
+    process.send_signal(
+        signal.SIGSTOP
+    )  # or it might be done before the second one has imported anything
     with_lock = start(runs)
     _, refused = with_lock.communicate(timeout=100)
     process.send_signal(number)
+    process.send_signal(signal.SIGCONT)
     _, errors = process.communicate(timeout=100)
     last = errors.splitlines()[-1]
     assert process.returncode == 128 + number

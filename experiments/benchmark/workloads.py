@@ -117,15 +117,12 @@ def looped(game: Game, steps: int) -> Callable[[], Any]:
     return program
 
 
-def jax_losses(game: Game, latents: np.ndarray, steps: int) -> np.ndarray:
-    """Losses ``[steps, 2]`` of the discriminators and the generators, with fixed latents ``[I, B, Z]``."""
+def jax_losses(game: Game, latents: np.ndarray) -> np.ndarray:
+    """Losses ``[2]`` of the discriminators and the generators in the first step, with fixed latents ``[I, B, Z]``."""
     solver = game.solver(latent_sampler=lambda key, shape: jnp.asarray(latents))
-    state, real, losses = solver.init(jax.random.key(0)), jnp.asarray(game.real()), []
-    step = jax.jit(solver.step)
-    for _ in range(steps):
-        state, info = step(jax.random.key(0), state, real)
-        losses.append([float(info["discriminator_loss"]), float(info["generator_loss"])])
-    return np.asarray(losses)
+    state = solver.init(jax.random.key(0))
+    _, info = jax.jit(solver.step)(jax.random.key(0), state, jnp.asarray(game.real()))
+    return np.asarray([float(info["discriminator_loss"]), float(info["generator_loss"])])
 
 
 def initial_parameters(game: Game) -> tuple[list[dict], list[dict]]:
