@@ -16,7 +16,7 @@ from mixgan_jax.solvers import side
 Program = Callable[[], Any]
 
 
-def measure(*, width: int = 64, rounds: int = 7) -> list[dict[str, Any]]:
+def measure(*, width: int = 64, rounds: int = 3) -> list[dict[str, Any]]:
     """Times of whole steps, taken in turn; ``cost`` is the ratio to the step as it is."""
     one, three = dcgan_game(64, 1, width=width), dcgan_game(63, 3, width=width)
     plain = one._replace(

@@ -11,7 +11,7 @@ from mixgan_jax.pairing import PAIRINGS, Pairing
 
 
 def against_k(
-    *, components: tuple[int, ...] = (1, 2, 3, 5, 8, 16), rounds: int = 5, width: int = 16
+    *, components: tuple[int, ...] = (1, 2, 3, 5, 8, 16), rounds: int = 3, width: int = 16
 ) -> list[dict[str, Any]]:
     """Milliseconds of a step for k generators and k discriminators, by pairing, and over the step of k = 1.
 
