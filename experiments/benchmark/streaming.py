@@ -16,13 +16,12 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 
 import mixgan_jax as mg
+from experiments.benchmark.workloads import dcgan_game
 from mixgan_jax.advance import advancing
 from mixgan_jax.data import ImageSource, feed_from_images, load_images, load_npz, stream_from_images
 from mixgan_jax.data.stream import open_stream
-from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.steps import init_run
 
 SHAPE = (32, 32, 3)
@@ -62,7 +61,7 @@ def measure(
         }
         for width in widths:
             feeds = {"resident": feed_from_images(data, BATCH), **streams}
-            times = _times(_solver(width), feeds, steps, rounds)
+            times = _times(dcgan_game(BATCH, width=width).solver(), feeds, steps, rounds)
             result[f"width {width}"] = _summary(times)
     return result
 
@@ -128,22 +127,6 @@ def _throughput(stream: mg.Stream, seconds: float = 3.0) -> int:
         while time.perf_counter() - began < seconds:
             count += next(batches).shape[1]
         return round(count / (time.perf_counter() - began))
-
-
-def _solver(width: int) -> mg.Solver:
-    """One generator and one discriminator."""
-    tx = optax.adam(2e-4, b1=0.5)
-    return mg.mix_gan(
-        mg.from_linen(DCGANGenerator(SHAPE, width=width)),
-        mg.from_linen(DCGANDiscriminator(width=width)),
-        mg.losses.non_saturating(),
-        num_generators=1,
-        num_discriminators=1,
-        latent_size=100,
-        generator_tx=tx,
-        discriminator_tx=tx,
-        weight_tx=mg.exponentiated_gradient(1e-3),
-    )
 
 
 @contextmanager
