@@ -98,3 +98,17 @@ def spread(mixture: mg.Mixture, values: Callable[[int], Array] | None = None) ->
 def some_images(count: int, seed: int = 0, shape: tuple[int, ...] = (5, 6, 1)) -> np.ndarray:
     """Noise of 256 levels, ``[count, *shape]``."""
     return np.random.RandomState(seed).randint(0, 256, (count, *shape)).astype(np.uint8)
+
+
+class Killed(Exception):
+    """Raised from a callback, where a real kill would strike."""
+
+
+def kill_at(step: int) -> Callable[[int, Any], None]:
+    """``fit``'s ``on_log`` that kills the run at the first entry from ``step`` on."""
+
+    def on_log(now: int, info: Any) -> None:
+        if now >= step:
+            raise Killed
+
+    return on_log

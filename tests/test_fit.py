@@ -12,25 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import GENERATOR, LATENT, batch, feed, same, solver
+from helpers import GENERATOR, LATENT, Killed, batch, feed, kill_at, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax.steps import evaluation_key, run_keys
 
 STEPS = 12
 KEY = jax.random.key(7)
-
-
-class Killed(Exception):
-    """Raised from a callback, where a real kill would strike."""
-
-
-def kill_at(step: int):
-    def on_log(now: int, info) -> None:
-        if now >= step:
-            raise Killed
-
-    return on_log
 
 
 @pytest.mark.parametrize("log_every", [1, 4, 5])

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import BATCH, FEATURES, same, solver, some_images
+from helpers import BATCH, FEATURES, Killed, kill_at, same, solver, some_images
 
 import mixgan_jax as mg
 from mixgan_jax import advance
@@ -46,18 +46,6 @@ def recorded(reads: list[tuple[int, ...]]) -> mg.Stream:
 
 def seed_of(key) -> int:
     return int(jax.random.bits(run_keys(key).shuffle))
-
-
-class Killed(Exception):
-    """Raised from a callback, where a real kill would strike."""
-
-
-def kill_at(step: int):
-    def on_log(now: int, info) -> None:
-        if now >= step:
-            raise Killed
-
-    return on_log
 
 
 def test_an_epoch_is_every_image_once_and_none_is_like_another() -> None:
