@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -214,6 +215,38 @@ def train(
             on_log=on_log,
         )
     return state, stopwatch.seconds
+
+
+def once(run: Run, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """A part of the results that no training loop of ``fit`` makes: a later start in the same run folder reads it.
+
+    Args:
+        run: what runs; with ``--profile`` the part's profiler trace is written, to ``profile`` in its folder.
+        name: of the part, one of its own in a run.
+        compute: numbers, strings and arrays (which become lists), by name; called where no start has finished it.
+
+    Returns:
+        What ``compute`` returned, as JSON keeps it, and ``seconds``, those that it took.
+    """
+    folder = method_folder(run, name)
+    path = folder / "part.json"
+    if not path.exists():
+        make_folder(name, folder)
+        profile = run.options.profile
+        with jax.profiler.trace(folder / "profile") if profile else contextlib.nullcontext():
+            started = time.perf_counter()
+            values = jax.tree.map(_as_json, jax.device_get(dict(compute())))
+            seconds = round(time.perf_counter() - started, 3)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps({**values, "seconds": seconds}, indent=1))
+        part.replace(path)
+        if not sys.stdout.isatty():
+            print(f"{name}: {seconds:.0f} s")
+    return json.loads(path.read_text())
+
+
+def _as_json(leaf: Any) -> Any:
+    return leaf.tolist() if isinstance(leaf, np.ndarray | np.generic) else leaf
 
 
 def method_folder(run: Run, name: str) -> Path:

@@ -1,6 +1,7 @@
 """Command lines at random, and some that are wrong in a known way: a message and status 2, never a traceback."""
 
 import dataclasses
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from experiments import __main__ as overview
 from experiments import harness, mix_gan_mnist, mix_gan_ring, options, pairing, report
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist, "pairing": pairing}
+SCRIPTS = {name: importlib.import_module(f"experiments.{name}") for name in overview.scripts()}
 
 
 class TrainingStarts(Exception):
@@ -31,6 +32,7 @@ def stop(*arguments, **options):
 def quick(tmp_path, monkeypatch):
     """Nothing is trained, and what is written lands in a folder of the test's."""
     monkeypatch.setattr(harness, "train", stop)
+    monkeypatch.setattr(harness, "once", stop)
     monkeypatch.setattr(mix_gan_mnist, "load_or_train", stop)
     monkeypatch.setattr(harness, "commit", lambda: "none")
     monkeypatch.setattr(harness, "use_caches", lambda: None)
@@ -203,6 +205,7 @@ def test_a_folder_that_cannot_be_written_is_named(where, quick, capsys):
 def test_a_cache_that_cannot_be_written_is_named(tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr(harness, "train", stop)
+    monkeypatch.setattr(harness, "once", stop)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     status, text = outcome(mix_gan_ring.main, ["--runs", str(tmp_path / "runs")], capsys)
     assert status == 2

@@ -1,5 +1,6 @@
 """Experiments: smoke presets, form of the results, command lines that fail with advice, a README in step."""
 
+import importlib
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from experiments import (
 from mixgan_jax.data import digits
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPTS = {"mix_gan_ring": mix_gan_ring, "mix_gan_mnist": mix_gan_mnist, "pairing": pairing}
+SCRIPTS = {name: importlib.import_module(f"experiments.{name}") for name in overview.scripts()}
 
 
 @pytest.fixture(autouse=True)
@@ -65,12 +66,34 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
     assert len(saved) >= 3
     assert all(Path(file).exists() for file in saved), "what the summary names must be there"
     for method in (folder for folder in path.parent.iterdir() if folder.is_dir()):
-        assert list(method.glob("events.out.tfevents.*"))
+        assert (method / "part.json").exists() or list(method.glob("events.out.tfevents.*"))
         assert list(method.glob("profile/**/*.xplane.pb"))
     SCRIPTS[name].main(arguments)
     again = json.loads(path.read_text())
     assert again["rows"] == results["rows"]
     assert again["seconds"] == results["seconds"]
+
+
+def test_a_part_is_computed_once_and_a_kill_in_it_leaves_nothing_half_done(tmp_path, capsys):
+    run = harness.start(
+        "pairing", "doc", pairing.PRESETS, ["--preset", "smoke", "--runs", str(tmp_path)]
+    )
+    calls = []
+
+    def compute():
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return {"values": jnp.arange(3.0) / 3.0, "count": np.int64(2), "name": "one"}
+
+    with pytest.raises(KeyboardInterrupt):
+        harness.once(run, "a part", compute)
+    first = harness.once(run, "a part", compute)
+    assert harness.once(run, "a part", compute) == first
+    assert len(calls) == 2
+    np.testing.assert_array_equal(np.float32(first["values"]), jnp.arange(3.0) / 3.0)
+    assert (first["count"], first["name"]) == (2, "one")
+    assert first["seconds"] >= 0
 
 
 def test_overrides_go_to_a_folder_of_their_own(tmp_path):
@@ -252,7 +275,7 @@ def test_the_latin_row_makes_no_more_network_evaluations():
 def test_the_overview_lists_every_script_with_its_commands(capsys):
     overview.main([])
     text = capsys.readouterr().out
-    assert set(overview.scripts()) == set(SCRIPTS)
+    assert {"mix_gan_ring", "mix_gan_mnist", "pairing"} <= set(SCRIPTS)
     for name in SCRIPTS:
         assert f"python -m experiments.{name}" in text
     assert text.count("Claim:") == text.count("Time:") == len(SCRIPTS)
