@@ -126,8 +126,7 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
     check_choice("strategy", strategy, STRATEGIES)
     num_components = _leading_axis("stacked", stacked)
     if strategy == "auto":
-        has_kernels = any(leaf.ndim >= 5 for leaf in jax.tree.leaves(stacked[0]))
-        strategy = "scan" if has_kernels else "vmap"
+        strategy = "scan" if has_kernels(stacked[0], stacked=True) else "vmap"
     if strategy == "scan" and num_components > 1:
         return jax.lax.map(lambda component: function(*component), stacked)
     # A mixture of one is never batched: it does the arithmetic of a single network, bit for bit.
@@ -138,6 +137,11 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
         ]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
     return jax.vmap(function)(*stacked)
+
+
+def has_kernels(params: Params, *, stacked: bool = False) -> bool:
+    """Whether parameters, of one component or ``stacked [K, ...]``, have a convolution's kernel, of rank 4 or more."""
+    return any(leaf.ndim >= 4 + stacked for leaf in jax.tree.leaves(params))
 
 
 def generate(

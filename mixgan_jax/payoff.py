@@ -19,7 +19,7 @@ from mixgan_jax.checks import (
 )
 from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Mixture, Strategy, generate, map_components
+from mixgan_jax.mixture import Mixture, Strategy, generate, has_kernels, map_components
 from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators
 from mixgan_jax.player import Player
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
@@ -128,7 +128,9 @@ def judge(
 
     real_logits, real_state = apply(real)
     if pairing == "full":
-        fake_logits, fake_states = map_components(apply, fakes, strategy="vmap")
+        # Convolutions of several batches gain nothing from being one program, and lose the cache between operations.
+        passes: Strategy = "unroll" if has_kernels(params) else "vmap"
+        fake_logits, fake_states = map_components(apply, fakes, strategy=passes)
         fake_state = jax.tree.map(_mean_state, fake_states)
     else:
         merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
