@@ -44,7 +44,7 @@ from mixgan_jax.payoff import Outcome, held_out_values, meet
 from mixgan_jax.player import Player, from_linen
 from mixgan_jax.quarantine import Frozen, NonFiniteError
 from mixgan_jax.records import Records, read_records
-from mixgan_jax.solvers import MixGanState, Solver, gda, mix_gan, mix_gan_2017
+from mixgan_jax.solvers import MixGanState, Solver, best_response, gda, mix_gan, mix_gan_2017
 from mixgan_jax.steps import evaluation_key, init_run, run, run_steps
 
 __version__ = "0.1.0"
@@ -69,6 +69,7 @@ __all__ = [
     "Solver",
     "Stream",
     "approximate_equilibrium",
+    "best_response",
     "best_responses",
     "data",
     "effective_components",

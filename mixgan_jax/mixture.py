@@ -75,6 +75,13 @@ def uniform(key: Key, player: Player, num_components: int, *example: Any) -> Mix
     return Mixture(params, state, jax.nn.log_softmax(jnp.zeros(num_components, jnp.float32)))
 
 
+def with_uniform_weights(mixture: Mixture) -> Mixture:
+    """The same components, each with weight ``1 / K``."""
+    return Mixture(
+        mixture.params, mixture.state, jax.nn.log_softmax(jnp.zeros_like(mixture.log_weights))
+    )
+
+
 def entropy(log_weights: Array) -> Array:
     """Shannon entropy ``H = -sum_k w_k log w_k`` of mixture weights, in nats.
 

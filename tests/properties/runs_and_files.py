@@ -64,6 +64,24 @@ SOLVERS = {
         },
         starts_with_uniform_weights,
     ),
+    "best_response": Case(
+        partial(
+            mg.best_response,
+            generator=GENERATOR,
+            discriminator=DISCRIMINATOR,
+            loss=losses.non_saturating(),
+            tx=optax.sgd(0.1),
+        ),
+        {
+            "responder": st.just("generator"),
+            "opponents": st.just(STATE.discriminators),
+            "candidates": st.one_of(counts(3), st.just(STATE.generators)),
+            "latent_size": st.just(LATENT),
+            "latent_sampler": st.just(jax.random.normal),
+            "strategy": strategy,
+        },
+        starts_with_uniform_weights,
+    ),
     "gda": Case(mg.gda, {**players, "update": st.just("alternating")}, starts_with_uniform_weights),
     "mix_gan_2017": Case(
         mg.mix_gan_2017,
