@@ -52,6 +52,9 @@ Components: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
 ComponentsToCompare: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 2)]
 """The same, with a mixture of two or more among them."""
 
+Budgets: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
+"""Numbers of steps, each more than the one before."""
+
 
 def _losses() -> dict[str, Any]:
     """The losses that a name alone makes."""

@@ -7,6 +7,7 @@ stay in their modules, which are public too: ``losses``, ``penalties``, ``networ
 from mixgan_jax import data, losses, metrics, networks, penalties, plots
 from mixgan_jax.checkpoint import Checkpoints, SaveError, load_for_sampling
 from mixgan_jax.data import Feed, Stream
+from mixgan_jax.duality_gap import duality_gap_curve
 from mixgan_jax.fit import fit
 from mixgan_jax.game import (
     Equilibrium,
@@ -72,6 +73,7 @@ __all__ = [
     "best_response",
     "best_responses",
     "data",
+    "duality_gap_curve",
     "effective_components",
     "entropy",
     "evaluation_key",

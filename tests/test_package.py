@@ -26,7 +26,7 @@ ORDER = (
     {"pairing"},
     {"payoff", "history"},
     {"solvers"},
-    {"parallel", "interrupt", "lock", "quarantine"},
+    {"parallel", "interrupt", "lock", "quarantine", "duality_gap"},
     {"steps"},
     {"advance"},
     {"fit"},
@@ -46,7 +46,12 @@ BESIDE = {
     "checkpoint": {"types", "checks", "mixture", "records", "_layout", "_placement"},
 }
 # What runs a solver, at the end of the order, imports from these too; solvers are handed players and batches.
-FOR_RUNS = {"steps": {"data"}, "advance": {"data"}, "fit": {"records", "checkpoint", "data"}}
+FOR_RUNS = {
+    "duality_gap": {"data"},
+    "steps": {"data"},
+    "advance": {"data"},
+    "fit": {"records", "checkpoint", "data"},
+}
 
 LAZY = (
     "tensorflow",

@@ -82,6 +82,28 @@ SOLVERS = {
         },
         starts_with_uniform_weights,
     ),
+    "duality_gap_curve": Case(
+        partial(
+            mg.duality_gap_curve,
+            jax.random.key(0),
+            generator=GENERATOR,
+            discriminator=DISCRIMINATOR,
+            loss=losses.minimax(),
+            tx=optax.sgd(0.1),
+            latent_size=LATENT,
+            budgets=(1,),
+            num_cold=1,
+            num_perturbed=1,
+        ),
+        {
+            "generators": st.just(STATE.generators),
+            "discriminators": st.just(STATE.discriminators),
+            "feed": st.just(FEED),
+            "reals": st.just(jnp.stack([batch(jax.random.key(seed)) for seed in range(2)])),
+            "perturbation": floats(0, 1),
+        },
+        lambda given, result: np.testing.assert_array_equal(result["gap"].shape, (2,)),
+    ),
     "gda": Case(mg.gda, {**players, "update": st.just("alternating")}, starts_with_uniform_weights),
     "mix_gan_2017": Case(
         mg.mix_gan_2017,
