@@ -88,9 +88,9 @@ PRESETS = {
 
 COLUMNS = {
     "modes": ("modes", 2),
-    "gap_0": ("gap, b=0", 3),
-    "gap_first": ("smallest b", 3),
-    "gap_last": ("largest b", 3),
+    "gap_0": ("b=0", 3),
+    "gap_first": ("least b", 3),
+    "gap_last": ("most b", 3),
     "gap_cold": ("cold", 3),
     "gap_warm": ("warm", 3),
     "gap_perturbed": ("pert.", 3),
@@ -238,7 +238,9 @@ def gap_curves(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
         )
     left.set_xticks(places, ["0\n(components)", *map(str, config.budgets)])
     left.set(xlabel="steps that a deviation trains", ylabel="duality gap (nats)")
-    left.legend()
+    left.set_yscale("symlog", linthresh=0.01, linscale=0.5)
+    left.set_ylim(bottom=-0.002)
+    left.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1.0, 0.22))
     names = {"gap_0": "components", **{f"gap_{name}": name for name in STARTS}}
     ks = [row["components"] for row in rows]
     for (metric, name), (colour, marker) in zip(names.items(), looks, strict=False):
@@ -253,7 +255,9 @@ def gap_curves(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
         )
     right.set_xticks(ks)
     right.set(xlabel="components k", ylabel=f"duality gap after {max(config.budgets)} steps (nats)")
-    right.legend(title="deviations")
+    right.set_yscale("symlog", linthresh=0.01, linscale=0.5)
+    right.set_ylim(bottom=-0.002)
+    right.legend(title="deviations", fontsize="small")
     return figure
 
 
