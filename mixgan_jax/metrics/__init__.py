@@ -9,8 +9,10 @@ from mixgan_jax.metrics.modes import (
     mode_coverage,
     mode_histogram,
 )
+from mixgan_jax.metrics.neural import best_discriminator, neural_net_distance
 
 __all__ = [
+    "best_discriminator",
     "class_coverage",
     "component_class_coverage",
     "component_coverage",
@@ -19,4 +21,5 @@ __all__ = [
     "histogram_reverse_kl",
     "mode_coverage",
     "mode_histogram",
+    "neural_net_distance",
 ]
