@@ -53,6 +53,10 @@ ComponentsToCompare: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 2)]
 """The same, with a mixture of two or more among them."""
 
 
+Sizes: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
+"""Whole numbers >= 1 at which something is measured, each more than the one before."""
+
+
 def _losses() -> dict[str, Any]:
     """The losses that a name alone makes."""
     found = {name: getattr(mg.losses, name) for name in mg.losses.__all__}

@@ -127,6 +127,7 @@ BAD_VALUES = {
     options.LossName: ["non_saturatin", "", "measuring"],
     options.Components: ["0", "-1"],
     options.ComponentsToCompare: ["1", "0"],
+    options.Sizes: ["0", "-1"],
 }
 NUMBERS = (int, float, tuple[int, ...])
 

@@ -1,0 +1,364 @@
+"""Low diversity: how well can p parameters tell a Gaussian from the uniform distribution on m of its samples?
+
+Claim: the neural net distance falls as sqrt(p / m), on one curve in m / p for all networks, while W1 and the Jensen-
+Shannon divergence of the same samples stay near their limits; unlimited real data help the discriminator by a constant
+factor only (after Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573).
+Time: TIME on two CPU cores; paper wants a GPU, not timed.
+
+    python -m experiments.theory_low_diversity                   5 networks, 6 seeds, on two CPU cores
+    python -m experiments.theory_low_diversity --preset paper    7 networks, four times as many samples, 20 seeds
+
+P is N(0, I/d), Q the uniform distribution on m samples of P: a generator of m images. Discriminators are ReLU networks
+with p parameters on coordinates scaled to variance 1; phi(t) = t, so the distance is at most 1. Each has fresh real
+data, a pool many times m, and the m atoms; its value is measured on other reals and the same atoms, as these are all
+of Q. A distance found by training is a lower bound: steps are doubled once to see what is missing.
+
+The class. Parameters lie in a ball of radius sqrt p: they may be of size 1 on average, whatever the network. With one
+radius for all p a large network would be hardly a larger class, its capacity being that of its norm; with a much larger
+one the ball would hold nothing back, and the class not be the theorem's. So log L of the theorem grows as log p only.
+
+The law. Arora et al. have sqrt(p log p / m); that is an upper bound, and for classes such as these the logarithm can be
+expected to be absent (a supremum of p-dimensional fluctuations is of order sqrt(p / m)), so the factor fitted is p. It
+cannot hold where m is about p: the network learns the atoms by heart and the distance nears 1. With d <= 1 a correction
+of relative size d^2 is expected, so the fit is over m >= 16 p, where d < .2, all networks and both factors in one fit.
+
+Held-out data. Where D is nearly linear in its parameters the best one for m reals and m atoms points along the sum of
+two independent fluctuations, of which only one is that of the atoms: its value on the population is 1 / sqrt 2 of that
+of the best one for unlimited reals. So unlimited reals should be worth a factor of sqrt 2, and not another exponent.
+
+Protocol: seeds are 0, 1, ..., all at once; each has its own atoms and networks, and P's pool in common. Restarts are
+chosen by their training value. No seed is left out. Learning rate, radius and the number of steps were chosen in trial
+runs of seeds 0 and 1, by the largest distance found; these showed that networks collapse, so that is no prediction.
+The rest of the thresholds in the verdict were fixed before the run.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+import mixgan_jax as mg
+from experiments import exponents, harness, low_diversity_figure, options, report
+from experiments.session import session
+from mixgan_jax.metrics import empirical_jensen_shannon, exact_wasserstein, neural_net_distance
+from mixgan_jax.networks import MLP
+from mixgan_jax.parallel import map_runs
+from mixgan_jax.types import Array, Key
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on."""
+
+    dimension: options.Count = 100
+    """d, of the Gaussian."""
+    widths: options.Sizes = (1, 2, 4, 8)
+    """Hidden units of the networks with one hidden layer."""
+    deep_widths: options.Sizes = (4,)
+    """Units of each layer of the networks with two."""
+    ratios: options.Sizes = (1, 2, 4, 8, 16, 32, 64)
+    """Atoms for each parameter, m / p."""
+    fit_from: options.Count = 16
+    """The least m / p that the law is fitted to."""
+    parameter_size: options.Positive = 1.0
+    """The ball's radius over sqrt p."""
+    seeds: options.Count = 6
+    """Seeds 0, 1, ..."""
+    steps: options.Count = 4000
+    """Of Adam."""
+    restarts: options.Count = 2
+    """Initial parameters of each discriminator."""
+    learning_rate: options.Positive = 0.05
+    """Of the first step, falling to 0 along a cosine."""
+    batch: options.Count = 2048
+    """Reals, and atoms, in a step; fewer atoms than these are used whole."""
+    pool: options.Samples = 2**20
+    """Reals to train on."""
+    held_out: options.Samples = 2**17
+    """Reals to measure on."""
+    assignment: options.Samples = 2048
+    """The most atoms, and reals, between which W1 is found: its time grows as their cube."""
+
+
+PRESETS = {
+    "cpu": Config(),
+    "paper": Config(
+        widths=(1, 2, 4, 8, 16),
+        deep_widths=(4, 8),
+        ratios=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+        seeds=20,
+        steps=20_000,
+        restarts=4,
+        batch=8192,
+        pool=2**22,
+        held_out=2**18,
+    ),
+    "smoke": Config(
+        dimension=4,
+        widths=(1,),
+        deep_widths=(2,),
+        ratios=(2, 4),
+        fit_from=2,
+        seeds=2,
+        steps=20,
+        restarts=1,
+        pool=512,
+        held_out=256,
+    ),
+}
+
+COLUMNS = {
+    "smallest": ("smallest p", 3),
+    "largest": ("largest p", 3),
+    "middle": ("middle p", 3),
+    "few_reals": ("same, m reals", 3),
+    "wasserstein": ("W1", 3),
+    "jensen_shannon": ("JS", 4),
+}
+
+
+class Network(NamedTuple):
+    """A class of discriminators."""
+
+    name: str
+    hidden: tuple[int, ...]
+    parameters: int
+
+    def player(self, config: Config) -> mg.Player:
+        """Its inputs are scaled to coordinates of variance 1."""
+        plain = mg.from_linen(MLP(self.hidden))
+        scale = math.sqrt(config.dimension)
+
+        def apply(params: Any, state: Any, x: Array, *, train: bool) -> tuple[Array, Any]:
+            return plain.apply(params, state, scale * x, train=train)
+
+        return mg.Player(plain.init, apply)
+
+
+def networks(config: Config) -> list[Network]:
+    """All of them, from the fewest parameters to the most."""
+    hidden = [(width,) for width in config.widths] + [
+        (width, width) for width in config.deep_widths
+    ]
+    found = []
+    for layers in hidden:
+        sizes = (config.dimension, *layers, 1)
+        parameters = sum((a + 1) * b for a, b in itertools.pairwise(sizes))
+        found.append(Network("+".join(map(str, layers)), layers, parameters))
+    return sorted(found, key=lambda network: network.parameters)
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for what would otherwise fail at the end."""
+    fitted = sum(ratio >= config.fit_from for ratio in config.ratios)
+    if fitted < 2:
+        raise ValueError(
+            f"--ratios must have two or more >= fit_from = {config.fit_from}, got {config.ratios}"
+        )
+    most = networks(config)[-1].parameters * config.ratios[-1]
+    if config.pool < most:
+        raise ValueError(f"--pool must be as many as the most atoms, {most}, got {config.pool}")
+
+
+@functools.lru_cache(maxsize=1)
+def reals(dimension: int, pool: int, held_out: int) -> tuple[Array, Array]:
+    """Samples of P to train on ``[pool, d]`` and to measure on: the same for all seeds, keys of none of them."""
+    keys = jax.random.split(jax.random.key(2**31 - 1))
+    return gaussian(keys[0], pool, dimension), gaussian(keys[1], held_out, dimension)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def gaussian(key: Key, count: int, dimension: int) -> Array:
+    """Samples ``[count, d]`` of N(0, I/d)."""
+    return jax.random.normal(key, (count, dimension)) / math.sqrt(dimension)
+
+
+def atoms(config: Config, key: Key, count: int) -> Array:
+    """A seed's m samples that are Q."""
+    return gaussian(jax.random.fold_in(key, 0), count, config.dimension)
+
+
+def distances(
+    config: Config, network: Network, ratio: int, *, steps: int, few_reals: bool = False
+) -> dict[str, Array]:
+    """The distance of one class and m, ``[S]``: on the training samples, and with reals held out."""
+    m, player = ratio * network.parameters, network.player(config)
+    bound = config.parameter_size * math.sqrt(network.parameters)
+
+    def run(key: Key, pool: Array, held_out: Array) -> dict[str, Array]:
+        fake = atoms(config, key, m)
+        real = gaussian(jax.random.fold_in(key, 1), m, config.dimension) if few_reals else pool
+        result = neural_net_distance(
+            jax.random.fold_in(key, 2),
+            player,
+            mg.losses.phi_identity(),
+            real,
+            fake,
+            held_out,
+            fake,
+            bound=bound,
+            steps=steps,
+            restarts=config.restarts,
+            learning_rate=config.learning_rate,
+            batch=config.batch,
+        )
+        return {name: result[name] for name in ("value", "held_out", "held_out_values", "norm")}
+
+    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    run_all = jax.jit(map_runs(keys, run, shared=2))
+    return run_all(keys, *reals(config.dimension, config.pool, config.held_out))
+
+
+def classical(config: Config, ratio: int) -> dict[str, Any]:
+    """W1 and JS between the atoms of the smallest network's m and as many other samples of P, ``[S]``."""
+    m = ratio * networks(config)[0].parameters
+    few, found = min(m, config.assignment), []
+    for key in harness.seed_keys(config.seeds):
+        real = gaussian(jax.random.fold_in(key, 3), m, config.dimension)
+        fake = atoms(config, key, m)
+        w1 = exact_wasserstein(real[:few], fake[:few])
+        found.append((w1, empirical_jensen_shannon(real, fake)))
+    wasserstein, jensen_shannon = np.array(found).T
+    return {"wasserstein": wasserstein, "jensen_shannon": jensen_shannon, "samples": few}
+
+
+def measure(run: harness.Run, ratio: int) -> dict[str, Any]:
+    """One row: all networks at one m / p."""
+    config = run.config
+    classes, parts = networks(config), {}
+    for network in classes:
+        compute = functools.partial(distances, config, network, ratio, steps=config.steps)
+        parts[network.name] = harness.once(run, f"{network.name} m={ratio}p", compute)
+    middle = classes[len(classes) // 2]
+    compute = functools.partial(
+        distances, config, middle, ratio, steps=config.steps, few_reals=True
+    )
+    few = harness.once(run, f"{middle.name} m={ratio}p few reals", compute)
+    exact = harness.once(run, f"classical m={ratio}p", lambda: classical(config, ratio))
+    names = {"smallest": classes[0].name, "largest": classes[-1].name, "middle": middle.name}
+    metrics = {column: parts[name]["held_out"] for column, name in names.items()}
+    metrics |= {"few_reals": few["held_out"]}
+    metrics |= {name: exact[name] for name in ("wasserstein", "jensen_shannon")}
+    seconds = sum(part["seconds"] for part in (*parts.values(), few, exact))
+    found = [
+        {"name": n.name, "parameters": n.parameters, "m": ratio * n.parameters, **parts[n.name]}
+        for n in classes
+    ]
+    extra = {"ratio": ratio, "networks": found, "few": few, "w1_samples": exact["samples"]}
+    return report.row(f"m = {ratio} p", metrics, seconds=seconds, **extra)
+
+
+def longer(run: harness.Run, row: Mapping[str, Any]) -> tuple[str, float]:
+    """By what factor twice the steps raise the distance, for the largest network and m: in words, and the factor."""
+    config, network = run.config, networks(run.config)[-1]
+    compute = functools.partial(distances, config, network, row["ratio"], steps=2 * config.steps)
+    part = harness.once(run, f"{network.name} m={row['ratio']}p twice the steps", compute)
+    row["seconds"] += part["seconds"]
+    before, after = np.mean(row["networks"][-1]["held_out"]), np.mean(part["held_out"])
+    return f"{before:.4f} to {after:.4f}", float(after / before)
+
+
+def fitted(config: Config, rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The exponents in m and in p, of all networks over the range of the fit."""
+    points = [n for row in rows if row["ratio"] >= config.fit_from for n in row["networks"]]
+    factors = {"m": [n["m"] for n in points], "p": [n["parameters"] for n in points]}
+    # A discriminator that found nothing may be worth less than nothing on new reals.
+    values = np.maximum([n["held_out"] for n in points], 1e-6)
+    return exponents.exponents(factors, values.T)
+
+
+def slopes(rows: Sequence[Mapping[str, Any]]) -> str:
+    """In words, the exponent in m between neighbouring rows, of the mean over networks and seeds."""
+    found = []
+    for a, b in itertools.pairwise(rows):
+        means = [np.mean([n["held_out"] for n in row["networks"]]) for row in (a, b)]
+        slope = np.log(max(means[1], 1e-6) / max(means[0], 1e-6)) / np.log(b["ratio"] / a["ratio"])
+        found.append(f"{slope:.2f}")
+    return ", ".join(found)
+
+
+def judge(
+    config: Config, rows: Sequence[Mapping[str, Any]], twice: tuple[str, float]
+) -> list[dict[str, Any]]:
+    """The verdict: what was claimed before the run against what came out."""
+    fit, law = fitted(config, rows), [row for row in rows if row["ratio"] >= config.fit_from]
+    sizes = [network.parameters for network in networks(config)]
+    steeper = 0.5 + 0.5 * math.log(math.log(sizes[-1]) / math.log(sizes[0])) / math.log(
+        sizes[-1] / sizes[0]
+    )
+    spreads = []
+    for row in law:
+        means = [np.mean(n["held_out"]) for n in row["networks"]]
+        spreads.append(max(means) / max(min(means), 1e-6))
+    few = [row["middle_mean"] / max(row["few_reals_mean"], 1e-6) for row in law]
+    w1 = min(row["wasserstein_mean"] for row in rows)
+    bound = math.sqrt(2) - math.sqrt(10 / config.dimension)
+    js = max(abs(v - math.log(2)) for row in rows for v in row["jensen_shannon_by_seed"])
+    at = f"from m = {config.fit_from} p up"
+    return [
+        report.claim(
+            f"the distance falls as m^(-1/2) {at}",
+            "interval contains -0.5",
+            f"{exponents.in_words(fit['m'])}; between neighbouring rows {slopes(rows)}",
+            fit["m"]["low"] <= -0.5 <= fit["m"]["high"],
+        ),
+        report.claim(
+            f"and rises as p^(1/2) {at}",
+            f"interval contains 0.5; it would be {steeper:.2f} with p log p",
+            exponents.in_words(fit["p"]),
+            fit["p"]["low"] <= 0.5 <= fit["p"]["high"],
+        ),
+        report.claim(
+            f"networks of {sizes[0]} to {sizes[-1]} parameters lie on one curve in m / p {at}",
+            "largest mean over smallest <= 1.25 in each row",
+            ", ".join(f"{spread:.2f}" for spread in spreads),
+            max(spreads) <= 1.25,
+        ),
+        report.claim(
+            "W1 of the same samples stays above sqrt 2 - sqrt(10 / d)",
+            f">= {bound:.3f} in each row",
+            f"least mean {w1:.3f}",
+            w1 >= bound,
+        ),
+        report.claim(
+            "the Jensen-Shannon divergence of the same samples is log 2",
+            "within 1e-12, each seed",
+            f"farthest {js:.1g}",
+            js <= 1e-12,
+        ),
+        report.claim(
+            f"unlimited reals raise the distance by no more than a constant factor {at}",
+            "1.41 expected; <= 1.6 in each row",
+            ", ".join(f"{factor:.2f}" for factor in few),
+            max(few) <= 1.6,
+        ),
+        report.claim(
+            "twice the steps raise the distance of the largest network and m by at most 10 %",
+            "ratio <= 1.1",
+            f"{twice[0]}, ratio {twice[1]:.2f}",
+            twice[1] <= 1.1,
+        ),
+    ]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures all distances, reports."""
+    run = harness.start("theory_low_diversity", __doc__, PRESETS, argv, check)
+    with session(run):
+        rows = [measure(run, ratio) for ratio in run.config.ratios]
+        verdict = judge(run.config, rows, longer(run, rows[-1]))
+        figure = low_diversity_figure.curves(rows)
+        figures = {"curves": mg.plots.save(figure, run.folder / "curves.png")}
+        results = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
+        )
+    report.show(run, results, figures)
+
+
+if __name__ == "__main__":
+    main()
