@@ -28,7 +28,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
             "marker": _figures.MARKERS[index % len(_figures.MARKERS)],
             "ls": _figures.LINES[index % len(_figures.LINES)],
         }
-        label = f"p = {network['parameters']} ({network['name']})"
+        label = f"p = {network['parameters']} ({network['name']} units)"
         over_seeds(left, [n["m"] for n in own], [n["held_out"] for n in own], look, label)
         over_seeds(right, ratios, [n["held_out"] for n in own], look)
     classical(left, rows)
@@ -40,7 +40,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     line = [last * math.sqrt(ratios[-1] / ratio) for ratio in ratios]
     kept = [(ratio, level) for ratio, level in zip(ratios, line, strict=True) if level < 1.0]
     right.plot(*zip(*kept, strict=True), color="0.2", ls=":", lw=1.0, label="slope −1/2")
-    left.set(xlabel="atoms $m$", ylabel="distance between P and $m$ of its samples", **SCALE)
+    left.set(xlabel="atoms $m$", ylabel="distance (JS in nats)", **SCALE)
     right.set(xlabel="atoms for each parameter, $m/p$", **SCALE)
     figure.legend(loc="outside lower center", ncols=4)
     return figure
@@ -67,6 +67,6 @@ def classical(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
     for name, x, marker in (("wasserstein", samples, "s"), ("jensen_shannon", atoms, "D")):
         means = [row[f"{name}_mean"] for row in rows]
         count = max(whole, 1) if name == "wasserstein" else len(rows)
-        label = "$W_1$" if name == "wasserstein" else "JS (nats)"
+        label = "$W_1$" if name == "wasserstein" else "JS"
         look = {"color": "0.2", "marker": marker, "ms": 4, "mfc": "white", "lw": 1.0}
         axes.plot(x[:count], means[:count], label=label, **look)
