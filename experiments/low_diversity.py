@@ -3,13 +3,14 @@
 import functools
 import itertools
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import harness
+from experiments import exponents, harness
 from mixgan_jax.metrics import empirical_jensen_shannon, exact_wasserstein, neural_net_distance
 from mixgan_jax.networks import MLP
 from mixgan_jax.parallel import map_runs
@@ -110,3 +111,22 @@ def classical(config: "Config", ratio: int) -> dict[str, Any]:
         found.append((w1, empirical_jensen_shannon(real, fake)))
     wasserstein, jensen_shannon = np.array(found).T
     return {"wasserstein": wasserstein, "jensen_shannon": jensen_shannon, "samples": few}
+
+
+def fitted(law: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The exponents in m and in p, of all networks in the rows that are fitted."""
+    points = [n for row in law for n in row["networks"]]
+    factors = {"m": [n["m"] for n in points], "p": [n["parameters"] for n in points]}
+    # A discriminator that found nothing may be worth less than nothing on new reals.
+    values = np.maximum([n["held_out"] for n in points], 1e-6)
+    return exponents.exponents(factors, values.T)
+
+
+def slopes(rows: Sequence[Mapping[str, Any]]) -> str:
+    """In words, the exponent in m between neighbouring rows, of the mean over networks and seeds."""
+    found = []
+    for a, b in itertools.pairwise(rows):
+        means = [np.mean([n["held_out"] for n in row["networks"]]) for row in (a, b)]
+        slope = np.log(max(means[1], 1e-6) / max(means[0], 1e-6)) / np.log(b["ratio"] / a["ratio"])
+        found.append(f"{slope:.2f}")
+    return ", ".join(found)

@@ -35,7 +35,6 @@ exponent in m lay between -0.53, with too few steps for the largest m, and -0.43
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments import exponents, harness, low_diversity_figure, options, report
-from experiments.low_diversity import classical, distances, networks
+from experiments.low_diversity import classical, distances, fitted, networks, slopes
 from experiments.session import session
 
 
@@ -174,25 +173,6 @@ def longer(run: harness.Run, row: Mapping[str, Any]) -> tuple[str, float]:
     row["seconds"] += part["seconds"]
     before, after = np.mean(row["networks"][-1]["held_out"]), np.mean(part["held_out"])
     return f"{before:.4f} to {after:.4f}", float(after / before)
-
-
-def fitted(law: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The exponents in m and in p, of all networks in the rows that are fitted."""
-    points = [n for row in law for n in row["networks"]]
-    factors = {"m": [n["m"] for n in points], "p": [n["parameters"] for n in points]}
-    # A discriminator that found nothing may be worth less than nothing on new reals.
-    values = np.maximum([n["held_out"] for n in points], 1e-6)
-    return exponents.exponents(factors, values.T)
-
-
-def slopes(rows: Sequence[Mapping[str, Any]]) -> str:
-    """In words, the exponent in m between neighbouring rows, of the mean over networks and seeds."""
-    found = []
-    for a, b in itertools.pairwise(rows):
-        means = [np.mean([n["held_out"] for n in row["networks"]]) for row in (a, b)]
-        slope = np.log(max(means[1], 1e-6) / max(means[0], 1e-6)) / np.log(b["ratio"] / a["ratio"])
-        found.append(f"{slope:.2f}")
-    return ", ".join(found)
 
 
 def judge(
