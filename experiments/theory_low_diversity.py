@@ -59,7 +59,7 @@ class Config:
     """Hidden units of the networks with one hidden layer."""
     deep_widths: options.Sizes = (4,)
     """Units of each layer of the networks with two."""
-    ratios: options.Sizes = (1, 2, 4, 8, 16, 32, 64)
+    ratios: options.Sizes = (1, 4, 16, 32, 64)
     """Atoms for each parameter, m / p."""
     fit_from: options.Count = 16
     """The least m / p that the law is fitted to."""
@@ -67,7 +67,7 @@ class Config:
     """The ball's radius over sqrt p."""
     seeds: options.Count = 6
     """Seeds 0, 1, ..."""
-    steps: options.Count = 2000
+    steps: options.Count = 1500
     """Of Adam where m = p; they grow as sqrt(m / p)."""
     restarts: options.Count = 2
     """Initial parameters of each discriminator."""
