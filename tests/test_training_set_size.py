@@ -46,7 +46,7 @@ def test_enough_is_the_least_size_from_which_all_are_within_the_tolerance():
     ("change", "failing"),
     [
         ({}, []),
-        ({"exponent": -0.3}, [0, 3]),
+        ({"exponent": -0.7}, [0, 3]),
         ({"scale": 100.0}, [1, 4]),
         ({"sliced": 0.0}, [2, 5]),
     ],
