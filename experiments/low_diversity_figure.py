@@ -28,7 +28,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
             "marker": _figures.MARKERS[index % len(_figures.MARKERS)],
             "ls": _figures.LINES[index % len(_figures.LINES)],
         }
-        label = f"p = {network['parameters']} ({network['name']} units)"
+        label = f"p = {network['parameters']} (width {network['name']})"
         over_seeds(left, [n["m"] for n in own], [n["held_out"] for n in own], look, label)
         over_seeds(right, ratios, [n["held_out"] for n in own], look)
     classical(left, rows)

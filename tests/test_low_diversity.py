@@ -54,13 +54,14 @@ def rows(exponent=-0.5, unequal=0.0, noise=0.01, js=0.0, w1=1.2, few=1.0):
     ("change", "twice", "failing"),
     [
         ({}, 1.0, []),
-        ({"exponent": -0.4}, 1.0, [0, 2]),
-        ({"exponent": -0.3}, 1.0, [0, 1, 2]),
-        ({"unequal": 1.0}, 1.0, [2, 3]),
-        ({"w1": 1.0}, 1.0, [4]),
-        ({"js": 1e-3}, 1.0, [5]),
-        ({"few": 0.5}, 1.0, [6]),
-        ({}, 1.2, [7]),
+        ({"exponent": -0.4, "unequal": 0.0}, 1.0, [0, 2, 3]),
+        ({"exponent": -0.4, "unequal": 0.15}, 1.0, [0, 2, 4]),
+        ({"exponent": -0.3}, 1.0, [0, 1, 2, 3]),
+        ({"unequal": 1.0}, 1.0, [2, 3, 4]),
+        ({"w1": 1.0}, 1.0, [5]),
+        ({"js": 1e-3}, 1.0, [6]),
+        ({"few": 0.5}, 1.0, [7]),
+        ({}, 1.2, [8]),
     ],
 )
 def test_the_verdict_holds_for_the_law_and_fails_without(change, twice, failing):
