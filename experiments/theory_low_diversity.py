@@ -30,7 +30,7 @@ of the best one for unlimited reals. So unlimited reals should be worth a factor
 
 Protocol: seeds are 0, 1, ..., all at once; each has its own atoms and networks, and P's pool in common. Restarts are
 chosen by their training value. No seed is left out. Dimension, learning rate, radius and steps were chosen in trials of
-seeds 0 and 1, by the largest distances found and the time they took. In these the networks did collapse, and the
+seeds 0 to 3, by the largest distances found and the time they took. In these the networks did collapse, and the
 exponents lay between -.53, with too few steps for the largest m, and -.43 in m, and .50 and .54 in p: the two claims
 that they are between those of the bounds were added then.
 """

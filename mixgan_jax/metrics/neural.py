@@ -13,6 +13,11 @@ the point of the theory.
 The supremum is approached by gradient ascent, so a *value on the training samples* is a lower bound of the distance
 between these. On *held-out samples* the discriminator found is only judged, so there the mean of the value is a lower
 bound of the distance between the distributions that the samples come from.
+
+A capacity sweep is a loop over classes, each in a ball that fits its size, with the same key and samples::
+
+    for name, player in players.items():
+        found[name] = neural_net_distance(key, player, phi, *samples, bound=size * math.sqrt(p[name]))
 """
 
 import math
