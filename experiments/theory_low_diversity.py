@@ -115,9 +115,9 @@ COLUMNS = {
     "smallest": ("smallest p", 3),
     "largest": ("largest p", 3),
     "middle": ("middle p", 3),
-    "few_reals": ("same, m reals", 3),
-    "wasserstein": ("W1", 3),
-    "jensen_shannon": ("JS", 4),
+    "few_reals": ("m reals", 3),
+    "wasserstein": ("W1", 2),
+    "jensen_shannon": ("JS", 2),
 }
 
 

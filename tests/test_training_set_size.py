@@ -59,7 +59,7 @@ def test_the_verdict_holds_for_the_law_and_fails_without(change, failing):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sizes", "64", "128"], "--sizes must be three or more"),
+        (["--sizes", "64"], "--sizes must be two or more"),
         (["--steps", "3"], "--steps must be even, got 3"),
         (["--delta", "1"], "--delta must be below 1, got 1"),
     ],

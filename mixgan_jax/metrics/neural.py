@@ -14,14 +14,12 @@ The supremum is approached by gradient ascent, so a *value on the training sampl
 between these. On *held-out samples* the discriminator found is only judged, so there the mean of the value is a lower
 bound of the distance between the distributions that the samples come from.
 
-A capacity sweep is a loop over classes, each in a ball that fits its size, with the same key and samples::
-
-    for name, player in players.items():
-        found[name] = neural_net_distance(key, player, phi, *samples, bound=size * math.sqrt(p[name]))
+A capacity sweep is a loop over players, with the same key and samples, and a ball for each that fits its size.
 """
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -169,10 +167,8 @@ def best_discriminator(
     start = _initial(settings, init_key, train)
     params = _ascend(settings, batch_key, start, train)
 
-    def worth(samples: tuple[Array, Array]) -> Array:
-        return jax.vmap(lambda own: _value(settings, own, samples))(params)
-
-    values, held_out_values = worth(train), worth(held_out)
+    over_restarts = jax.vmap(partial(_value, settings), (0, None))
+    values, held_out_values = over_restarts(params, train), over_restarts(params, held_out)
     chosen = jnp.argmax(jnp.where(jnp.isfinite(values), values, -jnp.inf))
     best = jax.tree.map(lambda leaf: leaf[chosen], params)
     return best, {
@@ -280,9 +276,8 @@ def _mean(settings: _Settings, params: Params, samples: Array, sign: float) -> A
 def _checked_phi(phi: Any) -> MeasuringFunction:
     check_kind("phi", phi, MeasuringFunction)
     if not math.isfinite(phi.bound):
-        raise ValueError(
-            f"phi must be bounded, as the theorem needs: phi_bounded_log(delta) or phi_identity(), got {phi.name!r}"
-        )
+        expected = "bounded, as the theorem needs: phi_bounded_log(delta) or phi_identity()"
+        raise ValueError(f"phi must be {expected}, got {phi.name!r}")
     return phi
 
 
