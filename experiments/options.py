@@ -56,6 +56,21 @@ Budgets: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
 """Numbers of steps, each more than the one before."""
 
 
+Sizes: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
+"""Whole numbers >= 1 at which something is measured, each more than the one before."""
+
+
+def _positive(name: str, value: tuple[float, ...]) -> None:
+    if not value:
+        raise ValueError(f"{name} must be one number or more, got {value}")
+    for number in value:
+        check_number(name, number, minimum=0.0, strict=True)
+
+
+Tolerances: TypeAlias = Annotated[tuple[float, ...], _positive]
+"""Finite numbers > 0, one or more."""
+
+
 def _losses() -> dict[str, Any]:
     """The losses that a name alone makes."""
     found = {name: getattr(mg.losses, name) for name in mg.losses.__all__}

@@ -128,6 +128,8 @@ BAD_VALUES = {
     options.Components: ["0", "-1"],
     options.ComponentsToCompare: ["1", "0"],
     options.Budgets: ["0", "-1"],
+    options.Sizes: ["0", "-1"],
+    options.Tolerances: ["0", "-0.1", "nan"],
 }
 NUMBERS = (int, float, tuple[int, ...])
 

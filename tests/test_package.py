@@ -35,7 +35,7 @@ ORDER = (
 BESIDE = {
     "networks": {"types", "checks", "player"},
     "data": {"types", "checks"},
-    "metrics": {"types", "checks", "game"},
+    "metrics": {"types", "checks", "player", "losses", "game"},
     "theory": {"types", "checks", "game"},
     "_figure_checks": {"types", "checks"},
     "_figures": {"types", "checks", "_figure_checks"},

@@ -1,6 +1,12 @@
 """Metrics: arrays in, a dict of arrays out, scalars unless they are per component."""
 
 from mixgan_jax.metrics.coverage import class_coverage, component_class_coverage
+from mixgan_jax.metrics.distances import (
+    empirical_jensen_shannon,
+    exact_wasserstein,
+    maximum_mean_discrepancy,
+    sliced_wasserstein,
+)
 from mixgan_jax.metrics.equilibrium import equilibrium_report
 from mixgan_jax.metrics.modes import (
     component_coverage,
@@ -9,14 +15,21 @@ from mixgan_jax.metrics.modes import (
     mode_coverage,
     mode_histogram,
 )
+from mixgan_jax.metrics.neural import best_discriminator, neural_net_distance
 
 __all__ = [
+    "best_discriminator",
     "class_coverage",
     "component_class_coverage",
     "component_coverage",
+    "empirical_jensen_shannon",
     "equilibrium_report",
+    "exact_wasserstein",
     "histogram_overlap",
     "histogram_reverse_kl",
+    "maximum_mean_discrepancy",
     "mode_coverage",
     "mode_histogram",
+    "neural_net_distance",
+    "sliced_wasserstein",
 ]
