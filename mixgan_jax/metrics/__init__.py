@@ -8,6 +8,12 @@ from mixgan_jax.metrics.birthday import (
     support_size,
 )
 from mixgan_jax.metrics.coverage import class_coverage, component_class_coverage
+from mixgan_jax.metrics.distances import (
+    empirical_jensen_shannon,
+    exact_wasserstein,
+    maximum_mean_discrepancy,
+    sliced_wasserstein,
+)
 from mixgan_jax.metrics.equilibrium import equilibrium_report
 from mixgan_jax.metrics.modes import (
     component_coverage,
@@ -28,12 +34,16 @@ __all__ = [
     "component_coverage",
     "detectable_support",
     "duplicate_probability",
+    "empirical_jensen_shannon",
     "equilibrium_report",
+    "exact_wasserstein",
     "histogram_overlap",
     "histogram_reverse_kl",
+    "maximum_mean_discrepancy",
     "mode_coverage",
     "mode_histogram",
     "neural_net_distance",
     "shared_support",
+    "sliced_wasserstein",
     "support_size",
 ]

@@ -12,7 +12,7 @@ from properties.case import Case
 from properties.games_and_losses import is_not_nan, lies_in, on_the_simplex
 
 import mixgan_jax as mg
-from mixgan_jax import metrics, penalties
+from mixgan_jax import losses, metrics, networks, penalties
 
 
 def terms_are_not_negative(given: Any, result: Any) -> None:
@@ -134,7 +134,58 @@ classes = {
     "min_fraction": floats(0, 1),
 }
 mode_weights = st.one_of(st.none(), array(2, low=0.5, high=4))
+two_samples = {"real": array(4, 2), "fake": array(3, 2)}
+learning = {
+    "key": keys,
+    "player": st.just(mg.from_linen(networks.MLP(()))),
+    "phi": st.sampled_from([losses.phi_identity(), losses.phi_bounded_log(0.5)]),
+    **two_samples,
+    "held_out_real": array(2, 2),
+    "held_out_fake": array(2, 2),
+    "bound": floats(0.125, 4),
+    "steps": counts(2),
+    "restarts": counts(2),
+    "learning_rate": floats(0.125, 1),
+    "batch": st.one_of(st.none(), counts(3)),
+}
+
+
+def distance_is_in_range(given: Any, result: Any) -> None:
+    """Of either phi no payoff is above its supremum, and the parameters stay in their ball."""
+    phi = given["phi"]
+    highest = 2 * float(phi.at_probability(1.0) - phi.at_probability(0.5))
+    for name in ("value", "held_out", "values", "held_out_values"):
+        lies_in(-4 * phi.bound, highest + 1e-5)(given, result[name])
+    lies_in(0.0, float(given["bound"]) * (1 + 1e-5))(given, result["norm"])
+
+
 METRICS = {
+    "metrics.neural_net_distance": Case(
+        metrics.neural_net_distance, learning, distance_is_in_range
+    ),
+    "metrics.best_discriminator": Case(
+        metrics.best_discriminator,
+        learning,
+        lambda given, result: distance_is_in_range(given, result[1]),
+    ),
+    "metrics.maximum_mean_discrepancy": Case(
+        metrics.maximum_mean_discrepancy,
+        {**two_samples, "bandwidth": floats(0.125, 4)},
+        lies_in(-2, 2),
+    ),
+    "metrics.sliced_wasserstein": Case(
+        metrics.sliced_wasserstein,
+        {"key": keys, **two_samples, "num_projections": counts(3)},
+        lies_in(0, np.inf),
+    ),
+    "metrics.exact_wasserstein": Case(
+        metrics.exact_wasserstein,
+        {"real": array(3, 2), "fake": array(3, 2)},
+        lies_in(0, np.inf),
+    ),
+    "metrics.empirical_jensen_shannon": Case(
+        metrics.empirical_jensen_shannon, two_samples, lies_in(0, np.log(2) + 1e-9)
+    ),
     "metrics.mode_coverage": Case(
         metrics.mode_coverage,
         {"samples": array(5, 2), "weights": mode_weights, **modes},

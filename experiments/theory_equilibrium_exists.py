@@ -1,0 +1,347 @@
+"""How many generators does an approximate equilibrium need? Mixtures of T Gaussians about samples of the data.
+
+Claim: what the best discriminator of p parameters gains over 2 phi(1/2) against T samples of the data, each convolved
+with a narrow Gaussian and played uniformly, falls as T^(-1/2), for every p; it stays below the explicit bound of the
+theorem that T ~ p log p / eps^2 generators are enough (Arora et al. 2017, arXiv 1703.00573, mixed equilibria); and the
+same mixture folded into one network of ReLUs earns the same against the same discriminators.
+Time: 6 minutes on two CPU cores (estimated from a part); paper wants a GPU, not timed.
+
+    python -m experiments.theory_equilibrium_exists                    p = 13, 49, 193, 8 seeds, on two CPU cores
+    python -m experiments.theory_equilibrium_exists --preset paper     up to p = 1,537, T = 65,536, 10 seeds
+
+The game: P = N(0, I) in d dimensions. Generator i of T is ``z -> x_i + std z``, x_i a sample of P, all with weight 1/T.
+Discriminators ``D = sigmoid(MLP)`` have one hidden layer of ReLUs, p parameters in all, in the ball of radius
+``weight * sqrt p``; phi(t) = t, so that 2 phi(1/2) = 1, and the gain is ``sup_D E_P D - E_mixture D``. The supremum is
+``mixgan_jax.metrics.best_discriminator``'s, trained on ``samples`` draws of either side: the atoms x_i stay, the noise
+z is new each time.
+
+Protocol, fixed before the run: seeds are 0, 1, ...; a seed draws its own atoms for each T, and its own samples and
+initial parameters. No seed is chosen; of the restarts the one of the largest training value counts. The gain is the
+*held-out* value, on ``samples`` new draws of P and of the mixture: its mean is at most the gain of the best
+discriminator against these T atoms. Exponents are least-squares slopes of log gain against log T, seed by seed, over
+all T of the preset, with Student's interval at 95 % over seeds. The rows "T = inf" play P blurred by the same Gaussian,
+what the mixture becomes as T grows: the gain there is what the blur alone is worth, and no T falls below. What is
+stated:
+
+- For every p the interval of the exponent holds -1/2.
+- For every p and T the mean gain, two standard errors added, is at most the theorem's eps with the constants derived in
+  ``mixgan_jax.theory.mixture_error``: Delta = 1/2 (phi may be shifted), and L = radius / 4, which is the least that L
+  can be (the last bias alone moves D so much), plus the blur's gain as measured in the row "T = inf".
+- Folded and unfolded mixtures, on the same ``folded_samples`` latents, pay the discriminator the same, up to 1e-5 plus
+  the bound (T - 1) width / sqrt(2 pi) on the probability that a seed falls into a ramp (a payoff term lies in [0, 1]).
+
+Learning rate, steps and batch were chosen in short trials on other keys, for the largest training value.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import mixgan_jax as mg
+from experiments import harness, report
+from experiments.exponents import exponents, in_words
+from experiments.options import Components, Count, Positive, Samples
+from experiments.session import session
+from mixgan_jax import _figures
+from mixgan_jax.types import Array, Key
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Config:
+    dimension: Count = 4  # d of the data
+    std: Positive = 0.05  # of a generator's Gaussian; the data's is 1
+    widths: Components = (2, 8, 32)  # hidden units; p = (d + 2) of them + 1
+    mixtures: Components = (256, 512, 1024, 2048, 4096)  # T
+    samples: Samples = 65_536  # of P and of the mixture, to train on; as many are held out
+    weight: Positive = 1.0  # root mean square of a discriminator's parameters at most
+    steps: Count = 1500
+    batch: Count = 1024
+    restarts: Count = 3
+    learning_rate: Positive = 0.02
+    folded_samples: Count = 2048  # latents on which the folded network is compared
+    ramp: Positive = 1e-6  # width of the selector's ramps, in standard deviations of its seed
+    seeds: Count = 8
+
+
+PRESETS = {
+    "cpu": Config(),
+    "paper": Config(
+        widths=(2, 8, 32, 256),
+        mixtures=(1024, 4096, 16_384, 65_536),
+        samples=1_048_576,
+        steps=5000,
+        batch=8192,
+        restarts=4,
+        seeds=10,
+    ),
+    "smoke": Config(
+        widths=(2, 4),
+        mixtures=(4, 16),
+        samples=512,
+        steps=40,
+        batch=64,
+        restarts=2,
+        folded_samples=64,
+        seeds=2,
+    ),
+}
+
+COLUMNS = {
+    "held_out": ("gain, held out", 4),
+    "value": ("gain, training", 4),
+    "gap": ("gap", 4),
+    "norm": ("norm / radius", 2),
+}
+
+CHUNK = 64  # latents that the folded network sees at once: all T components run on each
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for what would otherwise fail after hours."""
+    if len(config.mixtures) < 2:
+        raise ValueError(f"--mixtures must be two or more for a slope, got {config.mixtures}")
+    if config.folded_samples % CHUNK:
+        raise ValueError(
+            f"--folded-samples must be a multiple of {CHUNK}, got {config.folded_samples}"
+        )
+
+
+def atom_init(key: Key, z: Array) -> tuple[Any, Any]:
+    size = z.shape[-1]
+    return {"kernel": jnp.eye(size), "bias": jax.random.normal(key, (size,))}, {}
+
+
+def atom_apply(params: Any, state: Any, z: Array, *, train: bool) -> tuple[Array, Any]:
+    return z @ params["kernel"] + params["bias"][None], state
+
+
+ATOM = mg.Player(atom_init, atom_apply)
+
+
+def discriminator(width: int) -> mg.Player:
+    return mg.from_linen(mg.networks.MLP((width,)))
+
+
+def num_parameters(config: Config, width: int) -> int:
+    """``(d + 2) h + 1``."""
+    return (config.dimension + 2) * width + 1
+
+
+def atoms(config: Config, key: Key, count: int) -> mg.Mixture:
+    """T Gaussians about T samples of P, with equal weights."""
+    points = jax.random.normal(key, (count, config.dimension))
+    kernel = jnp.broadcast_to(
+        config.std * jnp.eye(config.dimension), (count, config.dimension, config.dimension)
+    )
+    log_weights = jnp.full(count, -math.log(count), jnp.float32)
+    return mg.Mixture({"kernel": kernel, "bias": points}, {}, log_weights)
+
+
+def play(mixture: mg.Mixture, latents: Array) -> Array:
+    """The unfolded mixture on latents ``[B, d + 1]``: each goes to the one component that its seed stands for."""
+    chosen = mg.theory.chosen_component(mixture.log_weights, latents[:, -1])
+    params = jax.tree.map(lambda leaf: leaf[chosen], mixture.params)
+    return jax.vmap(lambda own, z: atom_apply(own, {}, z[None], train=False)[0][0])(
+        params, latents[:, :-1]
+    )
+
+
+def gain(config: Config, width: int, count: int | None, key: Key) -> dict[str, Array]:
+    """One seed: the best discriminator against T atoms (None: against P blurred), and the folded mixture's payoff."""
+    d, samples = config.dimension, config.samples
+    atoms_key, train_key, fit_key, real_key, fake_key, fold_key = jax.random.split(
+        jax.random.fold_in(key, count or 0), 6
+    )
+    mixture = atoms(config, atoms_key, count or 1)
+
+    def fakes(key: Key) -> Array:
+        latents = jax.random.normal(key, (samples, d + 1))
+        if count:
+            return play(mixture, latents)
+        points = jax.random.normal(jax.random.fold_in(key, 1), (samples, d))
+        return points + config.std * latents[:, :-1]
+
+    real, fake = jax.random.split(train_key)
+    player = discriminator(width)
+    radius = config.weight * math.sqrt(num_parameters(config, width))
+    best, found = mg.metrics.best_discriminator(
+        fit_key,
+        player,
+        mg.losses.phi_identity(),
+        jax.random.normal(real, (samples, d)),
+        fakes(fake),
+        jax.random.normal(real_key, (samples, d)),
+        fakes(fake_key),
+        bound=radius,
+        steps=config.steps,
+        restarts=config.restarts,
+        learning_rate=config.learning_rate,
+        batch=config.batch,
+    )
+    result = {name: found[name] for name in ("value", "held_out", "gap")}
+    result["norm"] = found["norm"] / radius
+    if count:
+        result["folded_difference"] = folded_difference(config, mixture, player, best, fold_key)
+    return result
+
+
+def folded_difference(
+    config: Config, mixture: mg.Mixture, player: mg.Player, params: Any, key: Key
+) -> Array:
+    """How far the folded network's mean payoff is from the mixture's, on the same latents."""
+    latents = jax.random.normal(key, (config.folded_samples, config.dimension + 1))
+    folded = mg.theory.fold(ATOM, mixture, latents[:CHUNK, :-1], width=config.ramp)
+
+    def difference(latents: Array) -> Array:
+        one, _ = folded.player.apply(folded.params, folded.state, latents, train=False)
+        logits = [
+            player.apply(params, {}, fakes, train=False)[0]
+            for fakes in (one, play(mixture, latents))
+        ]
+        return jnp.mean(jax.nn.sigmoid(-logits[0]) - jax.nn.sigmoid(-logits[1]))
+
+    chunks = latents.reshape(-1, CHUNK, config.dimension + 1)
+    return jnp.abs(jnp.mean(jax.lax.map(difference, chunks)))
+
+
+def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
+    """All seeds of one p and T; the table's row."""
+    config = run.config
+    p = num_parameters(config, width)
+    name = f"p = {p}, T = {count or 'inf'}"
+    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    part = harness.once(
+        run, name, lambda: jax.jit(jax.vmap(partial(gain, config, width, count)))(keys)
+    )
+    seconds = part.pop("seconds")
+    return report.row(name, part, parameters=p, components=count, seconds=seconds)
+
+
+def of_size(rows: Sequence[Mapping[str, Any]], p: int) -> tuple[list[Any], Mapping[str, Any]]:
+    """The rows of one p by rising T, and that of T = inf."""
+    own = [row for row in rows if row["parameters"] == p]
+    return [row for row in own if row["components"]], own[-1]
+
+
+def theorem(config: Config, p: int, count: int) -> float:
+    """The bound on the gain, with the least Lipschitz constant that the class can have."""
+    radius = config.weight * math.sqrt(p)
+    return mg.theory.mixture_error(count, p, payoff_bound=0.5, lipschitz=radius / 4)
+
+
+def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The verdict: what was claimed before the run against what came out."""
+    claims, worst, sizes = [], -math.inf, sorted({row["parameters"] for row in rows})
+    for p in sizes:
+        finite, blurred = of_size(rows, p)
+        counts = [row["components"] for row in finite]
+        values = np.array([row["held_out_by_seed"] for row in finite]).T
+        text, holds = "a gain that is not positive: no exponent", False
+        if values.min() > 0:
+            fit = exponents({"T": counts}, values)["T"]
+            text = f"{in_words(fit)}, residual {fit['residual']:.2f} of log gain"
+            holds = fit["low"] <= -0.5 <= fit["high"]
+        what = f"the gain of p = {p} falls as T^(-1/2)"
+        claims.append(report.claim(what, "95 % interval of the exponent holds -0.5", text, holds))
+        floor = max(0.0, blurred["held_out_mean"])
+        for row in finite:
+            bound = theorem(config, p, row["components"]) + floor
+            worst = max(worst, (row["held_out_mean"] + 2 * (row["held_out_stderr"] or 0)) / bound)
+    claims.append(
+        report.claim(
+            "no gain is larger than the theorem's eps for its T and p, and the blur's",
+            "gain + 2 standard errors <= eps, for all rows",
+            f"at most {worst:.2f} of it",
+            worst <= 1,
+        )
+    )
+    return [*claims, folding_claim(config, [row for row in rows if row["components"]])]
+
+
+def folding_claim(config: Config, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """That the folded mixture pays the same."""
+
+    def allowed(row: Mapping[str, Any]) -> float:
+        uniform = jnp.full(row["components"], -math.log(row["components"]), jnp.float32)
+        return 1e-5 + mg.theory.ramp_mass(uniform, config.ramp)["bound"]
+
+    largest = {row["method"]: max(row["folded_difference_by_seed"]) for row in rows}
+    within = all(largest[row["method"]] <= allowed(row) for row in rows)
+    exact = sum(value <= 1e-5 for row in rows for value in row["folded_difference_by_seed"])
+    total = sum(row["n"] for row in rows)
+    return report.claim(
+        "folded into one network the mixture pays the same",
+        "difference <= 1e-5 + the ramps' mass, in all rows and seeds",
+        f"at most {max(largest.values()):.1e}; <= 1e-5 in {exact} of {total}",
+        within,
+    )
+
+
+@_figures.styled
+def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
+    """The gain against T for each p, with what the blur alone is worth; and against p log p / T."""
+    figure = _figures.new_figure(6.8, 3.0)
+    left, right = figure.subplots(1, 2, sharey=True)
+    sizes = sorted({row["parameters"] for row in rows})
+    for p, colour, marker, line in zip(
+        sizes, _figures.COLOURS, _figures.MARKERS, _figures.LINES, strict=False
+    ):
+        finite, blurred = of_size(rows, p)
+        counts = np.array([row["components"] for row in finite], float)
+        mean = np.array([row["held_out_mean"] for row in finite])
+        error = np.array([row["held_out_stderr"] or 0.0 for row in finite])
+        look: Any = {"color": colour, "fmt": marker, "capsize": 2, "ms": 4}
+        left.errorbar(counts, mean, yerr=error, label=f"p = {p}", ls=line, lw=1.0, **look)
+        right.errorbar(p * math.log(p) / counts, mean, yerr=error, ls="none", **look)
+        if blurred["held_out_mean"] > 0:
+            left.plot(
+                counts[-1] * 1.7, blurred["held_out_mean"], marker, c=colour, mfc="none", ms=4
+            )
+    ends = np.array([config.mixtures[0], config.mixtures[-1]], float)
+    top = max(row["held_out_mean"] for row in rows)
+    left.plot(ends, 1.25 * top * (ends / ends[0]) ** -0.5, c="0.3", ls=":", lw=1.0)
+    left.annotate(
+        "slope -1/2",
+        (ends[0] * 1.6, 1.1 * top),
+        xytext=(4, 4),
+        textcoords="offset points",
+        fontsize=8,
+    )
+    left.set(
+        xscale="log", yscale="log", xlabel="generators T", ylabel="gain over 2φ(1/2), held out"
+    )
+    right.set(xscale="log", xlabel="p log p / T")
+    figure.legend(loc="outside right center")
+    return figure
+
+
+def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
+    """The figure, by the name under which it is kept."""
+    return {"gains": mg.plots.save(gains(run.config, rows), run.folder / "gains.png")}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Trains discriminators against mixtures of every size, judges, reports."""
+    run = harness.start("theory_equilibrium_exists", __doc__, PRESETS, argv, check)
+    with session(run):
+        counts = (*run.config.mixtures, None)
+        rows = [measure(run, width, count) for width in run.config.widths for count in counts]
+        figures = draw(run, rows)
+        results = report.save_results(
+            run, rows=rows, verdict=judge(run.config, rows), columns=COLUMNS, figures=figures
+        )
+    report.show(run, results, figures)
+
+
+if __name__ == "__main__":
+    main()
