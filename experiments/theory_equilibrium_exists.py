@@ -6,7 +6,7 @@ theorem that T ~ p log p / eps^2 generators are enough (Arora et al. 2017, arXiv
 same mixture folded into one network of ReLUs earns the same against the same discriminators.
 Time: 6 minutes on two CPU cores (estimated from a part); paper wants a GPU, not timed.
 
-    python -m experiments.theory_equilibrium_exists                    p = 13, 49, 193, 8 seeds, on two CPU cores
+    python -m experiments.theory_equilibrium_exists                    p = 13, 49, 193, 16 seeds, on two CPU cores
     python -m experiments.theory_equilibrium_exists --preset paper     up to p = 1,537, T = 65,536, 10 seeds
 
 The game: P = N(0, I) in d dimensions. Generator i of T is ``z -> x_i + std z``, x_i a sample of P, all with weight 1/T.
@@ -34,11 +34,11 @@ Learning rate, steps and batch were chosen in short trials on other keys, for th
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,16 +61,16 @@ class Config:
     dimension: Count = 4  # d of the data
     std: Positive = 0.05  # of a generator's Gaussian; the data's is 1
     widths: Components = (2, 8, 32)  # hidden units; p = (d + 2) of them + 1
-    mixtures: Components = (256, 512, 1024, 2048, 4096)  # T
-    samples: Samples = 65_536  # of P and of the mixture, to train on; as many are held out
+    mixtures: Components = (256, 512, 1024, 2048, 4096, 8192)  # T
+    samples: Samples = 131_072  # of P and of the mixture, to train on; as many are held out
     weight: Positive = 1.0  # root mean square of a discriminator's parameters at most
     steps: Count = 1500
-    batch: Count = 1024
+    batch: Count = 2048
     restarts: Count = 3
-    learning_rate: Positive = 0.02
+    learning_rate: Positive = 0.05
     folded_samples: Count = 2048  # latents on which the folded network is compared
     ramp: Positive = 1e-6  # width of the selector's ramps, in standard deviations of its seed
-    seeds: Count = 8
+    seeds: Count = 16
 
 
 PRESETS = {
@@ -85,7 +85,7 @@ PRESETS = {
         seeds=10,
     ),
     "smoke": Config(
-        widths=(2, 4),
+        widths=(4,),
         mixtures=(4, 16),
         samples=512,
         steps=40,
@@ -156,49 +156,73 @@ def play(mixture: mg.Mixture, latents: Array) -> Array:
     )
 
 
-def gain(config: Config, width: int, count: int | None, key: Key) -> dict[str, Array]:
-    """One seed: the best discriminator against T atoms (None: against P blurred), and the folded mixture's payoff."""
-    d, samples = config.dimension, config.samples
-    atoms_key, train_key, fit_key, real_key, fake_key, fold_key = jax.random.split(
-        jax.random.fold_in(key, count or 0), 6
-    )
+class Game(NamedTuple):
+    """A mixture, and draws ``[samples, d]`` of P and of it, to train a discriminator and to judge it."""
+
+    mixture: mg.Mixture
+    real: Array
+    fake: Array
+    held_out_real: Array
+    held_out_fake: Array
+
+
+def draw_samples(config: Config, count: int | None, key: Key) -> Game:
+    """One seed's atoms, the same for every p, and samples; for None those of P blurred."""
+    atoms_key, *keys = jax.random.split(jax.random.fold_in(key, count or 0), 5)
     mixture = atoms(config, atoms_key, count or 1)
+    shape = (config.samples, config.dimension)
 
     def fakes(key: Key) -> Array:
-        latents = jax.random.normal(key, (samples, d + 1))
+        points_key, latents_key = jax.random.split(key)
+        latents = jax.random.normal(latents_key, (shape[0], shape[1] + 1))
         if count:
             return play(mixture, latents)
-        points = jax.random.normal(jax.random.fold_in(key, 1), (samples, d))
-        return points + config.std * latents[:, :-1]
+        return jax.random.normal(points_key, shape) + config.std * latents[:, :-1]
 
-    real, fake = jax.random.split(train_key)
-    player = discriminator(width)
+    real, held_out_real = (jax.random.normal(k, shape) for k in keys[:2])
+    return Game(mixture, real, fakes(keys[2]), held_out_real, fakes(keys[3]))
+
+
+@lru_cache
+def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[str, Array]]]:
+    """``(keys [S], games) -> (parameters, gains)`` for all seeds at once; one program for every T."""
     radius = config.weight * math.sqrt(num_parameters(config, width))
-    best, found = mg.metrics.best_discriminator(
-        fit_key,
-        player,
-        mg.losses.phi_identity(),
-        jax.random.normal(real, (samples, d)),
-        fakes(fake),
-        jax.random.normal(real_key, (samples, d)),
-        fakes(fake_key),
-        bound=radius,
-        steps=config.steps,
-        restarts=config.restarts,
-        learning_rate=config.learning_rate,
-        batch=config.batch,
-    )
-    result = {name: found[name] for name in ("value", "held_out", "gap")}
-    result["norm"] = found["norm"] / radius
+
+    def one(key: Key, game: Game) -> tuple[Any, dict[str, Array]]:
+        best, found = mg.metrics.best_discriminator(
+            jax.random.fold_in(key, width),
+            discriminator(width),
+            mg.losses.phi_identity(),
+            *game[1:],
+            bound=radius,
+            steps=config.steps,
+            restarts=config.restarts,
+            learning_rate=config.learning_rate,
+            batch=config.batch,
+        )
+        gains = {name: found[name] for name in ("value", "held_out", "gap")}
+        return best, gains | {"norm": found["norm"] / radius}
+
+    return jax.jit(jax.vmap(one))
+
+
+def respond(config: Config, width: int, count: int | None) -> dict[str, Array]:
+    """All seeds of one p and T: the best discriminators' gains, and what the folded mixtures pay them."""
+    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    games = jax.jit(jax.vmap(partial(draw_samples, config, count)))(keys)
+    best, result = best_response(config, width)(keys, games)
     if count:
-        result["folded_difference"] = folded_difference(config, mixture, player, best, fold_key)
+        player = discriminator(width)
+        compare = jax.jit(jax.vmap(partial(folded_difference, config, player)))
+        result["folded_difference"] = compare(keys, games.mixture, best)
     return result
 
 
 def folded_difference(
-    config: Config, mixture: mg.Mixture, player: mg.Player, params: Any, key: Key
+    config: Config, player: mg.Player, key: Key, mixture: mg.Mixture, params: Any
 ) -> Array:
     """How far the folded network's mean payoff is from the mixture's, on the same latents."""
+    key = jax.random.fold_in(key, config.folded_samples)
     latents = jax.random.normal(key, (config.folded_samples, config.dimension + 1))
     folded = mg.theory.fold(ATOM, mixture, latents[:CHUNK, :-1], width=config.ramp)
 
@@ -219,10 +243,7 @@ def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
     config = run.config
     p = num_parameters(config, width)
     name = f"p = {p}, T = {count or 'inf'}"
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
-    part = harness.once(
-        run, name, lambda: jax.jit(jax.vmap(partial(gain, config, width, count)))(keys)
-    )
+    part = harness.once(run, name, lambda: respond(config, width, count))
     seconds = part.pop("seconds")
     return report.row(name, part, parameters=p, components=count, seconds=seconds)
 
