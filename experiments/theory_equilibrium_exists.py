@@ -27,8 +27,9 @@ stated:
 - For every p and T the mean gain, two standard errors added, is at most the theorem's eps with the constants derived in
   ``mixgan_jax.theory.mixture_error``: Delta = 1/2 (phi may be shifted), and L = radius / 4, which is the least that L
   can be (the last bias alone moves D so much), plus the blur's gain as measured in the row "T = inf".
-- Folded and unfolded mixtures, on the same ``folded_samples`` latents, pay the discriminator the same, up to 1e-5 plus
-  the bound (T - 1) width / sqrt(2 pi) on the probability that a seed falls into a ramp (a payoff term lies in [0, 1]).
+- Folded into one network (``mixgan_jax.theory.fold``) the mixture pays the discriminator the same to 1e-5, on the same
+  ``folded_samples`` latents: those whose gate is open in full, all but a share of at most (T - 1) width / sqrt(2 pi),
+  two standard errors allowed for; each of the others can move a mean by 1 / ``folded_samples``.
 
 Learning rate, steps and batch were chosen in short trials on other keys, for the largest training value.
 """
@@ -97,10 +98,10 @@ PRESETS = {
 }
 
 COLUMNS = {
-    "held_out": ("gain, held out", 4),
-    "value": ("gain, training", 4),
+    "held_out": ("held-out gain", 4),
+    "value": ("training", 4),
     "gap": ("gap", 4),
-    "norm": ("norm / radius", 2),
+    "norm": ("norm/radius", 2),
 }
 
 CHUNK = 64  # latents that the folded network sees at once: all T components run on each
@@ -213,29 +214,37 @@ def respond(config: Config, width: int, count: int | None) -> dict[str, Array]:
     best, result = best_response(config, width)(keys, games)
     if count:
         player = discriminator(width)
-        compare = jax.jit(jax.vmap(partial(folded_difference, config, player)))
-        result["folded_difference"] = compare(keys, games.mixture, best)
+        compare = jax.jit(jax.vmap(partial(compare_folded, config, player)))
+        result |= compare(keys, games.mixture, best)
     return result
 
 
-def folded_difference(
+def compare_folded(
     config: Config, player: mg.Player, key: Key, mixture: mg.Mixture, params: Any
-) -> Array:
-    """How far the folded network's mean payoff is from the mixture's, on the same latents."""
+) -> dict[str, Array]:
+    """How far the folded network's mean payoff is from the mixture's, on the same latents outside the ramps."""
     key = jax.random.fold_in(key, config.folded_samples)
     latents = jax.random.normal(key, (config.folded_samples, config.dimension + 1))
     folded = mg.theory.fold(ATOM, mixture, latents[:CHUNK, :-1], width=config.ramp)
 
-    def difference(latents: Array) -> Array:
+    def differences(latents: Array) -> tuple[Array, Array]:
         one, _ = folded.player.apply(folded.params, folded.state, latents, train=False)
-        logits = [
-            player.apply(params, {}, fakes, train=False)[0]
+        payoffs = [
+            jax.nn.sigmoid(-player.apply(params, {}, fakes, train=False)[0])
             for fakes in (one, play(mixture, latents))
         ]
-        return jnp.mean(jax.nn.sigmoid(-logits[0]) - jax.nn.sigmoid(-logits[1]))
+        gates = mg.theory.gates(folded.params, latents[:, -1])
+        chosen = mg.theory.chosen_component(mixture.log_weights, latents[:, -1])
+        selected = jnp.take_along_axis(gates, chosen[:, None], axis=1)[:, 0] == 1.0
+        return payoffs[0] - payoffs[1], selected
 
     chunks = latents.reshape(-1, CHUNK, config.dimension + 1)
-    return jnp.abs(jnp.mean(jax.lax.map(difference, chunks)))
+    difference, selected = jax.lax.map(differences, chunks)
+    total = jnp.sum(jnp.where(selected, difference, 0.0))
+    return {
+        "folded_difference": jnp.abs(total) / jnp.maximum(jnp.sum(selected), 1),
+        "in_ramps": 1.0 - jnp.mean(selected),
+    }
 
 
 def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
@@ -286,26 +295,33 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
             worst <= 1,
         )
     )
-    return [*claims, folding_claim(config, [row for row in rows if row["components"]])]
+    return [*claims, *folding_claims(config, [row for row in rows if row["components"]])]
 
 
-def folding_claim(config: Config, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """That the folded mixture pays the same."""
-
-    def allowed(row: Mapping[str, Any]) -> float:
+def folding_claims(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """That the folded mixture pays the same, but for few latents."""
+    largest = max(max(row["folded_difference_by_seed"]) for row in rows)
+    excess = []
+    for row in rows:
         uniform = jnp.full(row["components"], -math.log(row["components"]), jnp.float32)
-        return 1e-5 + mg.theory.ramp_mass(uniform, config.ramp)["bound"]
-
-    largest = {row["method"]: max(row["folded_difference_by_seed"]) for row in rows}
-    within = all(largest[row["method"]] <= allowed(row) for row in rows)
-    exact = sum(value <= 1e-5 for row in rows for value in row["folded_difference_by_seed"])
-    total = sum(row["n"] for row in rows)
-    return report.claim(
-        "folded into one network the mixture pays the same",
-        "difference <= 1e-5 + the ramps' mass, in all rows and seeds",
-        f"at most {max(largest.values()):.1e}; <= 1e-5 in {exact} of {total}",
-        within,
-    )
+        bound = mg.theory.ramp_mass(uniform, config.ramp)["bound"]
+        share = row["in_ramps_mean"]
+        error = math.sqrt(share / (config.folded_samples * row["n"]))
+        excess.append((share - 2 * error) / bound)
+    return [
+        report.claim(
+            "outside the ramps the mixture folded into one network pays the same",
+            "difference <= 1e-5, in all rows and seeds",
+            f"at most {largest:.1e}",
+            largest <= 1e-5,
+        ),
+        report.claim(
+            "the seed falls into a ramp no more often than (T - 1) width / sqrt(2 pi)",
+            "share - 2 standard errors <= that, for all rows",
+            f"at most {max(excess):.2f} of it",
+            max(excess) <= 1,
+        ),
+    ]
 
 
 @_figures.styled
