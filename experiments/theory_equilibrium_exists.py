@@ -39,7 +39,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +47,7 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments import harness, report
+from experiments.atom_game import CHUNK, Game, compare_folded, draw_samples
 from experiments.exponents import exponents, in_words
 from experiments.options import Components, Count, Positive, Samples
 from experiments.session import session
@@ -104,8 +105,6 @@ COLUMNS = {
     "norm": ("norm/radius", 2),
 }
 
-CHUNK = 64  # latents that the folded network sees at once: all T components run on each
-
 
 def check(config: Config) -> None:
     """Raises ValueError for what would otherwise fail after hours."""
@@ -117,18 +116,6 @@ def check(config: Config) -> None:
         )
 
 
-def atom_init(key: Key, z: Array) -> tuple[Any, Any]:
-    size = z.shape[-1]
-    return {"kernel": jnp.eye(size), "bias": jax.random.normal(key, (size,))}, {}
-
-
-def atom_apply(params: Any, state: Any, z: Array, *, train: bool) -> tuple[Array, Any]:
-    return z @ params["kernel"] + params["bias"][None], state
-
-
-ATOM = mg.Player(atom_init, atom_apply)
-
-
 def discriminator(width: int) -> mg.Player:
     return mg.from_linen(mg.networks.MLP((width,)))
 
@@ -136,52 +123,6 @@ def discriminator(width: int) -> mg.Player:
 def num_parameters(config: Config, width: int) -> int:
     """``(d + 2) h + 1``."""
     return (config.dimension + 2) * width + 1
-
-
-def atoms(config: Config, key: Key, count: int) -> mg.Mixture:
-    """T Gaussians about T samples of P, with equal weights."""
-    points = jax.random.normal(key, (count, config.dimension))
-    kernel = jnp.broadcast_to(
-        config.std * jnp.eye(config.dimension), (count, config.dimension, config.dimension)
-    )
-    log_weights = jnp.full(count, -math.log(count), jnp.float32)
-    return mg.Mixture({"kernel": kernel, "bias": points}, {}, log_weights)
-
-
-def play(mixture: mg.Mixture, latents: Array) -> Array:
-    """The unfolded mixture on latents ``[B, d + 1]``: each goes to the one component that its seed stands for."""
-    chosen = mg.theory.chosen_component(mixture.log_weights, latents[:, -1])
-    params = jax.tree.map(lambda leaf: leaf[chosen], mixture.params)
-    return jax.vmap(lambda own, z: atom_apply(own, {}, z[None], train=False)[0][0])(
-        params, latents[:, :-1]
-    )
-
-
-class Game(NamedTuple):
-    """A mixture, and draws ``[samples, d]`` of P and of it, to train a discriminator and to judge it."""
-
-    mixture: mg.Mixture
-    real: Array
-    fake: Array
-    held_out_real: Array
-    held_out_fake: Array
-
-
-def draw_samples(config: Config, count: int | None, key: Key) -> Game:
-    """One seed's atoms, the same for every p, and samples; for None those of P blurred."""
-    atoms_key, *keys = jax.random.split(jax.random.fold_in(key, count or 0), 5)
-    mixture = atoms(config, atoms_key, count or 1)
-    shape = (config.samples, config.dimension)
-
-    def fakes(key: Key) -> Array:
-        points_key, latents_key = jax.random.split(key)
-        latents = jax.random.normal(latents_key, (shape[0], shape[1] + 1))
-        if count:
-            return play(mixture, latents)
-        return jax.random.normal(points_key, shape) + config.std * latents[:, :-1]
-
-    real, held_out_real = (jax.random.normal(k, shape) for k in keys[:2])
-    return Game(mixture, real, fakes(keys[2]), held_out_real, fakes(keys[3]))
 
 
 @lru_cache
@@ -210,41 +151,14 @@ def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[s
 def respond(config: Config, width: int, count: int | None) -> dict[str, Array]:
     """All seeds of one p and T: the best discriminators' gains, and what the folded mixtures pay them."""
     keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
-    games = jax.jit(jax.vmap(partial(draw_samples, config, count)))(keys)
+    sizes = {"count": count, "samples": config.samples, "dimension": config.dimension}
+    games = jax.jit(jax.vmap(partial(draw_samples, std=config.std, **sizes)))(keys)
     best, result = best_response(config, width)(keys, games)
     if count:
-        player = discriminator(width)
-        compare = jax.jit(jax.vmap(partial(compare_folded, config, player)))
-        result |= compare(keys, games.mixture, best)
+        settings = {"samples": config.folded_samples, "ramp": config.ramp}
+        compare = partial(compare_folded, player=discriminator(width), **settings)
+        result |= jax.jit(jax.vmap(compare))(keys, games.mixture, best)
     return result
-
-
-def compare_folded(
-    config: Config, player: mg.Player, key: Key, mixture: mg.Mixture, params: Any
-) -> dict[str, Array]:
-    """How far the folded network's mean payoff is from the mixture's, on the same latents outside the ramps."""
-    key = jax.random.fold_in(key, config.folded_samples)
-    latents = jax.random.normal(key, (config.folded_samples, config.dimension + 1))
-    folded = mg.theory.fold(ATOM, mixture, latents[:CHUNK, :-1], width=config.ramp)
-
-    def differences(latents: Array) -> tuple[Array, Array]:
-        one, _ = folded.player.apply(folded.params, folded.state, latents, train=False)
-        payoffs = [
-            jax.nn.sigmoid(-player.apply(params, {}, fakes, train=False)[0])
-            for fakes in (one, play(mixture, latents))
-        ]
-        gates = mg.theory.gates(folded.params, latents[:, -1])
-        chosen = mg.theory.chosen_component(mixture.log_weights, latents[:, -1])
-        selected = jnp.take_along_axis(gates, chosen[:, None], axis=1)[:, 0] == 1.0
-        return payoffs[0] - payoffs[1], selected
-
-    chunks = latents.reshape(-1, CHUNK, config.dimension + 1)
-    difference, selected = jax.lax.map(differences, chunks)
-    total = jnp.sum(jnp.where(selected, difference, 0.0))
-    return {
-        "folded_difference": jnp.abs(total) / jnp.maximum(jnp.sum(selected), 1),
-        "in_ramps": 1.0 - jnp.mean(selected),
-    }
 
 
 def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
@@ -327,9 +241,10 @@ def folding_claims(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[di
 @_figures.styled
 def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
     """The gain against T for each p, with what the blur alone is worth; and against p log p / T."""
-    figure = _figures.new_figure(6.8, 3.0)
+    figure = _figures.new_figure(6.8, 2.9)
     left, right = figure.subplots(1, 2, sharey=True)
     sizes = sorted({row["parameters"] for row in rows})
+    beyond = 2.0 * config.mixtures[-1]
     for p, colour, marker, line in zip(
         sizes, _figures.COLOURS, _figures.MARKERS, _figures.LINES, strict=False
     ):
@@ -341,22 +256,16 @@ def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
         left.errorbar(counts, mean, yerr=error, label=f"p = {p}", ls=line, lw=1.0, **look)
         right.errorbar(p * math.log(p) / counts, mean, yerr=error, ls="none", **look)
         if blurred["held_out_mean"] > 0:
-            left.plot(
-                counts[-1] * 1.7, blurred["held_out_mean"], marker, c=colour, mfc="none", ms=4
-            )
-    ends = np.array([config.mixtures[0], config.mixtures[-1]], float)
-    top = max(row["held_out_mean"] for row in rows)
-    left.plot(ends, 1.25 * top * (ends / ends[0]) ** -0.5, c="0.3", ls=":", lw=1.0)
-    left.annotate(
-        "slope -1/2",
-        (ends[0] * 1.6, 1.1 * top),
-        xytext=(4, 4),
-        textcoords="offset points",
-        fontsize=8,
-    )
-    left.set(
-        xscale="log", yscale="log", xlabel="generators T", ylabel="gain over 2φ(1/2), held out"
-    )
+            left.plot(beyond, blurred["held_out_mean"], marker, color=colour, mfc="none", ms=4)
+    left.annotate("T = ∞", (0.98, 0.02), xycoords="axes fraction", ha="right", fontsize=8)
+    first, last = config.mixtures[0], config.mixtures[-1]
+    top = 1.3 * max(row["held_out_mean"] for row in rows)
+    fall = top * math.sqrt(first / last)
+    guide: Any = {"color": "0.3", "ls": ":", "lw": 1.0}
+    left.plot([first, last], [top, fall], label="slope ∓1/2", **guide)
+    most = sizes[-1] * math.log(sizes[-1])
+    right.plot([most / first, most / last], [top, fall], **guide)
+    left.set(xscale="log", yscale="log", xlabel="generators T", ylabel="held-out gain over 2φ(1/2)")
     right.set(xscale="log", xlabel="p log p / T")
     figure.legend(loc="outside right center")
     return figure
