@@ -92,6 +92,7 @@ def compare_folded(
     difference, selected = jax.lax.map(differences, chunks)
     total = jnp.sum(jnp.where(selected, difference, 0.0))
     return {
-        "folded_difference": jnp.abs(total) / jnp.maximum(jnp.sum(selected), 1),
-        "in_ramps": 1.0 - jnp.mean(selected),
+        "folded_difference": jnp.abs(total)
+        / jnp.maximum(jnp.sum(selected.astype(jnp.float32)), 1.0),
+        "in_ramps": 1.0 - jnp.mean(selected.astype(jnp.float32)),
     }
