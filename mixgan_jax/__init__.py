@@ -1,10 +1,11 @@
 """Mixtures and equilibria of GANs, as pure functions.
 
 The core is flat: players, mixtures, solvers, the exact solution of the game between components. Families of functions
-stay in their modules, which are public too: ``losses``, ``penalties``, ``networks``, ``data``, ``metrics``, ``plots``.
+stay in their modules, which are public too: ``losses``, ``penalties``, ``networks``, ``data``, ``metrics``, ``plots``,
+``theory``.
 """
 
-from mixgan_jax import data, losses, metrics, networks, penalties, plots
+from mixgan_jax import data, losses, metrics, networks, penalties, plots, theory
 from mixgan_jax.checkpoint import Checkpoints, SaveError, load_for_sampling
 from mixgan_jax.data import Feed, Stream
 from mixgan_jax.duality_gap import duality_gap_curve
@@ -106,6 +107,7 @@ __all__ = [
     "sample",
     "softmax_adam",
     "spread_over_devices",
+    "theory",
     "uniform",
     "zero_sum",
     "zero_sum_equilibrium",

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 import mixgan_jax as mg
 from experiments import __main__ as overview
-from experiments import harness, mix_gan_mnist, mix_gan_ring, options, pairing, report
+from experiments import (
+    harness,
+    mix_gan_mnist,
+    mix_gan_ring,
+    options,
+    pairing,
+    report,
+    theory_equilibrium_exists,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {name: importlib.import_module(f"experiments.{name}") for name in overview.scripts()}
@@ -187,6 +195,12 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
             mix_gan_mnist,
             ["--dataset", "digits", "--batch", "240"],
             "--batch must be at most half of the 360 test images, got 240",
+        ),
+        (theory_equilibrium_exists, ["--mixtures", "8"], "--mixtures must be two or more"),
+        (
+            theory_equilibrium_exists,
+            ["--folded-samples", "65"],
+            "--folded-samples must be a multiple of 64",
         ),
     ],
 )

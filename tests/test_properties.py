@@ -8,7 +8,13 @@ import inspect
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from properties import data_and_networks, games_and_losses, numbers, runs_and_files
+from properties import (
+    data_and_networks,
+    games_and_losses,
+    numbers,
+    runs_and_files,
+    theory_and_supports,
+)
 from properties.case import Case, arguments_of, check
 from test_package import public_callables
 
@@ -25,6 +31,8 @@ CASES = (
     | runs_and_files.RUNS
     | runs_and_files.FILES
     | runs_and_files.FIGURES
+    | theory_and_supports.THEORY
+    | theory_and_supports.SUPPORTS
 )
 
 CONTAINERS = "holds what it is given; who uses it checks it"
@@ -48,7 +56,7 @@ EXCEPTIONS = {
         ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),
         CONTAINERS,
     ),
-    **dict.fromkeys(("losses.GanLoss", "losses.MeasuringFunction"), CONTAINERS),
+    **dict.fromkeys(("losses.GanLoss", "losses.MeasuringFunction", "theory.Folded"), CONTAINERS),
 }
 
 

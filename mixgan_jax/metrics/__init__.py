@@ -1,5 +1,12 @@
 """Metrics: arrays in, a dict of arrays out, scalars unless they are per component."""
 
+from mixgan_jax.metrics.birthday import (
+    birthday_test,
+    detectable_support,
+    duplicate_probability,
+    shared_support,
+    support_size,
+)
 from mixgan_jax.metrics.coverage import class_coverage, component_class_coverage
 from mixgan_jax.metrics.distances import (
     empirical_jensen_shannon,
@@ -16,12 +23,17 @@ from mixgan_jax.metrics.modes import (
     mode_histogram,
 )
 from mixgan_jax.metrics.neural import best_discriminator, neural_net_distance
+from mixgan_jax.metrics.pairs import closest_pairs
 
 __all__ = [
     "best_discriminator",
+    "birthday_test",
     "class_coverage",
+    "closest_pairs",
     "component_class_coverage",
     "component_coverage",
+    "detectable_support",
+    "duplicate_probability",
     "empirical_jensen_shannon",
     "equilibrium_report",
     "exact_wasserstein",
@@ -31,5 +43,7 @@ __all__ = [
     "mode_coverage",
     "mode_histogram",
     "neural_net_distance",
+    "shared_support",
     "sliced_wasserstein",
+    "support_size",
 ]

@@ -1,0 +1,139 @@
+"""The closest pairs among samples, found block by block: no matrix of all distances is ever held."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixgan_jax.checks import check_array, check_count, check_function, check_number
+from mixgan_jax.types import Array
+
+_Found: TypeAlias = tuple[Array, Array, Array, Array]  # distances, both indices, duplicates
+
+
+def closest_pairs(
+    samples: Array,
+    others: Array | None = None,
+    *,
+    features: Callable[[Array], Array] | None = None,
+    threshold: float = 0.0,
+    num_pairs: int = 20,
+    block: int = 256,
+) -> dict[str, Array]:
+    """The closest pairs of samples, and how many are duplicates, without a matrix of all distances.
+
+    Distances are Euclidean, between features. They are computed block by block from differences, not from inner
+    products, so that the distance of equal samples is exactly 0. Each unordered pair of two different samples counts
+    once. Can be jitted (the functions and whole numbers being constants) and vmapped.
+
+    Args:
+        samples: ``[N, ...]``, N >= 2.
+        others: ``[M, ...]``, M >= 1: then pairs are of one from ``samples`` with one from these. None for pairs
+            within ``samples``.
+        features: maps ``[N, ...]`` to features ``[N, ...]``, floating point, one row each; None for the samples
+            themselves, as numbers.
+        threshold: a pair at this distance or less is a duplicate, >= 0.
+        num_pairs: P, how many of the closest to return; of fewer pairs, all.
+        block: rows that are compared with as many rows at once.
+
+    Returns:
+        - ``distance``: ``[P]``, rising. Of equal distances the order is not defined.
+        - ``first``, ``second``: ``[P]`` int32, indices into ``samples``, first < second; or into ``samples`` and
+          ``others``. They are -1 where the distance is beyond float32, inf.
+        - ``duplicates``: scalar int32, pairs at most ``threshold`` apart.
+
+    Raises:
+        TypeError, ValueError: samples or features that are (where known) not finite, of different shapes, too few;
+            an argument of the wrong kind.
+    """
+    check_count("num_pairs", num_pairs)
+    check_count("block", block)
+    threshold = check_number("threshold", threshold, minimum=0.0)
+    rows = _features("samples", samples, features)
+    columns = rows if others is None else _features("others", others, features)
+    if others is None and len(rows) < 2:
+        raise ValueError(f"samples must be 2 or more, got {len(rows)}")
+    if rows.shape[1] != columns.shape[1]:
+        raise ValueError(
+            f"others must have {rows.shape[1]} features each, as samples, got {columns.shape[1]}"
+        )
+    counts = len(rows), len(columns)
+    pairs = math.comb(counts[0], 2) if others is None else math.prod(counts)
+    limit = jnp.asarray(threshold, jnp.float32)
+    within, keep = others is None, min(num_pairs, pairs)
+    return _closest(rows, columns, limit, within=within, keep=keep, block=min(block, max(counts)))
+
+
+def _features(name: str, samples: Any, features: Callable[[Array], Array] | None) -> Array:
+    """One row of float32 features for each sample, ``[N, D]``."""
+    array = check_array(name, samples, finite=True)
+    if array.ndim < 1 or 0 in array.shape:
+        raise ValueError(f"{name} must have shape [N, ...], none of it 0, got {array.shape}")
+    if features is not None:
+        count = len(array)
+        array = check_array("features", check_function("features", features)(array), finite=True)
+        if array.ndim < 1 or len(array) != count or 0 in array.shape:
+            raise ValueError(
+                f"features must give {count} rows, one for each of {name}, got shape {array.shape}"
+            )
+    return array.reshape(len(array), -1).astype(jnp.float32)
+
+
+@partial(jax.jit, static_argnames=("within", "keep", "block"))
+def _closest(
+    rows: Array, columns: Array, threshold: Array, *, within: bool, keep: int, block: int
+) -> dict[str, Array]:
+    """The ``keep`` closest pairs of rows ``[N, D]`` and columns ``[M, D]``, and how many are within ``threshold``.
+
+    With ``within`` the two are the same, and only pairs ``row < column`` count.
+    """
+    sizes = rows.shape[0], columns.shape[0]
+    padded = [_pad(array, block) for array in (rows, columns)]
+    places = np.stack(np.meshgrid(*(range(len(p) // block) for p in padded), indexing="ij"), -1)
+    places = places.reshape(-1, 2) * block
+    if within:  # blocks below the diagonal hold the same pairs again
+        places = places[places[:, 0] <= places[:, 1]]
+    offsets = np.arange(block, dtype=np.int32)
+
+    def look(found: _Found, place: Array) -> tuple[_Found, None]:
+        nearest, first, second, duplicates = found
+        left, right = (
+            jax.lax.dynamic_slice_in_dim(array, place[side], block)
+            for side, array in enumerate(padded)
+        )
+        squares = jnp.sum(jnp.square(left[:, None] - right[None]), axis=-1)
+        i = jnp.broadcast_to((place[0] + offsets)[:, None], squares.shape)
+        j = jnp.broadcast_to((place[1] + offsets)[None], squares.shape)
+        counts = (i < sizes[0]) & (j < sizes[1]) & ((i < j) | (not within))
+        distances = jnp.where(counts, jnp.sqrt(squares), jnp.inf)
+        duplicates += jnp.sum(counts & (distances <= threshold), dtype=jnp.int32)
+        # Sorting the block is the costly part, and no block after the first few has anything to add.
+        nearest, first, second = jax.lax.cond(
+            jnp.min(distances) < nearest[-1],
+            lambda: _merge(keep, (nearest, first, second), (distances, i, j)),
+            lambda: (nearest, first, second),
+        )
+        return (nearest, first, second, duplicates), None
+
+    nothing = jnp.full(keep, -1, jnp.int32)
+    start = (jnp.full(keep, jnp.inf), nothing, nothing, jnp.zeros((), jnp.int32))
+    (distance, first, second, duplicates), _ = jax.lax.scan(
+        look, start, jnp.asarray(places, jnp.int32)
+    )
+    return {"distance": distance, "first": first, "second": second, "duplicates": duplicates}
+
+
+def _merge(keep: int, found: tuple[Array, ...], new: tuple[Array, ...]) -> tuple[Array, ...]:
+    distances, i, j = (
+        jnp.concatenate([old, fresh.reshape(-1)]) for old, fresh in zip(found, new, strict=True)
+    )
+    _, order = jax.lax.top_k(-distances, keep)
+    return distances[order], i[order], j[order]
+
+
+def _pad(array: Array, block: int) -> Array:
+    return jnp.pad(array, ((0, -array.shape[0] % block), (0, 0)))
