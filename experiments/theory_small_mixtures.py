@@ -1,0 +1,322 @@
+r"""Mixed equilibria are small: do k strategies sampled from one of n = 256 do almost as well?
+
+Claim: k strategies of each side, drawn from an exact equilibrium and played with equal weights, have a NashConv in the
+whole game that falls as k^(-1/2) and stays below R sqrt(2 log n / k), with R the range of the payoffs; the k strategies
+of largest weight, with the best weights, do no worse; and MIX+GAN with 8 trained components has a smaller NashConv
+against all pure strategies of the population than one GAN.
+Time: 6 minutes on two CPU cores; paper wants a GPU and has not been timed.
+
+    python -m experiments.theory_small_mixtures                  n = 256, two CPU cores
+    python -m experiments.theory_small_mixtures --preset paper   wider networks, longer training, 20 seeds
+
+After Lipton and Young (1994) and Althofer (1994), on whose sampling argument theorem 4.2 of Arora, Ge, Liang, Ma and
+Zhang (2017, arXiv 1703.00573) rests. The bound drawn: what one pure strategy of the other side earns against the
+average of k draws is a mean of k independent numbers from an interval of length R, hence sub-Gaussian with variance
+R^2 / 4k (Hoeffding); the maximum over n of them exceeds the game's value by at most R sqrt(log n / 2k) in expectation,
+and NashConv is the sum of two such excesses.
+
+Games: matrices of independent standard normal payoffs, the control; networks as they are initialised (kernels of four
+times the usual variance, so that they differ), and snapshots of independent GANs on a ring of 8 Gaussians, 16 evenly
+spaced ones of each GAN; the latter two for three losses, all zero-sum with bounded payoffs: the logarithm of
+0.1 + 0.9 D, D itself (the payoff of a Wasserstein GAN with D in [0, 1]), and Brier's quadratic score. The matrix of
+means over finitely many samples *is* the game, and its equilibrium is computed exactly, by linear programming.
+
+Protocol, fixed before any run: a seed is a population of its own; NashConv is in units of R; sampled NashConv is the
+mean over resamples; the exponent is fitted for each seed over all k >= 4 and its 95 % interval is Student's over seeds.
+An equilibrium in pure strategies has NashConv 0 at every k and no exponent: such seeds count in the means and are left
+out of the exponent, and their number is reported. The k-sparse row keeps, on each side, the k strategies of largest
+weight in the equilibrium, and finds their weights by optimistic exponentiated gradient against all n strategies of the
+other side; the exact weights of the same strategies, by linear programming, are in the JSON. MIX+GAN is trained with
+the population's loss, networks and number of steps; its NashConv counts deviations to the population's n strategies and
+to its own components, at its own weights. One GAN's is that of the population's last snapshots, averaged over its GANs.
+
+What is expected where the support s of the equilibrium is small: sampling does not stop falling as k^(-1/2) at k = s,
+since the empirical weights of s strategies are still off by k^(-1/2); log n in the bound then is loose by about log s.
+The k-sparse weights, in contrast, are exact from k = s on.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import mixgan_jax as mg
+from experiments import (
+    few_strategies,
+    few_strategies_figure,
+    harness,
+    options,
+    populations,
+    report,
+)
+from experiments.exponents import exponents, in_words
+from experiments.populations import LOSSES, Networks
+from experiments.session import session
+
+SNAPSHOTS = 16
+SHOWN = 8  # the k of the table
+LARGEST_SPARSE = 64
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on."""
+
+    size: options.Count = 256
+    """n, strategies of each side; a multiple of the 16 snapshots of a GAN."""
+    strategies: options.Components = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    """k, strategies sampled from each side; 8 must be among them."""
+    components: options.ComponentsToCompare = (2, 4, 8)
+    """Of MIX+GAN."""
+    seeds: options.Count = 6
+    """Populations, seeds 0, 1, ..."""
+    resamples: options.Count = 200
+    """Draws of k strategies."""
+    samples: options.Count = 256
+    """Reals, and fakes of each generator, behind each payoff."""
+    steps: options.Count = 1600
+    """Of training; a multiple of the snapshots."""
+    batch: options.Count = 64
+    """Reals in a step, and fakes of each generator."""
+    width: options.Count = 32
+    """Of the two hidden layers of every network."""
+    latent_size: options.Count = 8
+    """Standard normal latents."""
+    learning_rate: options.Rate = 1e-3
+    """Of Adam, beta1 .5."""
+    sparse_steps: options.Count = 4000
+    """Of optimistic exponentiated gradient for the k-sparse weights."""
+
+
+PRESETS = {
+    "cpu": Config(),
+    "paper": Config(seeds=20, samples=2048, steps=16_000, width=128, latent_size=16),
+    "smoke": Config(
+        size=16,
+        strategies=(4, 8, 16),
+        components=(2,),
+        seeds=2,
+        resamples=5,
+        samples=8,
+        steps=32,
+        batch=8,
+        width=8,
+        sparse_steps=100,
+    ),
+}
+
+COLUMNS = {
+    "range": ("R", 2),
+    "support": ("support", 1),
+    "sampled": (f"% of R, {SHOWN} sampled", 2),
+    "sparse": (f"% of R, {SHOWN} best", 3),
+}
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for what would otherwise fail after minutes."""
+    if config.size % SNAPSHOTS:
+        raise ValueError(f"--size must be a multiple of {SNAPSHOTS}, got {config.size}")
+    if config.steps % SNAPSHOTS:
+        raise ValueError(f"--steps must be a multiple of {SNAPSHOTS}, got {config.steps}")
+    fitted = [k for k in config.strategies if k >= 4]
+    if SHOWN not in fitted or len(fitted) < 3 or fitted[-1] > config.size:
+        raise ValueError(
+            f"--strategies must hold {SHOWN} and two more from 4 to size = {config.size}, "
+            f"got {config.strategies}"
+        )
+
+
+def kinds() -> list[tuple[str, str, str]]:
+    """The rows: name, how strategies come about, loss."""
+    networks = [
+        (f"{origin}, {loss}", origin, loss) for origin in ("random", "trained") for loss in LOSSES
+    ]
+    return [("normal payoffs", "normal", ""), *networks]
+
+
+@cache
+def networks_program(config: Config, origin: str) -> Callable[..., dict[str, Any]]:
+    """Keys ``[S]`` and the number of a loss to games ``[S, n, n]``, with MIX+GAN's NashConv ``[S, components]``."""
+    n = config.size
+
+    def game(key: Any, which: Any) -> dict[str, Any]:
+        networks = Networks(
+            config.width,
+            config.latent_size,
+            config.batch,
+            config.learning_rate,
+            populations.one_of(which),
+            gain=4.0 if origin == "random" else 1.0,
+        )
+        own, matrix_key, *mixture_keys = jax.random.split(key, 2 + len(config.components))
+        if origin == "random":
+            sides = populations.random_population(own, networks, n)
+            return {"values": populations.values(matrix_key, networks, sides, config.samples)}
+        sides = populations.trained_population(own, networks, n, config.steps, SNAPSHOTS)
+        mixtures = [
+            jax.tree.map(lambda leaf: leaf[0], populations.train(key, networks, k, config.steps))
+            for key, k in zip(mixture_keys, config.components, strict=True)
+        ]
+        everybody = populations.join(sides, *mixtures)
+        values = populations.values(matrix_key, networks, everybody, config.samples)
+        single = few_strategies.pairs(values[:n, :n], SNAPSHOTS)
+        several = few_strategies.beside(values, n, mixtures)
+        return {"values": values[:n, :n], "mix_gan": jnp.concatenate([single[None], several])}
+
+    return jax.jit(jax.vmap(game, in_axes=(0, None)))
+
+
+def games(config: Config, origin: str, loss: str) -> dict[str, Any]:
+    """Of each seed the game ``[S, n, n]``; of trained populations also MIX+GAN's NashConv, one GAN's first."""
+    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    if origin == "normal":
+        shape = (config.size, config.size)
+        return {"values": jax.vmap(lambda key: jax.random.normal(key, shape))(keys)}
+    return networks_program(config, origin)(keys, jnp.int32(list(LOSSES).index(loss)))
+
+
+def measure(config: Config, origin: str, loss: str) -> dict[str, Any]:
+    """All numbers of one kind of game, by seed; NashConv in units of the range of its payoffs."""
+    found = jax.device_get(games(config, origin, loss))
+    values = np.asarray(found["values"], np.float64)
+    spreads = np.ptp(values, axis=(1, 2))
+    values = values / spreads[:, None, None]
+    exact = [mg.zero_sum_equilibrium(game) for game in values]
+    sides = [(game.generator, game.discriminator) for game in exact]
+    supports = [[float((weights > 1e-9).sum()) for weights in pair] for pair in sides]
+    few = [k for k in config.strategies if k <= LARGEST_SPARSE]
+    sparse = few_strategies.best(values, sides, few, config.sparse_steps)
+    drawn = [
+        few_strategies.sampled(game, pair, config.strategies, config.resamples)
+        for game, pair in zip(values, sides, strict=True)
+    ]
+    mixtures = found.get("mix_gan", np.zeros((config.seeds, 0))) / spreads[:, None]
+    return {
+        "range": spreads,
+        "supports": supports,
+        "gap": [game.gap for game in exact],
+        "sampled": np.stack(drawn),
+        **sparse,
+        "mix_gan": mixtures,
+    }
+
+
+def row(config: Config, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the table; the numbers behind it are kept too, and the exponent where there is one."""
+    at = config.strategies.index(SHOWN)
+    metrics = {
+        "range": found["range"],
+        "support": np.mean(found["supports"], axis=1),
+        "sampled": 100.0 * np.array(found["sampled"])[:, at],
+        "sparse": 100.0 * np.array(found["sparse"])[:, at],
+    }
+    gaps = np.array(found["sampled"])
+    fitted = np.array(config.strategies) >= 4
+    mixed = np.all(gaps[:, fitted] > 0.0, axis=1)
+    exponent = None
+    if mixed.any():
+        k = np.array(config.strategies, float)[fitted]
+        exponent = exponents({"k": k}, gaps[mixed][:, fitted])["k"]
+    curves = {key: found[key] for key in ("supports", "gap", "sampled", "sparse_exact", "mix_gan")}
+    return report.row(
+        name,
+        metrics,
+        seconds=found["seconds"],
+        exponent=exponent,
+        pure=int((~mixed).sum()),
+        curves={**curves, "sparse": found["sparse"]},
+    )
+
+
+def bound(config: Config) -> np.ndarray:
+    """What sampled NashConv stays below in expectation, in units of the range, for every k."""
+    return np.sqrt(2.0 * math.log(config.size) / np.array(config.strategies))
+
+
+def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The verdict: what was claimed before the run against what came out."""
+    verdict = []
+    for entry in rows:
+        fit, pure = entry["exponent"], f"{entry['pure']} of {entry['n']} equilibria pure"
+        got = f"{in_words(fit)}, {pure}" if fit else pure
+        holds = bool(fit) and fit["low"] <= -0.5 <= fit["high"]
+        text = f"{entry['method']}: sampled NashConv falls as k^(-1/2)"
+        verdict.append(report.claim(text, "95 % interval of the exponent has -0.5", got, holds))
+    curves = [entry["curves"] for entry in rows]
+    ratio = max((np.mean(c["sampled"], axis=0) / bound(config)).max() for c in curves)
+    verdict.append(
+        report.claim(
+            "sampled NashConv is below R sqrt(2 log n / k) for every game and k",
+            "largest ratio <= 1",
+            f"{ratio:.2f}",
+            ratio <= 1.0,
+        )
+    )
+    excess = max(_excess(c) for c in curves)
+    verdict.append(
+        report.claim(
+            "the k strategies of largest weight, at their best weights, do no worse than k sampled ones",
+            "largest difference of means <= 0.001 R",
+            f"{excess:.4f} R",
+            excess <= 1e-3,
+        )
+    )
+    return [*verdict, *(_trained_claim(config, entry) for entry in rows if _trained(entry))]
+
+
+def _trained(entry: Mapping[str, Any]) -> bool:
+    return bool(np.size(entry["curves"]["mix_gan"]))
+
+
+def _excess(curves: Mapping[str, Any]) -> float:
+    best = np.mean(curves["sparse"], axis=0)
+    return float((best - np.mean(curves["sampled"], axis=0)[: best.size]).max())
+
+
+def _trained_claim(config: Config, entry: Mapping[str, Any]) -> dict[str, Any]:
+    gaps = np.array(entry["curves"]["mix_gan"])
+    one, many = (report.row("", {"gap": 100.0 * gaps[:, at]}) for at in (0, -1))
+    got, holds = report.separated(one, many, "gap")
+    ks = (1, *config.components)
+    text = (
+        f"{entry['method']}: MIX+GAN with k = {ks[-1]} has a smaller NashConv than with k = {ks[0]}"
+    )
+    levels = ", ".join(f"{100 * level:.1f}" for level in gaps.mean(axis=0))
+    return report.claim(
+        text, "more than 2 standard errors", f"{got}; {levels} % of R for k = {ks}", holds
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Solves every kind of game, samples from its equilibrium, reports."""
+    run = harness.start("theory_small_mixtures", __doc__, PRESETS, argv, check)
+    config = run.config
+    with session(run):
+        rows = [
+            row(
+                config,
+                name,
+                harness.once(run, name, lambda o=origin, x=loss: measure(config, o, x)),
+            )
+            for name, origin, loss in kinds()
+        ]
+        picture = few_strategies_figure.curves(
+            rows, config.strategies, (1, *config.components), bound(config), list(LOSSES)
+        )
+        picture = mg.plots.save(picture, run.folder / "nash_conv.png")
+        figures: dict[str, Path] = {"nash_conv": picture}
+        results = report.save_results(
+            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=figures
+        )
+    report.show(run, results, figures)
+
+
+if __name__ == "__main__":
+    main()
