@@ -1,23 +1,33 @@
-"""NashConv, in the whole game, of mixtures of few of its strategies: sampled, best, or trained beside it."""
+"""NashConv, in the whole game, of mixtures of few of its strategies: sampled, or the best ones."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import populations
+from experiments import report
+from experiments.exponents import exponents, in_words
+
+SUPPORT = 1e-9  # a weight above this counts
+ROUNDING = 1e-12  # a NashConv below this, in units of the range, is 0
 
 Sides: TypeAlias = tuple[np.ndarray, np.ndarray]
 """Weights ``[n]`` of the generators and of the discriminators, of an equilibrium."""
 
 
+def bound(size: int, strategies: Sequence[int]) -> np.ndarray:
+    """``sqrt(2 log n / k)``: what sampled NashConv stays below in expectation, in units of the payoffs' range."""
+    return np.sqrt(2.0 * math.log(size) / np.array(strategies))
+
+
 def sampled(
     values: np.ndarray, sides: Sides, strategies: Sequence[int], resamples: int
-) -> np.ndarray:
+) -> dict[str, np.ndarray]:
     """Mean NashConv ``[k]`` over draws of k strategies of each side, which are then played equally often.
 
     Args:
@@ -25,14 +35,21 @@ def sampled(
         sides: what is drawn from.
         strategies: every k.
         resamples: draws for each k, always the same ones (NumPy, seed 0).
+
+    Returns:
+        ``sampled``, with all deviations, and ``in_support``, with deviations to strategies that have weight.
     """
     random = np.random.default_rng(0)
-    means = []
+    own, other = (weights > SUPPORT for weights in sides)
+    means: dict[str, list] = {"sampled": [], "in_support": []}
     for k in strategies:
         rows, columns = (random.multinomial(k, weights, size=resamples) / k for weights in sides)
-        gaps = (rows @ values).max(axis=-1) - (columns @ values.T).min(axis=-1)
-        means.append(np.maximum(gaps, 0.0).mean())  # below 0 only by rounding
-    return np.array(means)
+        by_column, by_row = rows @ values, columns @ values.T
+        gaps = by_column.max(axis=-1) - by_row.min(axis=-1)
+        inner = by_column[:, other].max(axis=-1) - by_row[:, own].min(axis=-1)
+        for name, found in (("sampled", gaps), ("in_support", inner)):
+            means[name].append(np.where(found > ROUNDING, found, 0.0).mean())
+    return {name: np.array(found) for name, found in means.items()}
 
 
 def best(
@@ -74,33 +91,30 @@ def best(
     return {name: np.stack(gaps, axis=1) for name, gaps in found.items()}
 
 
-def beside(values: jax.Array, size: int, mixtures: Sequence[populations.Sides]) -> jax.Array:
-    """NashConv of each mixture, over deviations to a population's strategies and to its own components.
-
-    Args:
-        values: the game ``[n + m, n + m]`` between the population, then all mixtures' components.
-        size: n.
-        mixtures: m components of either side in all.
-
-    Returns:
-        ``[mixtures]``, >= 0.
-    """
-    found, start = [], size
-    for mixture in mixtures:
-        own = slice(start, start + mixture.generators.num_components)
-        start = own.stop
-        p, q = mixture.generators.weights, mixture.discriminators.weights
-        rows, columns = values[own], values[:, own]
-        by_column = jnp.concatenate([p @ rows[:, :size], p @ rows[:, own]])
-        by_row = jnp.concatenate([columns[:size] @ q, columns[own] @ q])
-        found.append(by_column.max() - by_row.min())
-    return jnp.stack(found)
+def exponent(strategies: Sequence[int], gaps: np.ndarray) -> dict[str, Any] | None:
+    """The exponent in k >= 4 of NashConv ``[S, k]``, over the seeds where it is not 0; None for fewer than two."""
+    k = np.array(strategies, float)
+    mixed = gaps[np.all(gaps[:, k >= 4] > 0.0, axis=1)]
+    return exponents({"k": k[k >= 4]}, mixed[:, k >= 4])["k"] if len(mixed) > 1 else None
 
 
-def pairs(values: jax.Array, snapshots: int) -> jax.Array:
-    """Mean NashConv ``[]`` of the pairs ``(i, i)`` at every last of ``snapshots``: single GANs of the population."""
-    last = slice(snapshots - 1, None, snapshots)
-    return jnp.mean(values[last].max(axis=1) - values[:, last].min(axis=0))
+def falls(rows: Sequence[Mapping[str, Any]], name: str, text: str) -> dict[str, Any]:
+    """Whether all exponents' intervals have -1/2 in them."""
+    got, holds = [], True
+    for entry in rows:
+        found = entry["exponents"][name]
+        value = in_words(found) if found else "no exponent"
+        pure = f" ({entry['pure']} of {entry['n']} equilibria pure)" if entry["pure"] else ""
+        got.append(f"{entry['method']}: {value}{pure}")
+        holds = holds and (found is None or found["low"] <= -0.5 <= found["high"])
+    expected = "95 % interval of each exponent has -0.5"
+    return report.claim(text, expected, "; ".join(got), holds)
+
+
+def excess(curves: Mapping[str, Any]) -> float:
+    """By how much the best k-sparse weights do worse than sampled ones, at most, in units of the range."""
+    best = np.mean(curves["sparse"], axis=0)
+    return float((best - np.mean(curves["sampled"], axis=0)[: best.size]).max())
 
 
 @partial(jax.jit, static_argnums=2)

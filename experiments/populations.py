@@ -1,5 +1,6 @@
 """Populations of generators and discriminators, random or snapshots of training, and the game between them."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -144,3 +145,61 @@ def values(key: Key, networks: Networks, sides: Sides, samples: int) -> Array:
     return mg.held_out_values(
         key, generator, discriminator, *sides, networks.loss, reals, **options
     )[0]
+
+
+def random_game(key: Key, networks: Networks, size: int, samples: int) -> dict[str, Array]:
+    """``values`` ``[n, n]`` of networks as they are initialised."""
+    own, matrix_key = jax.random.split(key)
+    return {"values": values(matrix_key, networks, random_population(own, networks, size), samples)}
+
+
+def trained_game(
+    key: Key,
+    networks: Networks,
+    size: int,
+    samples: int,
+    *,
+    steps: int,
+    snapshots: int,
+    components: Sequence[int],
+) -> dict[str, Array]:
+    """``values`` ``[n, n]`` of a trained population, and ``mix_gan``: NashConv of single GANs, then of MIX+GANs."""
+    own, matrix_key, *mixture_keys = jax.random.split(key, 2 + len(components))
+    sides = trained_population(own, networks, size, steps, snapshots)
+    mixtures = [
+        jax.tree.map(lambda leaf: leaf[0], train(mixture_key, networks, k, steps))
+        for mixture_key, k in zip(mixture_keys, components, strict=True)
+    ]
+    game = values(matrix_key, networks, join(sides, *mixtures), samples)
+    single = pairs(game[:size, :size], snapshots)
+    found = jnp.concatenate([single[None], beside(game, size, mixtures)])
+    return {"values": game[:size, :size], "mix_gan": found}
+
+
+def beside(values: Array, size: int, mixtures: Sequence[Sides]) -> Array:
+    """NashConv of each mixture, over deviations to a population's strategies and to its own components.
+
+    Args:
+        values: the game ``[n + m, n + m]`` between the population, then all mixtures' components.
+        size: n.
+        mixtures: m components of either side in all.
+
+    Returns:
+        ``[mixtures]``, >= 0.
+    """
+    found, start = [], size
+    for mixture in mixtures:
+        own = slice(start, start + mixture.generators.num_components)
+        start = own.stop
+        p, q = mixture.generators.weights, mixture.discriminators.weights
+        rows, columns = values[own], values[:, own]
+        by_column = jnp.concatenate([p @ rows[:, :size], p @ rows[:, own]])
+        by_row = jnp.concatenate([columns[:size] @ q, columns[own] @ q])
+        found.append(by_column.max() - by_row.min())
+    return jnp.stack(found)
+
+
+def pairs(values: Array, snapshots: int) -> Array:
+    """Mean NashConv ``[]`` of the pairs ``(i, i)`` at every last of ``snapshots``: single GANs of the population."""
+    last = slice(snapshots - 1, None, snapshots)
+    return jnp.mean(values[last].max(axis=1) - values[:, last].min(axis=0))

@@ -147,7 +147,10 @@ def oracle(found: Mapping[str, Any]) -> dict[str, float]:
     """The same of exact equilibria on a run's own payoffs, each solved at a checkpoint and played at the next."""
     values = np.asarray(found["values"], np.float64)
     solved = [mg.zero_sum_equilibrium(matrix) for matrix in values]
-    p, q = (np.stack([getattr(pair, side) for pair in solved[:-1]]) for side in ("generator", "discriminator"))
+    p, q = (
+        np.stack([getattr(pair, side) for pair in solved[:-1]])
+        for side in ("generator", "discriminator")
+    )
     late = measures(values[1:], p, q, 1)
     last = solved[-1]
     return {

@@ -184,7 +184,9 @@ def oracle(games: Drift, steps: int, points: int) -> dict[str, np.ndarray]:
         game = jax.tree.map(lambda leaf, at=index: leaf[at], games)
         values = np.asarray(game.at(times), np.float64)
         still = not np.any(np.asarray(game.speeds))
-        solved = [mg.zero_sum_equilibrium(values[t]) for t in ([0] if still else range(0, steps, every))]
+        solved = [
+            mg.zero_sum_equilibrium(values[t]) for t in ([0] if still else range(0, steps, every))
+        ]
         which = np.minimum(np.arange(steps) // every, len(solved) - 1)
         p = np.stack([pair.generator for pair in solved])[which]
         q = np.stack([pair.discriminator for pair in solved])[which]
@@ -193,7 +195,7 @@ def oracle(games: Drift, steps: int, points: int) -> dict[str, np.ndarray]:
 
 
 def measures(values: np.ndarray, p: np.ndarray, q: np.ndarray, points: int) -> dict[str, Any]:
-    """What :func:`play` measures, of given weights ``[T, I]``, ``[T, J]`` on given payoffs ``[T, I, J]``, in float64."""
+    """What :func:`play` measures, in float64, of weights ``[T, I]`` and ``[T, J]`` on payoffs ``[T, I, J]``."""
     steps = len(values)
     p_loss, q_loss = np.einsum("tij,tj->ti", values, q), -np.einsum("ti,tij->tj", p, values)
     gaps = np.maximum(-q_loss.min(axis=1) - p_loss.min(axis=1), 0.0)
