@@ -11,7 +11,7 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments import report
-from experiments.exponents import exponents, in_words
+from experiments.exponents import exponents
 
 SUPPORT = 1e-9  # a weight above this counts
 ROUNDING = 1e-12  # a NashConv below this, in units of the range, is 0
@@ -26,7 +26,7 @@ def bound(size: int, strategies: Sequence[int]) -> np.ndarray:
 
 
 def sampled(
-    values: np.ndarray, sides: Sides, strategies: Sequence[int], resamples: int
+    values: np.ndarray, sides: Sides, strategies: Sequence[int], resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Mean NashConv ``[k]`` over draws of k strategies of each side, which are then played equally often.
 
@@ -34,12 +34,13 @@ def sampled(
         values: the game ``[n, n]``, float64.
         sides: what is drawn from.
         strategies: every k.
-        resamples: draws for each k, always the same ones (NumPy, seed 0).
+        resamples: draws for each k.
+        seed: of the draws (NumPy).
 
     Returns:
         ``sampled``, with all deviations, and ``in_support``, with deviations to strategies that have weight.
     """
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     own, other = (weights > SUPPORT for weights in sides)
     means: dict[str, list] = {"sampled": [], "in_support": []}
     for k in strategies:
@@ -103,7 +104,9 @@ def falls(rows: Sequence[Mapping[str, Any]], name: str, text: str) -> dict[str, 
     got, holds = [], True
     for entry in rows:
         found = entry["exponents"][name]
-        value = in_words(found) if found else "no exponent"
+        value = "no exponent"
+        if found:
+            value = "{exponent:.3f} [{low:.3f}, {high:.3f}]".format(**found)
         pure = f" ({entry['pure']} of {entry['n']} equilibria pure)" if entry["pure"] else ""
         got.append(f"{entry['method']}: {value}{pure}")
         holds = holds and (found is None or found["low"] <= -0.5 <= found["high"])
@@ -115,6 +118,21 @@ def excess(curves: Mapping[str, Any]) -> float:
     """By how much the best k-sparse weights do worse than sampled ones, at most, in units of the range."""
     best = np.mean(curves["sparse"], axis=0)
     return float((best - np.mean(curves["sampled"], axis=0)[: best.size]).max())
+
+
+def improves(components: Sequence[int], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Whether MIX+GAN with most components has a smaller NashConv than one GAN."""
+    gaps = np.array(entry["curves"]["mix_gan"])
+    one, many = (report.row("", {"gap": 100.0 * gaps[:, at]}) for at in (0, -1))
+    got, holds = report.separated(one, many, "gap")
+    ks = components
+    text = (
+        f"{entry['method']}: MIX+GAN with k = {ks[-1]} has a smaller NashConv than with k = {ks[0]}"
+    )
+    levels = ", ".join(f"{100 * level:.1f}" for level in gaps.mean(axis=0))
+    return report.claim(
+        text, "more than 2 standard errors", f"{got}; {levels} % of R for k = {ks}", holds
+    )
 
 
 @partial(jax.jit, static_argnums=2)

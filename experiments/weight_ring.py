@@ -1,8 +1,10 @@
 """MIX+GAN on the ring with any weight rule and barrier: one program for all rules, rates and barriers."""
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -11,7 +13,8 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.weight_rules import any_rule, choose, effective, measures
+from experiments.weight_laboratory import BARRIERS, Laboratory
+from experiments.weight_rules import RULES, any_rule, choose, effective, measures
 from mixgan_jax import losses
 from mixgan_jax.data import feed_from_distribution, ring
 from mixgan_jax.metrics import mode_coverage
@@ -43,7 +46,7 @@ class Ring:
     latent_size: int = 16
 
 
-def train(key: Key, rule: Array, rate: Array, barrier: Array, ring_config: Ring) -> dict[str, Any]:
+def train(key: Key, rule: Array, rate: Array, barrier: Array, setup: Ring) -> dict[str, Any]:
     """One run, its two sides with the same rule.
 
     Args:
@@ -51,14 +54,13 @@ def train(key: Key, rule: Array, rate: Array, barrier: Array, ring_config: Ring)
         rule: int32 ``[]``, in the order of ``RULES``.
         rate: the rule's step size ``[]``.
         barrier: coefficient of the weight barrier ``[]``.
-        ring_config: all that runs share.
+        setup: all that runs share.
 
     Returns:
         ``values`` ``[T, K, K]`` on held-out data and ``generators``, ``discriminators`` ``[T, K]``, weights, at T
         checkpoints; ``regret``, what the best fixed component would have gained a step, both sides together, on the
         payoffs of the training batches; ``modes`` of the ring at the end.
     """
-    setup = ring_config
     target, k = ring(8, 2.0, 0.02), setup.components
     generator = mg.from_linen(MLP((setup.width, setup.width), outputs=2))
     discriminator = mg.from_linen(MLP((setup.width, setup.width)))
@@ -159,3 +161,33 @@ def oracle(found: Mapping[str, Any]) -> dict[str, float]:
         "regret": late["regret"],
         "effective": float(np.mean([effective(last.generator), effective(last.discriminator)])),
     }
+
+
+def sweep(keys: Key, setup: Ring, laboratory: Laboratory, usual: float) -> dict[str, Any]:
+    """Every rule and barrier on seeds ``[S]``, all at once: measures ``[S, rules * barriers]``, and the oracle's.
+
+    Args:
+        keys: of the seeds.
+        setup: what is trained.
+        laboratory: says the step sizes, those of drifting games.
+        usual: the barrier of the run of EG whose payoffs the oracle solves.
+    """
+    rule, barrier = zip(*itertools.product(range(len(RULES)), BARRIERS), strict=True)
+    rate = [laboratory.rate(*pair) for pair in zip(rule, barrier, strict=True)]
+    one = jax.vmap(partial(train, setup=setup), in_axes=(None, 0, 0, 0))
+    program = jax.jit(jax.vmap(one, in_axes=(0, None, None, None)))
+    results = program(keys, jnp.int32(rule), jnp.float32(rate), jnp.float32(barrier))
+    results = jax.device_get(results)
+    runs = [
+        [jax.tree.map(lambda leaf, at=(s, r): leaf[at], results) for r in range(len(rule))]
+        for s in range(keys.shape[0])
+    ]
+    summaries = [[summary(run) for run in of_seed] for of_seed in runs]
+    place = list(zip(rule, barrier, strict=True)).index((0, usual))
+    exact = [oracle(of_seed[place]) for of_seed in runs]
+    measured = {
+        name: np.array([[one[name] for one in of_seed] for of_seed in summaries])
+        for name in summaries[0][0]
+    }
+    solved = {name: np.array([one[name] for one in exact]) for name in exact[0]}
+    return {"rate": rate, **measured, "oracle": solved}
