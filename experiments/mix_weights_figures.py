@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def curves(laboratory: Laboratory, steps: int, barrier: float) -> "Figure":
     """NashConv over steps of every rule and the oracle, mean over games: fixed at once and in turns, drifting."""
     figure = _figures.new_figure(7.2, 5.0)
-    panels = figure.subplots(2, 2)
+    panels = figure.subplots(2, 2, sharex="row", sharey="row")
     kinds = (
         ("fixed, at once", "fixed", 0.0, False),
         ("fixed, in turns", "fixed", 0.0, True),
@@ -63,7 +63,11 @@ def barriers(laboratory: Laboratory, ring: Mapping[str, Any]) -> "Figure":
         row[0].set(title=title, ylabel="NashConv, mean over time", yscale="log")
         row[1].set(title=title, ylabel="effective components")
     for axes in panels[1]:
-        axes.set(xlabel="weight barrier", xticks=places, xticklabels=[f"{b:g}" for b in BARRIERS])
+        axes.set(
+            xlabel="weight barrier, step sizes chosen for each",
+            xticks=places,
+            xticklabels=[f"{b:g}" for b in BARRIERS],
+        )
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=6)
     return figure

@@ -77,10 +77,10 @@ class Drift(NamedTuple):
 
     def at(self, step: Array) -> Array:
         """The payoffs ``[..., I, J]`` at steps ``[...]``."""
-        angles = step[..., None] * self.speeds
-        waves = jnp.cos(angles)[..., None, None] * self.cosines
-        waves = waves + jnp.sin(angles)[..., None, None] * self.sines
-        return jnp.sum(waves, axis=-3) / jnp.sqrt(jnp.float32(len(self.speeds)))
+        angles = jnp.tensordot(step, self.speeds, axes=0)
+        waves = jnp.tensordot(jnp.cos(angles), self.cosines, axes=1)
+        waves = waves + jnp.tensordot(jnp.sin(angles), self.sines, axes=1)
+        return waves / jnp.sqrt(jnp.float32(len(self.speeds)))
 
 
 def drift(key: Key, size: int, period: float, waves: int = 4) -> Drift:
