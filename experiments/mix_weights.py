@@ -18,14 +18,14 @@ sum of four waves whose periods are random, the shortest possible one 1,000 step
 start from uniform weights. MIX+GAN: 5 generators and 5 discriminators on a ring of 8 Gaussians, minimax loss (it is
 zero-sum), Latin pairing, alternating updates; payoffs of the table are on held-out data.
 
-Measures: *last*, NashConv at the end; *average*, in fixed games NashConv of the average weights, elsewhere the mean of
+Measures: *last*, NashConv at the end; *mean*, in fixed games NashConv of the average weights, elsewhere the mean of
 NashConv over the second half of the steps (of MIX+GAN: over the last five of ten checkpoints), each in the game as it
 stood; *regret*, what the best fixed component would have gained a step, both sides together; *eff. k*, effective number
 of components at the end, mean of both sides. All in turns unless said: generators answer discriminators' new weights.
 
 Protocol: a seed is 4 games of each size, and one run of MIX+GAN; values are means over the seed's games and sizes, and
 rules are compared seed by seed, by the mean difference and two of its standard errors. Step sizes: every rule has the
-same grid of six, for each kind of game, order of moves and barrier the one of smallest last (fixed) or average
+same grid of six, for each kind of game, order of moves and barrier the one of smallest last (fixed) or mean
 (drifting) NashConv over all sizes on as many other games, the tuning games; MIX+GAN takes the rates of the drifting
 games, none is tuned on it. Claims were decided from theory. Before the script was finished a trial on 32 other games of
 two sizes had been seen; it contradicted the claim on drifting games, which was left as it was, and led to one addition:
@@ -104,9 +104,9 @@ PRESETS = {
 }
 
 COLUMNS = {
-    "last": ("NashConv, last", 4),
-    "average": ("NashConv, average", 4),
-    "regret": ("regret", 4),
+    "last": ("last NashConv", 4),
+    "average": ("mean NashConv", 4),
+    "regret": ("regret", 3),
     "effective": ("eff. k", 2),
 }
 
@@ -128,7 +128,7 @@ def rows_of(
     """The table: fixed games, drifting ones without and with the usual barrier, MIX+GAN with it."""
     rows = []
     for kind, barrier in (("fixed", 0.0), ("drifting", 0.0), ("drifting", USUAL)):
-        name = f"{kind}, barrier {barrier:g}" if barrier else kind
+        name = f"drift {barrier:g}" if barrier else {"fixed": "fixed", "drifting": "drift"}[kind]
         for index, rule in enumerate(RULES):
             found = laboratory.measures(kind, index, barrier)
             rows.append(_row(f"{name}: {rule}", found, seconds=0.0))
@@ -166,15 +166,15 @@ def judge(
     groups = {
         "fixed games at once": (at_once, "last"),
         "fixed games": (_group(rows, "fixed: "), "last"),
-        "drifting games": (_group(rows, "drifting: "), "average"),
+        "drifting games": (_group(rows, "drift: "), "average"),
         f"drifting games, barrier {USUAL:g}": (
-            _group(rows, f"drifting, barrier {USUAL:g}: "),
+            _group(rows, f"drift {USUAL:g}: "),
             "average",
         ),
         "MIX+GAN": (_group(rows, "MIX+GAN: "), "average"),
     }
     verdict = [_smallest("optimistic EG", *groups[name], name) for name in list(groups)[:3]]
-    matching = {**by_name["fixed: RM+"]}, at_once[list(RULES).index("RM+")]
+    matching = by_name["fixed: RM+"], at_once[list(RULES).index("RM+")]
     for metric in ("last", "average"):
         text, holds = report.exceeds_by_at_most(*matching, metric, 0.0, digits=4)
         claim = f"RM+ on fixed games: smaller NashConv, {metric}, in turns than at once"
@@ -224,7 +224,7 @@ def _smallest(
 def _recommendation(
     groups: Mapping[str, tuple[Sequence[Mapping[str, Any]], str]],
 ) -> dict[str, Any]:
-    """The rules that nowhere are worse than another by more than two standard errors, if there are any."""
+    """The rules that are everywhere the best or not worse, if there are any."""
     good = {where: _not_worse(rows, metric) for where, (rows, metric) in groups.items()}
     everywhere = [rule for rule in RULES if all(rule in rules for rules in good.values())]
     got = "; ".join(f"{where}: {', '.join(rules)}" for where, rules in good.items())
@@ -235,11 +235,16 @@ def _recommendation(
 
 
 def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
-    """The row of smallest mean, and those that it does not beat by two standard errors, by seed."""
-    best = min(rows, key=lambda row: row[f"{metric}_mean"])
+    """The row of smallest mean, and those of at most twice that which it does not beat by two standard errors.
+
+    The bound is for what fails by much on few seeds, which its standard error would excuse.
+    """
+    mean = f"{metric}_mean"
+    best = min(rows, key=lambda row: row[mean])
+    near = [row for row in rows if row[mean] <= 2.0 * best[mean]]
     return [
         row["method"]
-        for row in rows
+        for row in near
         if row is best or not report.exceeds_by_at_most(best, row, metric, 0.0)[1]
     ]
 
@@ -277,13 +282,11 @@ def main(argv: list[str] | None = None) -> None:
             run, "MIX+GAN", partial(weight_ring.sweep, keys, setup, laboratory, USUAL)
         )
         rows = rows_of(config, laboratory, ring)
-        figures = {
-            "nash_conv": mix_weights_figures.curves(laboratory, config.steps, USUAL),
-            "barriers": mix_weights_figures.barriers(laboratory, ring),
-        }
+        curves = mix_weights_figures.curves(laboratory, config.steps, USUAL)
+        barriers = mix_weights_figures.barriers(laboratory, ring)
         paths = {
-            name: mg.plots.save(figure, run.folder / f"{name}.png")
-            for name, figure in figures.items()
+            "nash_conv": mg.plots.save(curves, run.folder / "nash_conv.png"),
+            "barriers": mg.plots.save(barriers, run.folder / "barriers.png"),
         }
         verdict = judge(laboratory, ring, rows)
         results = report.save_results(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from experiments.weight_laboratory import BARRIERS, Laboratory
-from experiments.weight_rules import RULES
+from experiments.weight_rules import RESOLVE, RULES
 from mixgan_jax import _figures
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ def curves(laboratory: Laboratory, steps: int, barrier: float) -> "Figure":
             own = curve[laboratory.chosen(kind, index, weight, in_turns)]
             axes.plot(times, own, label=rule, markevery=(index, 8), ms=4, **_look(index))
         if kind == "drifting" and not weight:
-            exact = laboratory.oracle(kind, "curve").mean(axis=0)
-            axes.plot(
-                times, exact, color="black", ls=":", lw=1.0, label="LP oracle, every 100 steps"
-            )
+            exact = laboratory.oracle(kind, "tracking").mean()
+            label = f"LP, solved every {RESOLVE} steps, mean"
+            axes.axhline(exact, color="black", ls=":", lw=1.0, label=label)
         axes.set(title=title, xlabel="steps", ylabel="NashConv", yscale="log")
         if kind == "fixed":
             axes.set_xscale("log")
