@@ -10,10 +10,10 @@ Time: 4 minutes on two CPU cores; paper wants a GPU and has not been timed.
     python -m experiments.theory_small_mixtures --preset paper   wider networks, longer training, 20 seeds
 
 After Lipton and Young (1994) and Althofer (1994); Arora, Ge, Liang, Ma and Zhang (2017, arXiv 1703.00573) argue in
-the same way that small mixtures of generators suffice. The bound drawn: what one pure strategy of the other side earns against the
-average of k draws is a mean of k independent numbers from an interval of length R, hence sub-Gaussian with variance
-R^2 / 4k (Hoeffding); the maximum over n of them exceeds the game's value by at most R sqrt(log n / 2k) in expectation,
-and NashConv is the sum of two such excesses.
+the same way that small mixtures of generators suffice. The bound drawn: what a pure strategy of the other side earns
+against the average of k draws is a mean of k independent numbers from an interval of length R, hence sub-Gaussian with
+variance R^2 / 4k (Hoeffding); the maximum over n of them exceeds the game's value by at most R sqrt(log n / 2k) in
+expectation, and NashConv is the sum of two such excesses.
 
 Games: matrices of independent standard normal payoffs, the control; networks as they are initialised (kernels of four
 times the usual variance, so that they differ), and snapshots of independent GANs on a ring of 8 Gaussians, 16 evenly
