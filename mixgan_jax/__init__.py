@@ -38,7 +38,10 @@ from mixgan_jax.optim import (
     exponentiated_gradient,
     optimistic_exponentiated_gradient,
     per_component,
+    projected_gradient,
+    regret_matching_plus,
     softmax_adam,
+    softmax_sgd,
 )
 from mixgan_jax.pairing import fakes_per_generator
 from mixgan_jax.parallel import spread_over_devices
@@ -100,12 +103,15 @@ __all__ = [
     "penalties",
     "per_component",
     "plots",
+    "projected_gradient",
     "read_records",
+    "regret_matching_plus",
     "regrets",
     "run",
     "run_steps",
     "sample",
     "softmax_adam",
+    "softmax_sgd",
     "spread_over_devices",
     "theory",
     "uniform",

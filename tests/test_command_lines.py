@@ -22,6 +22,11 @@ from experiments import (
     pairing,
     report,
     theory_equilibrium_exists,
+    mix_weights,
+    options,
+    pairing,
+    report,
+    theory_small_mixtures,
 )
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -190,6 +195,15 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
         (mix_gan_ring, ["--batch", "1"], "--batch must be larger for k = 5, got 1"),
         (pairing, ["--batch", "64"], "--batch must be a multiple of k = 5, got 64"),
         (pairing, ["--components", "3", "5"], "--components must be one number, got (3, 5)"),
+        (mix_weights, ["--steps", "75"], "--steps must be a multiple of 50, got 75"),
+        (mix_weights, ["--batch", "64"], "--batch must be a multiple of 5, got 64"),
+        (theory_small_mixtures, ["--size", "100"], "--size must be a multiple of 16, got 100"),
+        (theory_small_mixtures, ["--steps", "100"], "--steps must be a multiple of 16, got 100"),
+        (
+            theory_small_mixtures,
+            ["--strategies", "8", "16"],
+            "--strategies must hold 8 and two more",
+        ),
         (mix_gan_mnist, ["--batch", "61"], "--batch must be a multiple of the 3 discriminators"),
         (
             mix_gan_mnist,

@@ -8,11 +8,16 @@ import pytest
 
 from mixgan_jax import game, optim
 
-RULES = {
+RATED = {
     "exponentiated": optim.exponentiated_gradient,
     "optimistic": optim.optimistic_exponentiated_gradient,
+    "sgd": optim.softmax_sgd,
     "adam": optim.softmax_adam,
+    "projected": optim.projected_gradient,
 }
+# Regret matching+ has no learning rate; what it starts with plays the part of one over it.
+RULES = {**RATED, "matching": lambda rate: optim.regret_matching_plus(1.0 / rate)}
+rated_rules = pytest.mark.parametrize("rule", RATED.values(), ids=RATED)
 rules = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
@@ -66,6 +71,100 @@ def test_softmax_adam_is_adam_through_softmax():
             updates, state = adam.update(gradient, state, logits)
         logits = optax.apply_updates(logits, updates)
     np.testing.assert_allclose(jnp.exp(log_weights), jax.nn.softmax(logits), rtol=1e-4)
+
+
+def test_softmax_sgd_by_hand():
+    """w = (.2, .3, .5), g = (1, -2, .5): mean -.15, dL/da = w (g + .15) = (.23, -.555, .325)."""
+    start = jnp.log(jnp.array([0.2, 0.3, 0.5]))
+    after = play(optim.softmax_sgd(2.0), start, constant([1.0, -2.0, 0.5], 1))
+    expected = np.array([0.2, 0.3, 0.5]) * np.exp(-2.0 * np.array([0.23, -0.555, 0.325]))
+    np.testing.assert_allclose(jnp.exp(after), expected / expected.sum(), rtol=1e-5)
+
+
+def test_softmax_sgd_hardly_moves_a_small_weight():
+    """From weight 1e-6 its logit gains 1e-6 a step; exponentiated gradient's gains 1."""
+    start = jax.nn.log_softmax(jnp.log(jnp.array([1.0, 1e-6])))
+    for rule, gain in ((optim.softmax_sgd, 1e-6), (optim.exponentiated_gradient, 1.0)):
+        after = play(rule(1.0), start, constant([1.0, 0.0], 1))
+        assert float(jnp.diff(after)[0] - jnp.diff(start)[0]) == pytest.approx(gain, abs=2e-6)
+
+
+def test_projected_gradient_by_hand():
+    """(.2, .3, .5) - .1 (1, -2, .5) = (.1, .5, .45), sum 1.05: each less .05/3; at .3 the first drops out."""
+    start, gradient = jnp.log(jnp.array([0.2, 0.3, 0.5])), constant([1.0, -2.0, 0.5], 1)
+    after = play(optim.projected_gradient(0.1), start, gradient)
+    np.testing.assert_allclose(jnp.exp(after), np.array([0.1, 0.5, 0.45]) - 0.05 / 3, rtol=1e-5)
+    after = play(optim.projected_gradient(0.3), start, gradient)  # (-.1, .9, .35) - .125
+    np.testing.assert_allclose(jnp.exp(after), [0.0, 0.775, 0.225], atol=1e-6)
+    after = play(optim.projected_gradient(3.0), start, gradient)  # (-2.8, 6.3, -1)
+    np.testing.assert_allclose(jnp.exp(after), [0.0, 1.0, 0.0], atol=1e-6)
+
+
+def test_the_projection_is_the_nearest_point():
+    """Against optax's own projection, on random points far and near."""
+    gradients = jax.random.normal(jax.random.key(5), (50, 7))
+    for scale in (0.1, 1.0, 30.0):
+        after = play(optim.projected_gradient(1.0), uniform(50, 7), [scale * gradients])
+        with jax.numpy_dtype_promotion("standard"):
+            nearest = jax.vmap(optax.projections.projection_simplex)(1.0 / 7.0 - scale * gradients)
+        np.testing.assert_allclose(jnp.exp(after), nearest, atol=1e-5)
+
+
+def test_regret_matching_plus_by_hand():
+    """From (.2, .3, .5), g = (1, -2, .5): mean -.15, regrets (-1.15, 1.85, -.65): all on the second component.
+
+    Then g = (0, 1, -1): mean 1, Q = (0, 1.85, 0) + (1, 0, 2), sum 4.85.
+    """
+    start = jnp.log(jnp.array([0.2, 0.3, 0.5]))
+    first, second = jnp.array([1.0, -2.0, 0.5]), jnp.array([0.0, 1.0, -1.0])
+    tx = optim.regret_matching_plus()
+    np.testing.assert_allclose(jnp.exp(play(tx, start, [first])), [0.0, 1.0, 0.0], atol=1e-6)
+    after = jnp.exp(play(tx, start, [first, second]))
+    np.testing.assert_allclose(after, np.array([1.0, 1.85, 2.0]) / 4.85, rtol=1e-5)
+
+
+def test_regret_matching_plus_starts_from_the_given_regret():
+    """Q = 10 w = (2, 3, 5), plus regrets (-1.15, 1.85, -.65): (.85, 4.85, 4.35), sum 10.05."""
+    start = jnp.log(jnp.array([0.2, 0.3, 0.5]))
+    after = play(optim.regret_matching_plus(10.0), start, constant([1.0, -2.0, 0.5], 1))
+    np.testing.assert_allclose(jnp.exp(after), np.array([0.85, 4.85, 4.35]) / 10.05, rtol=1e-5)
+
+
+def test_regret_matching_plus_does_not_see_the_scale():
+    gradients = jax.random.normal(jax.random.key(6), (20, 4))
+    plain, scaled = (
+        play(optim.regret_matching_plus(), uniform(4), list(scale * gradients))
+        for scale in (1.0, 8.0)
+    )
+    np.testing.assert_allclose(jnp.exp(plain), jnp.exp(scaled), rtol=1e-5)
+
+
+def test_without_regret_weights_stay():
+    start = jnp.log(jnp.array([0.25, 0.75]))
+    after = play(optim.regret_matching_plus(), start, [jnp.zeros(2)])
+    np.testing.assert_array_equal(after, start)
+
+
+@pytest.mark.parametrize(
+    "rule", [RULES["projected"], RULES["matching"]], ids=["projected", "matching"]
+)
+def test_a_dropped_component_comes_back(rule):
+    """It keeps a finite log-weight, from which a finite update leads back."""
+    dropped = play(rule(1.0), uniform(3), constant([9.0, 0.0, 0.0], 1))
+    np.testing.assert_allclose(jnp.exp(dropped), [0.0, 0.5, 0.5], atol=1e-6)
+    assert jnp.isfinite(dropped).all()
+    after = play(rule(1.0), dropped, constant([-9.0, 0.0, 0.0], 8))
+    np.testing.assert_allclose(jnp.exp(after), [1.0, 0.0, 0.0], atol=1e-6)
+
+
+@rules
+def test_a_weight_given_as_zero_stays_zero(rule):
+    start = jnp.log(jnp.array([0.0, 0.4, 0.6]))
+    after = play(rule(0.3), start, constant([-5.0, 1.0, 2.0], 3))
+    assert jnp.isneginf(after[0])
+    assert abs(float(jax.nn.logsumexp(after))) < 1e-5
+    alone = play(rule(0.3), start[1:], constant([1.0, 2.0], 3))
+    np.testing.assert_allclose(after[1:], alone, rtol=1e-4)
 
 
 def test_softmax_adam_is_not_exponentiated_gradient():
@@ -144,7 +243,7 @@ def test_leaves_and_leading_axes_are_separate_simplices(rule):
     np.testing.assert_allclose(after["discriminator"], alone, rtol=1e-5)
 
 
-@rules
+@rated_rules
 def test_schedules_are_followed(rule):
     """A rate of 0 from the third step on: nothing moves any more, and before it the constant rule holds."""
     schedule = optax.piecewise_constant_schedule(0.2, {2: 0.0})
@@ -274,7 +373,7 @@ def test_per_component_passes_extra_arguments_and_needs_no_params():
     np.testing.assert_allclose(updates, jnp.full((3, 2), 4.0))
 
 
-@rules
+@rated_rules
 @pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf"), "fast"])
 def test_bad_learning_rates_are_named(rule, rate):
     with pytest.raises((ValueError, TypeError), match="learning_rate"):
@@ -286,6 +385,12 @@ def test_update_without_params_says_so(rule):
     tx = rule(0.1)
     with pytest.raises(ValueError, match="params must be the log-weights"):
         tx.update(jnp.ones(2), tx.init(jnp.zeros(2)))
+
+
+@pytest.mark.parametrize("bad", [-1.0, float("nan"), "much"])
+def test_a_bad_initial_regret_is_named(bad):
+    with pytest.raises((ValueError, TypeError), match="initial_regret must be"):
+        optim.regret_matching_plus(bad)
 
 
 @pytest.mark.parametrize("bad", [{"b1": 1.0}, {"b2": 1.0}, {"b1": -0.1}, {"eps": 0.0}])

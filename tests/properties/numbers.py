@@ -91,9 +91,23 @@ RULES = {
         },
         rule_keeps_the_simplex,
     ),
+    "softmax_sgd": Case(mg.softmax_sgd, {"learning_rate": rate}, rule_keeps_the_simplex),
+    "projected_gradient": Case(
+        mg.projected_gradient, {"learning_rate": rate}, rule_keeps_the_simplex
+    ),
+    "regret_matching_plus": Case(
+        mg.regret_matching_plus, {"initial_regret": floats(0, 10)}, rule_keeps_the_simplex
+    ),
     "per_component": Case(mg.per_component, {"tx": st.just(optax.sgd(0.1))}),
     "exponentiated_gradient, update": Case(
         updated(mg.exponentiated_gradient(0.1)), one_update, update_keeps_the_simplex
+    ),
+    "softmax_sgd, update": Case(updated(mg.softmax_sgd(0.1)), one_update, update_keeps_the_simplex),
+    "projected_gradient, update": Case(
+        updated(mg.projected_gradient(0.1)), one_update, update_keeps_the_simplex
+    ),
+    "regret_matching_plus, update": Case(
+        updated(mg.regret_matching_plus(1.0)), one_update, update_keeps_the_simplex
     ),
     "softmax_adam, update": Case(
         updated(mg.softmax_adam(0.1)), one_update, update_keeps_the_simplex

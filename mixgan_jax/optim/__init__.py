@@ -1,0 +1,27 @@
+"""Update rules for mixture weights as optax transforms, and optimisers vmapped over components.
+
+The weights of a mixture are kept as log-weights ``[K]`` (or ``[..., K]``) with logsumexp 0, and every rule here is
+fed the gradient with respect to the *weights*, ``dL/dw``, not the log-weights. For a mixture's expected loss
+``L = sum_i w_i g_i`` that gradient is simply the vector ``g`` of the components' losses.
+"""
+
+from mixgan_jax.optim.components import check_transform, per_component
+from mixgan_jax.optim.exponentiated import (
+    exponentiated_gradient,
+    optimistic_exponentiated_gradient,
+)
+from mixgan_jax.optim.simplex import check_weight_rule
+from mixgan_jax.optim.softmax import softmax_adam, softmax_sgd
+from mixgan_jax.optim.sparse import projected_gradient, regret_matching_plus
+
+__all__ = [
+    "check_transform",
+    "check_weight_rule",
+    "exponentiated_gradient",
+    "optimistic_exponentiated_gradient",
+    "per_component",
+    "projected_gradient",
+    "regret_matching_plus",
+    "softmax_adam",
+    "softmax_sgd",
+]

@@ -1,0 +1,70 @@
+"""What all rules for log-weights share: how they are checked, and how a step stays on the simplex."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mixgan_jax.checks import check_array, check_log_weights, fail
+from mixgan_jax.types import Array
+
+LOWEST = -80.0
+"""The log-weight of a component that a rule has dropped: a weight of 1.8e-35, of which float32 still holds the
+inverse. From minus infinity no finite update leads back."""
+
+
+def check_weight_rule(name: str, tx: optax.GradientTransformation) -> None:
+    """Raises ValueError, naming the argument, where ``tx`` takes log-weights off the simplex."""
+    # A solver may be made inside a trace; what the rule does must be known all the same.
+    with jax.ensure_compile_time_eval():
+        log_weights = jax.nn.log_softmax(jnp.array([0.0, 1.0]))
+        updates, _ = tx.update(jnp.array([0.5, 0.25]), tx.init(log_weights), log_weights)
+        total = float(jax.nn.logsumexp(log_weights + updates))
+    if not abs(total) < 1e-3:
+        raise ValueError(
+            f"{name} must keep log-weights on the simplex (logsumexp 0), as exponentiated_gradient does as the "
+            f"last of its chain, got logsumexp {total:.4g} after one update"
+        )
+
+
+def as_optax_expects() -> AbstractContextManager[Any]:
+    """Implicit promotion of dtypes, which Adam and schedules in optax use, also where JAX is set to refuse it."""
+    return jax.numpy_dtype_promotion("standard")
+
+
+def check_update(updates: Any, params: Any) -> Any:
+    """Gradients of log-weights ``params``, leaf by leaf, in the dtype of these."""
+    trees: list[Any] = [jax.tree.structure(tree) for tree in (updates, params)]
+    if params is None or trees[0] != trees[1]:
+        raise fail("params", params, "the log-weights, as a tree like that of the updates")
+
+    def leaf(gradient: Any, log_weights: Any) -> Array:
+        log_weights = check_log_weights("params", log_weights)
+        gradient = check_array("updates", gradient, floating=True, finite=True)
+        if gradient.shape != log_weights.shape:
+            raise ValueError(
+                f"updates must have the shape of params, {log_weights.shape}, got {gradient.shape}"
+            )
+        return gradient.astype(log_weights.dtype)
+
+    return jax.tree.map(leaf, updates, params)
+
+
+def log_simplex_step(step: Array, log_weights: Array) -> Array:
+    """The update that subtracts ``step`` from log-weights ``[..., K]`` and normalises them."""
+    change = jax.nn.log_softmax(log_weights - step, axis=-1) - log_weights
+    # A weight that was given as 0 stays 0: minus infinity less minus infinity would be NaN.
+    return jnp.where(jnp.isneginf(log_weights), jnp.zeros_like(change), change)
+
+
+def replacing_step(weights: Array, log_weights: Array) -> Array:
+    """The update from ``log_weights`` to given weights ``[..., K]``, zeros among them, which become ``LOWEST``.
+
+    A weight that was given as 0 (minus infinity) stays 0.
+    """
+    positive = weights > jnp.exp(jnp.asarray(LOWEST, weights.dtype))
+    logs = jnp.where(positive, jnp.log(jnp.where(positive, weights, 1.0)), LOWEST)
+    gone = jnp.isneginf(log_weights)
+    return jnp.where(gone, 0.0, logs - jnp.where(gone, 0.0, log_weights))
