@@ -62,7 +62,7 @@ class Config(mix_gan_ring.Config):
     """Updates of either side with k = 1; k components have 1/k of them."""
     batch: options.Count = 120
     """Reals in a step, which every k divides."""
-    budgets: options.Budgets = (10, 100, 1000)
+    budgets: options.Sizes = (10, 100, 1000)
     """Steps that a deviation trains."""
     perturbation: options.Rate = 0.1
     """Noise of a perturbed start, in root mean squares of a tensor."""

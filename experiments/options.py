@@ -52,9 +52,6 @@ Components: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
 ComponentsToCompare: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 2)]
 """The same, with a mixture of two or more among them."""
 
-Budgets: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
-"""Numbers of steps, each more than the one before."""
-
 
 Sizes: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
 """Whole numbers >= 1 at which something is measured, each more than the one before."""

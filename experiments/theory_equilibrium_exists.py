@@ -33,7 +33,8 @@ stated:
 
 Learning rate, steps and batch were chosen in short trials, for the largest training value. In a trial with 131,072
 samples and T up to 8,192 the finite samples alone were worth a quarter of the gain at the largest T, which lowers the
-held-out value there and steepens the slope (-.53 at p = 49): samples were raised to 128 T, and T lowered, before the run.
+held-out value there and steepens the slope (-.53 at p = 49): samples were raised to 128 T, and T lowered, before the
+run.
 """
 
 import math

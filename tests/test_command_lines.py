@@ -18,14 +18,11 @@ from experiments import (
     harness,
     mix_gan_mnist,
     mix_gan_ring,
-    options,
-    pairing,
-    report,
-    theory_equilibrium_exists,
     mix_weights,
     options,
     pairing,
     report,
+    theory_equilibrium_exists,
     theory_small_mixtures,
 )
 
@@ -140,7 +137,6 @@ BAD_VALUES = {
     options.LossName: ["non_saturatin", "", "measuring"],
     options.Components: ["0", "-1"],
     options.ComponentsToCompare: ["1", "0"],
-    options.Budgets: ["0", "-1"],
     options.Sizes: ["0", "-1"],
     options.Tolerances: ["0", "-0.1", "nan"],
 }
