@@ -114,7 +114,6 @@ PRESETS = {
 COLUMNS = {
     "smallest": ("smallest p", 3),
     "largest": ("largest p", 3),
-    "middle": ("middle p", 3),
     "few_reals": ("m reals", 3),
     "wasserstein": ("W1", 2),
     "jensen_shannon": ("JS", 2),
