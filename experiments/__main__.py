@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 import experiments
-from experiments import report
+from experiments.common import report
 
 
 def scripts() -> dict[str, str]:

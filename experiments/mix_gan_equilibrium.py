@@ -23,7 +23,7 @@ pairing and a batch of 120 that every k divides; a step of k components costs k 
 for 1/k of the steps. Seeds are 0, 1, ..., all at once; the last iterate is measured; no seed and no checkpoint is
 chosen. Columns from cold to pert. have one kind of start alone, at the largest budget; discr. is the discriminators'
 part of the gap there. Deviations train with the components' optimiser at its first learning rate. The control is a game
-whose gap is known (experiments/known_gap.py): the curve must reach it.
+whose gap is known (experiments/parts/known_gap.py): the curve must reach it.
 """
 
 import dataclasses
@@ -37,10 +37,12 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments import harness, known_gap, mix_gan_ring, options, report
+from experiments import mix_gan_ring
+from experiments.common import harness, options, report
+from experiments.common.session import session
+from experiments.common.setup import Setup
 from experiments.mix_gan_ring import Method
-from experiments.session import session
-from experiments.setup import Setup
+from experiments.parts import known_gap
 from mixgan_jax import _figures
 from mixgan_jax.types import Array, Key
 

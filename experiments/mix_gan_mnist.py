@@ -24,11 +24,11 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments import harness, options, report
-from experiments.digit_classifier import Classifier, load_or_train
-from experiments.digit_images import load_digits
-from experiments.session import session
-from experiments.setup import Setup
+from experiments.common import harness, options, report
+from experiments.common.session import session
+from experiments.common.setup import Setup
+from experiments.parts.digit_classifier import Classifier, load_or_train
+from experiments.parts.digit_images import load_digits
 from mixgan_jax.data import Images, feed_or_stream, to_float
 from mixgan_jax.metrics import class_coverage, component_class_coverage, equilibrium_report
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator

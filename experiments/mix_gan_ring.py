@@ -29,9 +29,9 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments import harness, options, report
-from experiments.session import session
-from experiments.setup import Setup
+from experiments.common import harness, options, report
+from experiments.common.session import session
+from experiments.common.setup import Setup
 from mixgan_jax.data import feed_from_distribution, grid, ring
 from mixgan_jax.metrics import component_coverage, mode_coverage
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen

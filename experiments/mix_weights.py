@@ -42,9 +42,10 @@ from typing import Any
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import harness, mix_weights_figures, options, report, weight_ring
-from experiments.session import session
-from experiments.weight_laboratory import (
+from experiments.common import harness, options, report
+from experiments.common.session import session
+from experiments.parts import mix_weights_figures, weight_ring
+from experiments.parts.weight_laboratory import (
     BARRIERS,
     MEASURES,
     Laboratory,
@@ -52,7 +53,7 @@ from experiments.weight_laboratory import (
     as_columns,
     play_size,
 )
-from experiments.weight_rules import RULES
+from experiments.parts.weight_rules import RULES
 
 USUAL = 0.1  # the barrier of the released code
 

@@ -30,10 +30,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mixgan_jax as mg
-from experiments import harness, mix_gan_ring, report
+from experiments import mix_gan_ring
+from experiments.common import harness, report
+from experiments.common.progress import Stopwatch
+from experiments.common.session import session
 from experiments.mix_gan_ring import Config, Method
-from experiments.progress import Stopwatch
-from experiments.session import session
 from mixgan_jax import _figures
 
 if TYPE_CHECKING:

@@ -49,11 +49,11 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import harness, report
-from experiments.atom_game import CHUNK, Game, compare_folded, draw_samples
-from experiments.exponents import exponents, in_words
-from experiments.options import Components, Count, Positive, Samples
-from experiments.session import session
+from experiments.common import harness, report
+from experiments.common.exponents import exponents, in_words
+from experiments.common.options import Components, Count, Positive, Samples
+from experiments.common.session import session
+from experiments.parts.atom_game import CHUNK, Game, compare_folded, draw_samples
 from mixgan_jax import _figures
 from mixgan_jax.types import Array, Key
 

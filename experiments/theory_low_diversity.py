@@ -45,9 +45,10 @@ from typing import Any
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import exponents, harness, low_diversity_figure, options, report
-from experiments.low_diversity import classical, distances, fitted, networks, slopes
-from experiments.session import session
+from experiments.common import exponents, harness, options, report
+from experiments.common.session import session
+from experiments.parts import low_diversity_figure
+from experiments.parts.low_diversity import classical, distances, fitted, networks, slopes
 
 
 @dataclass(frozen=True)

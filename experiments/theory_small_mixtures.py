@@ -54,16 +54,10 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import (
-    few_strategies,
-    few_strategies_figure,
-    harness,
-    options,
-    populations,
-    report,
-)
-from experiments.populations import LOSSES, Networks
-from experiments.session import session
+from experiments.common import harness, options, report
+from experiments.common.session import session
+from experiments.parts import few_strategies, few_strategies_figure, populations
+from experiments.parts.populations import LOSSES, Networks
 
 SNAPSHOTS = 16
 SHOWN = 8  # the k of the table

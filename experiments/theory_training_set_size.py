@@ -35,8 +35,8 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments import exponents, harness, options, report
-from experiments.session import session
+from experiments.common import exponents, harness, options, report
+from experiments.common.session import session
 from mixgan_jax import _figures
 from mixgan_jax.data import Feed, grid
 from mixgan_jax.metrics import neural_net_distance, sliced_wasserstein

@@ -15,16 +15,14 @@ from hypothesis import strategies as st
 import mixgan_jax as mg
 from experiments import __main__ as overview
 from experiments import (
-    harness,
     mix_gan_mnist,
     mix_gan_ring,
     mix_weights,
-    options,
     pairing,
-    report,
     theory_equilibrium_exists,
     theory_small_mixtures,
 )
+from experiments.common import harness, options, report
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {name: importlib.import_module(f"experiments.{name}") for name in overview.scripts()}
@@ -164,7 +162,7 @@ def test_a_bad_value_is_refused_before_any_work(name, field, value, quick, capsy
 def test_every_number_of_a_config_has_a_rule(name):
     hints = get_type_hints(SCRIPTS[name].Config, include_extras=True)
     bare = [field for field, hint in hints.items() if hint in NUMBERS]
-    assert not bare, f"give {bare} one of the types of experiments/options.py"
+    assert not bare, f"give {bare} one of the types of experiments/common/options.py"
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

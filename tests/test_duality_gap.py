@@ -8,7 +8,7 @@ import pytest
 from helpers import DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, feed, spread
 
 import mixgan_jax as mg
-from experiments import known_gap
+from experiments.parts import known_gap
 
 GENERATORS = spread(mg.uniform(jax.random.key(0), GENERATOR, 2, jnp.zeros((1, LATENT))))
 DISCRIMINATORS = spread(mg.uniform(jax.random.key(1), DISCRIMINATOR, 3, jnp.zeros((1, FEATURES))))

@@ -12,16 +12,9 @@ import numpy as np
 import pytest
 
 from experiments import __main__ as overview
-from experiments import (
-    digit_classifier,
-    digit_images,
-    harness,
-    mix_gan_mnist,
-    mix_gan_ring,
-    pairing,
-    progress,
-    report,
-)
+from experiments import mix_gan_mnist, mix_gan_ring, pairing
+from experiments.common import harness, progress, report
+from experiments.parts import digit_classifier, digit_images
 from mixgan_jax.data import digits
 
 ROOT = Path(__file__).resolve().parents[1]

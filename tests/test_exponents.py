@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from experiments.exponents import exponents, in_words
+from experiments.common.exponents import exponents, in_words
 
 M = np.array([16.0, 64.0, 256.0, 1024.0, 16.0, 64.0])
 P = np.array([10.0, 10.0, 10.0, 10.0, 90.0, 90.0])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import mixgan_jax as mg
-from experiments import few_strategies, populations
-from experiments.populations import LOSSES, Networks, Sides
+from experiments.parts import few_strategies, populations
+from experiments.parts.populations import LOSSES, Networks, Sides
 
 PENNIES = np.array([[1.0, -1.0], [-1.0, 1.0]])
 EVEN = (np.full(2, 0.5), np.full(2, 0.5))

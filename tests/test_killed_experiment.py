@@ -9,7 +9,8 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from experiments import harness, mix_gan_ring
+from experiments import mix_gan_ring
+from experiments.common import harness
 
 STEPS, EVERY = 30, 10
 KILLED_AT = 20

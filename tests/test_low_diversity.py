@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments import low_diversity
 from experiments import theory_low_diversity as script
+from experiments.parts import low_diversity
 
 CPU = script.PRESETS["cpu"]
 

@@ -11,8 +11,9 @@ import pytest
 
 import mixgan_jax as mg
 from experiments import __main__ as overview
-from experiments import harness, mix_gan_ring, report
-from experiments.session import session
+from experiments import mix_gan_ring
+from experiments.common import harness, report
+from experiments.common.session import session
 from mixgan_jax.lock import lock_folder
 
 

@@ -7,9 +7,9 @@ import optax
 import pytest
 
 import mixgan_jax as mg
-from experiments import weight_laboratory, weight_ring, weight_rules
-from experiments.weight_laboratory import BARRIERS, GRID, MEASURES, RATES, Laboratory, Plan
-from experiments.weight_rules import RULES, Drift, Setting
+from experiments.parts import weight_laboratory, weight_ring, weight_rules
+from experiments.parts.weight_laboratory import BARRIERS, GRID, MEASURES, RATES, Laboratory, Plan
+from experiments.parts.weight_rules import RULES, Drift, Setting
 
 PENNIES = jnp.array([[1.0, -1.0], [-1.0, 1.0]])
 

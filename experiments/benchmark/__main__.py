@@ -26,8 +26,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import harness, report
 from experiments.benchmark import logs, parts, programs, scaling, streaming
+from experiments.common import harness, report
 
 KEPT = report.RESULTS / "benchmark"
 HIDDEN = {"seconds", "times"}  # raw values, in the JSON only

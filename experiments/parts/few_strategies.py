@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import report
-from experiments.exponents import exponents
+from experiments.common import report
+from experiments.common.exponents import exponents
 
 SUPPORT = 1e-9  # a weight above this counts
 ROUNDING = 1e-12  # a NashConv below this, in units of the range, is 0

@@ -24,9 +24,9 @@ import numpy as np
 import tyro
 
 import mixgan_jax as mg
-from experiments.options import check_config
-from experiments.progress import ProgressBar, Stopwatch, tracing
-from experiments.setup import Setup
+from experiments.common.options import check_config
+from experiments.common.progress import ProgressBar, Stopwatch, tracing
+from experiments.common.setup import Setup
 from mixgan_jax.checks import check_choice, check_path
 from mixgan_jax.data.cache import cache_folder, make_folder
 from mixgan_jax.types import Array, Key

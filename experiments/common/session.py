@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import mixgan_jax as mg
-from experiments.harness import Run
-from experiments.progress import ProgressBar
+from experiments.common.harness import Run
+from experiments.common.progress import ProgressBar
 from mixgan_jax.lock import lock_folder
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.weight_rules import RULES, Drift, Setting, drift, oracle, play_all
+from experiments.parts.weight_rules import RULES, Drift, Setting, drift, oracle, play_all
 from mixgan_jax.types import Key
 
 RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)

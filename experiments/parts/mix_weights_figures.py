@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.weight_laboratory import BARRIERS, Laboratory
-from experiments.weight_rules import RESOLVE, RULES
+from experiments.parts.weight_laboratory import BARRIERS, Laboratory
+from experiments.parts.weight_rules import RESOLVE, RULES
 from mixgan_jax import _figures
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments import few_strategies
+from experiments.parts import few_strategies
 from mixgan_jax import _figures
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from rich.console import Console
 from rich.table import Table
 
 import mixgan_jax as mg
-from experiments.harness import Run
+from experiments.common.harness import Run
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 RESULTS_NAME = "results.json"
 
 
@@ -269,7 +269,7 @@ def stored_results() -> list[dict[str, Any]]:
 
 def write_section(name: str, text: str) -> None:
     """Replaces what stands in the README between ``<!-- name: ... -->`` and ``<!-- end of name -->``."""
-    readme = Path(__file__).parent.parent / "README.md"
+    readme = Path(__file__).parents[2] / "README.md"
     pattern = rf"(<!-- {name}: [^\n]*-->\n).*?(<!-- end of {name} -->)"
     whole, count = re.subn(
         pattern,

@@ -13,8 +13,8 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.weight_laboratory import BARRIERS, Laboratory
-from experiments.weight_rules import RULES, any_rule, choose, effective, measures
+from experiments.parts.weight_laboratory import BARRIERS, Laboratory
+from experiments.parts.weight_rules import RULES, any_rule, choose, effective, measures
 from mixgan_jax import losses
 from mixgan_jax.data import feed_from_distribution, ring
 from mixgan_jax.metrics import mode_coverage

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 import mixgan_jax as mg
-from experiments import exponents, harness
+from experiments.common import exponents, harness
 from mixgan_jax.metrics import empirical_jensen_shannon, exact_wasserstein, neural_net_distance
 from mixgan_jax.networks import MLP
 from mixgan_jax.parallel import map_runs

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 
 import mixgan_jax as mg
-from experiments.setup import Setup
+from experiments.common.setup import Setup
 from mixgan_jax.types import Array, Key
 
 MEAN, RADIUS = 0.5, 2.0
