@@ -271,6 +271,8 @@ def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
     most = sizes[-1] * math.log(sizes[-1])
     right.plot([most / first, most / last], [top, fall], **guide)
     left.set(xscale="log", yscale="log", xlabel="generators T", ylabel="held-out gain over 2φ(1/2)")
+    left.set_xticks(config.mixtures, map(str, config.mixtures))
+    left.minorticks_off()
     right.set(xscale="log", xlabel="p log p / T")
     figure.legend(loc="outside right center")
     return figure
