@@ -3,7 +3,7 @@ r"""Weight rules: which one should move a mixture's weights, in games that stand
 Claim: optimistic exponentiated gradient (EG) has the smallest last-iterate NashConv on fixed games and the smallest
 mean NashConv on drifting ones; regret matching+ is better where the players move in turns than where they move at once;
 inside MIX+GAN with the usual barrier, optimistic EG is not worse than EG; and the barrier spreads the weights.
-Time: 4 minutes on two CPU cores; paper wants a GPU and has not been timed.
+Time: 7 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments.mix_weights                  two CPU cores
     python -m experiments.mix_weights --preset paper   more games, longer, 20 seeds

@@ -35,8 +35,7 @@ The settings were changed several times after trials on these seeds had shown sl
 batch, samples, range of T, restarts), so the slope is not a blind test. At p = 49 it was -.53 [-.56, -.50] with 131,072
 samples and -.54 [-.58, -.51] with 524,288, both with 3 restarts. A likely reason is the search: on six other keys 12
 restarts instead of 3 found 6.5 % more gain at T = 4,096 and 2 % more at T = 256. Hence 8 restarts; what they still miss
-makes a slope too steep. The claim on folding was first stated without setting the latents in ramps apart, and failed:
-one of them moves a mean of 2,048 by up to 5e-4.
+makes a slope too steep. The claim on folding first left the latents in ramps in, and failed.
 """
 
 import math

@@ -3,7 +3,7 @@
 Claim: the neural net distance falls as sqrt(p / m), on one curve in m / p for all networks, while W1 and JS (Jensen-
 Shannon) of the same samples stay near their limits; unlimited real data help the discriminator by a constant factor
 only (after Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573).
-Time: 8 minutes on two CPU cores; paper wants a GPU, not timed.
+Time: 13 minutes on two CPU cores that had other work; paper wants a GPU, not timed.
 
     python -m experiments.theory_low_diversity                   5 networks, 6 seeds, on two CPU cores
     python -m experiments.theory_low_diversity --preset paper    7 networks, four times as many samples, 20 seeds

@@ -4,7 +4,7 @@ Claim: k strategies of each side, drawn from an exact equilibrium and played wit
 whole game that falls as k^(-1/2) and stays below R sqrt(2 log n / k), with R the range of the payoffs; the k strategies
 of largest weight, with the best weights, do no worse; and MIX+GAN with 8 trained components has a smaller NashConv
 against all pure strategies of the population than one GAN.
-Time: 4 minutes on two CPU cores; paper wants a GPU and has not been timed.
+Time: 6 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments.theory_small_mixtures                  n = 256, two CPU cores
     python -m experiments.theory_small_mixtures --preset paper   wider networks, longer training, 20 seeds

@@ -3,7 +3,7 @@
 Claim: what the discriminator's class learns by heart, the gap between training and held-out value, falls as n^(-1/2)
 with n data, and beyond n = p log p / eps^2 more data improve the distance to the population by less than eps (after
 Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573).
-Time: 8 minutes on two CPU cores; paper wants a GPU, not timed.
+Time: 13 minutes on two CPU cores that had other work; paper wants a GPU, not timed.
 
     python -m experiments.theory_training_set_size                   2 discriminators, 6 seeds, on two CPU cores
     python -m experiments.theory_training_set_size --preset paper    3 discriminators, up to 262,144 data, 20 seeds
