@@ -32,10 +32,10 @@ stated:
   two standard errors allowed for; each of the others can move a mean by 1 / ``folded_samples``.
 
 The settings were changed several times after trials on these seeds had shown slopes too steep (steps, learning rate,
-batch, samples, range of T, restarts), so the slope is not a blind test. At p = 49 it was -.53 [-.56, -.50] with 131,072
-samples and -.54 [-.58, -.51] with 524,288, both with 3 restarts. A likely reason is the search: on six other keys 12
-restarts instead of 3 found 6.5 % more gain at T = 4,096 and 2 % more at T = 256. Hence 8 restarts; what they still miss
-makes a slope too steep. The claim on folding first left the latents in ramps in, and failed.
+batch, samples, range of T, restarts), so the slope is not a blind test. At p = 49 it was -.53 to -.54 with 3 restarts.
+A likely reason is the search: on six other keys 12 restarts instead of 3 found 6.5 % more gain at T = 4,096 and 2 %
+more at T = 256. Hence 8 restarts; what they still miss makes a slope too steep. The claim on folding first left the
+latents in ramps in, and failed.
 """
 
 import math
