@@ -31,11 +31,10 @@ stated:
   ``folded_samples`` latents: those whose gate is open in full, all but a share of at most (T - 1) width / sqrt(2 pi),
   two standard errors allowed for; each of the others can move a mean by 1 / ``folded_samples``.
 
-The settings were changed several times after trials on these seeds had shown slopes too steep (steps, learning rate,
-batch, samples, range of T, restarts), so the slope is not a blind test. At p = 49 it was -.53 to -.54 with 3 restarts.
-A likely reason is the search: on six other keys 12 restarts instead of 3 found 6.5 % more gain at T = 4,096 and 2 %
-more at T = 256. Hence 8 restarts; what they still miss makes a slope too steep. The claim on folding first left the
-latents in ramps in, and failed.
+Steps, learning rate, batch, samples, T and restarts were changed after trials on these seeds had shown slopes too
+steep: the slope is not a blind test. At p = 49 it was -.54 with 3 restarts; on six other keys 12 restarts found 6.5 %
+more gain at T = 4,096, 2 % more at T = 256. Hence 8; what they miss makes a slope too steep. The claim on folding first
+left the latents in ramps in, and failed.
 """
 
 import math
