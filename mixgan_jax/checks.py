@@ -144,6 +144,14 @@ def check_number(
     return number
 
 
+def check_fraction(name: str, value: Any) -> float:
+    """A number strictly between 0 and 1."""
+    number = check_number(name, value, minimum=0.0, maximum=1.0, strict=True)
+    if number == 1.0:
+        raise fail(name, value, "a number > 0 and < 1")
+    return float(number)
+
+
 def check_step_size(name: str, value: Any) -> Any:
     """A step size or coefficient: a finite number >= 0, or an optax schedule (a callable of the step)."""
     return value if callable(value) else check_number(name, value, minimum=0.0)

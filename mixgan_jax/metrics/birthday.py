@@ -23,6 +23,7 @@ import numpy as np
 from mixgan_jax.checks import (
     check_array,
     check_count,
+    check_fraction,
     check_number,
     fail,
     is_concrete,
@@ -152,7 +153,7 @@ def detectable_support(batch: int, *, repeats: int = 1, power: float = 0.5) -> f
     pairs = (
         0.5 * check_count("batch", batch, minimum=2) * (batch - 1) * check_count("repeats", repeats)
     )
-    return pairs / _rate(_inside("power", power))
+    return pairs / _rate(check_fraction("power", power))
 
 
 def shared_support(
@@ -267,15 +268,8 @@ def _counts(name: str, duplicates: Any, batch: int) -> tuple[np.ndarray, int]:
     return counts, int(batch)
 
 
-def _inside(name: str, value: float) -> float:
-    number = check_number(name, value, minimum=0.0, maximum=1.0, strict=True)
-    if number == 1.0:
-        raise fail(name, value, "a number > 0 and < 1")
-    return float(number)
-
-
 def _tail(confidence: float) -> float:
-    return 0.5 * (1.0 - _inside("confidence", confidence))
+    return 0.5 * (1.0 - check_fraction("confidence", confidence))
 
 
 def _rate(probability: float) -> float:

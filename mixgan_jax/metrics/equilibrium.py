@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.checks import check_array, check_count, check_log_weights, check_number, fail
+from mixgan_jax.checks import check_array, check_count, check_fraction, check_log_weights
 from mixgan_jax.game import EquilibriumError, zero_sum_equilibrium
 
 Vector = npt.NDArray[np.float64]
@@ -68,9 +68,7 @@ def equilibrium_report(
     samples, rows, columns = _check(values, generator_log_weights, discriminator_log_weights)
     check_count("seed", seed, minimum=0)
     check_count("num_bootstrap", num_bootstrap)
-    check_number("confidence", confidence, minimum=0.0, maximum=1.0, strict=True)
-    if confidence == 1.0:
-        raise fail("confidence", confidence, "a number > 0 and < 1")
+    confidence = check_fraction("confidence", confidence)
     mean = samples.mean(axis=0)
     regrets = _regrets(mean, rows, columns)
     uniform = np.full(rows.size, 1.0 / rows.size), np.full(columns.size, 1.0 / columns.size)
@@ -86,7 +84,7 @@ def equilibrium_report(
         "discriminator_effective": _effective(columns),
     }
     resampled = _bootstrap(samples, rows, columns, seed, num_bootstrap)
-    tail = 0.5 * (1.0 - float(confidence))
+    tail = 0.5 * (1.0 - confidence)
     low, high = np.quantile(resampled, [tail, 1.0 - tail])
     bias = float(resampled.mean()) - report["nash_conv"]
     report |= {"nash_conv_low": float(low), "nash_conv_high": float(high), "nash_conv_bias": bias}
