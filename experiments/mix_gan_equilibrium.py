@@ -265,7 +265,7 @@ def gap_curves(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
     """The figure, by the name under which it is kept."""
-    return {"gaps": mg.plots.save(gap_curves(run.config, rows), run.folder / "gaps.png")}
+    return {"gaps": report.save_figure(run, gap_curves(run.config, rows), "gaps")}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -276,7 +276,7 @@ def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[st
         centers=np.asarray(setup.feed.arrays.means),
         captions=captions,
     )
-    return {"samples": mg.plots.save(panels, run.folder / "samples.png"), "payoffs": payoffs}
+    return {"samples": report.save_figure(run, panels, "samples"), "payoffs": payoffs}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -286,8 +286,8 @@ def main(argv: list[str] | None = None) -> None:
         curves = mix_weights_figures.curves(laboratory, config.steps, USUAL)
         barriers = mix_weights_figures.barriers(laboratory, ring)
         paths = {
-            "nash_conv": mg.plots.save(curves, run.folder / "nash_conv.png"),
-            "barriers": mg.plots.save(barriers, run.folder / "barriers.png"),
+            "nash_conv": report.save_figure(run, curves, "nash_conv"),
+            "barriers": report.save_figure(run, barriers, "barriers"),
         }
         verdict = judge(laboratory, ring, rows)
         results = report.save_results(

@@ -140,7 +140,7 @@ def quality_over_time(rows: Sequence[Mapping[str, Any]], total: int) -> "Figure"
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
     """The figure, by the name under which it is kept."""
     figure = quality_over_time(rows, 8 if run.config.target == "ring" else 25)
-    return {"quality": mg.plots.save(figure, run.folder / "quality.png")}
+    return {"quality": report.save_figure(run, figure, "quality")}
 
 
 def main(argv: list[str] | None = None) -> None:

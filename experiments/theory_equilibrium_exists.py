@@ -280,7 +280,7 @@ def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
     """The figure, by the name under which it is kept."""
-    return {"gains": mg.plots.save(gains(run.config, rows), run.folder / "gains.png")}
+    return {"gains": report.save_figure(run, gains(run.config, rows), "gains")}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -267,7 +267,7 @@ def judge_classical(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[d
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
     """The figure, by the name under which it is kept."""
     figure = low_diversity_figure.curves(rows)
-    return {"curves": mg.plots.save(figure, run.folder / "curves.png")}
+    return {"curves": report.save_figure(run, figure, "curves")}
 
 
 def main(argv: list[str] | None = None) -> None:

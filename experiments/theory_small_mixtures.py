@@ -281,7 +281,7 @@ def main(argv: list[str] | None = None) -> None:
         picture = few_strategies_figure.curves(
             rows, config.size, config.strategies, (1, *config.components), list(LOSSES)
         )
-        picture = mg.plots.save(picture, run.folder / "nash_conv.png")
+        picture = report.save_figure(run, picture, "nash_conv")
         figures: dict[str, Path] = {"nash_conv": picture}
         results = report.save_results(
             run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=figures

@@ -287,9 +287,7 @@ def main(argv: list[str] | None = None) -> None:
     with session(run):
         pairs = [(width, n) for width in run.config.widths for n in run.config.sizes]
         rows = [measure(run, width, n) for width, n in pairs]
-        figures: dict[str, Path] = {
-            "curves": mg.plots.save(curves(rows), run.folder / "curves.png")
-        }
+        figures: dict[str, Path] = {"curves": report.save_figure(run, curves(rows), "curves")}
         results = report.save_results(
             run, rows=rows, verdict=judge(run.config, rows), columns=COLUMNS, figures=figures
         )

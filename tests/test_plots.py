@@ -249,6 +249,8 @@ def test_figures_are_saved_and_leave_no_trace(tmp_path, groups):
     for name in ("a.png", "deep/b.pdf"):
         path = plots.save(fig, tmp_path / name)
         assert path == tmp_path / name and path.stat().st_size > 1000
+    vector = [plots.save(plots.plot_samples(groups), tmp_path / f"{i}.svg") for i in range(2)]
+    assert vector[0].read_bytes() == vector[1].read_bytes()
     assert dict(matplotlib.rcParams) == before
     assert "matplotlib.pyplot" not in sys.modules or not matplotlib.pyplot.get_fignums()
 

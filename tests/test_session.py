@@ -102,7 +102,8 @@ def finished(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "RESULTS", tmp_path / "kept")
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "samples.png").write_text("a picture")
+    for name in ("samples.png", "samples.svg"):
+        (folder / name).write_text("a picture")
     results = {
         "experiment": "mix_gan_ring",
         "preset": "cpu",
@@ -119,6 +120,7 @@ def test_keep_copies_results_and_figures(finished, capsys):
     assert {path.name for path in kept.iterdir()} == {
         "mix_gan_ring.cpu.json",
         "mix_gan_ring.cpu.samples.png",
+        "mix_gan_ring.cpu.samples.svg",
     }
     assert (kept / "mix_gan_ring.cpu.json").read_text() == (finished / "results.json").read_text()
     assert str(kept / "mix_gan_ring.cpu.json") in capsys.readouterr().out

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -21,6 +21,9 @@ from rich.table import Table
 
 import mixgan_jax as mg
 from experiments.common.harness import Run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).parents[1] / "results"
 RESULTS_NAME = "results.json"
@@ -96,6 +99,12 @@ def _in_words(difference: float, error: float | None, digits: int = 2) -> str:
     return f"difference {difference:.{digits}f}, {spread}"
 
 
+def save_figure(run: Run, figure: "Figure", name: str) -> Path:
+    """Writes a figure to the run folder as ``name.png`` and ``name.svg``, for pages and for papers; the former's path."""
+    mg.plots.save(figure, run.folder / f"{name}.svg")
+    return mg.plots.save(figure, run.folder / f"{name}.png")
+
+
 def save_results(
     run: Run,
     *,
@@ -111,7 +120,8 @@ def save_results(
         rows: of the table.
         verdict: its claims.
         columns: heading and digits by metric.
-        figures: files in the run folder that are kept with the results, by name.
+        figures: files in the run folder that are kept with the results, by name; with each also what differs from it
+            in its ending only.
 
     Returns:
         The results.
@@ -166,7 +176,8 @@ def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> l
     stem = f"{experiment}.{preset}"
     sources = {f"{stem}.json": path}
     for name, file in results["figures"].items():
-        sources[f"{stem}.{name}{Path(file).suffix}"] = folder / file
+        for picture in sorted(folder.glob(f"{Path(file).stem}.*")):
+            sources[f"{stem}.{name}{picture.suffix}"] = picture
     return [Path(shutil.copy(source, RESULTS / name)) for name, source in sources.items()]
 
 
