@@ -29,7 +29,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mixgan_jax as mg
 from experiments import mix_gan_ring
 from experiments.common import harness, report
 from experiments.common.progress import Stopwatch

@@ -44,7 +44,6 @@ from typing import Any
 
 import numpy as np
 
-import mixgan_jax as mg
 from experiments.common import exponents, harness, options, report
 from experiments.common.session import session
 from experiments.parts import low_diversity_figure

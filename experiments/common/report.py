@@ -100,7 +100,7 @@ def _in_words(difference: float, error: float | None, digits: int = 2) -> str:
 
 
 def save_figure(run: Run, figure: "Figure", name: str) -> Path:
-    """Writes a figure to the run folder as ``name.png`` and ``name.svg``, for pages and for papers; the former's path."""
+    """Writes a figure to the run folder, as ``name.png`` for pages and ``name.svg`` for papers; the former's path."""
     mg.plots.save(figure, run.folder / f"{name}.svg")
     return mg.plots.save(figure, run.folder / f"{name}.png")
 
