@@ -1,11 +1,21 @@
 """Mixtures and equilibria of GANs, as pure functions.
 
 The core is flat: players, mixtures, solvers, the exact solution of the game between components. Families of functions
-stay in their modules, which are public too: ``losses``, ``penalties``, ``networks``, ``data``, ``metrics``, ``plots``,
-``theory``.
+stay in their modules, which are public too: ``losses``, ``penalties``, ``adjustments``, ``spectrum``, ``networks``,
+``data``, ``metrics``, ``plots``, ``theory``.
 """
 
-from mixgan_jax import data, losses, metrics, networks, penalties, plots, theory
+from mixgan_jax import (
+    adjustments,
+    data,
+    losses,
+    metrics,
+    networks,
+    penalties,
+    plots,
+    spectrum,
+    theory,
+)
 from mixgan_jax.checkpoint import Checkpoints, SaveError, load_for_sampling
 from mixgan_jax.data import Feed, Stream
 from mixgan_jax.duality_gap import duality_gap_curve
@@ -49,12 +59,29 @@ from mixgan_jax.payoff import Outcome, held_out_values, meet
 from mixgan_jax.player import Player, from_linen
 from mixgan_jax.quarantine import Frozen, NonFiniteError
 from mixgan_jax.records import Records, read_records
-from mixgan_jax.solvers import MixGanState, Solver, best_response, gda, mix_gan, mix_gan_2017
+from mixgan_jax.solvers import (
+    Around,
+    Averaged,
+    GradientPlayState,
+    MixGanState,
+    Solver,
+    averaged,
+    best_response,
+    extragradient,
+    gda,
+    gradient_play,
+    lookahead,
+    mix_gan,
+    mix_gan_2017,
+    past_extragradient,
+)
 from mixgan_jax.steps import evaluation_key, init_run, run, run_steps
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Around",
+    "Averaged",
     "Checkpoints",
     "Equilibrium",
     "EquilibriumError",
@@ -62,6 +89,7 @@ __all__ = [
     "FolderInUseError",
     "Frozen",
     "GanLoss",
+    "GradientPlayState",
     "Interrupted",
     "MixGanState",
     "Mixture",
@@ -73,7 +101,9 @@ __all__ = [
     "SaveError",
     "Solver",
     "Stream",
+    "adjustments",
     "approximate_equilibrium",
+    "averaged",
     "best_response",
     "best_responses",
     "data",
@@ -83,14 +113,17 @@ __all__ = [
     "evaluation_key",
     "expected_payoff",
     "exponentiated_gradient",
+    "extragradient",
     "fakes_per_generator",
     "fit",
     "from_linen",
     "gda",
     "generate",
+    "gradient_play",
     "held_out_values",
     "init_run",
     "load_for_sampling",
+    "lookahead",
     "losses",
     "map_components",
     "meet",
@@ -100,6 +133,7 @@ __all__ = [
     "nash_conv",
     "networks",
     "optimistic_exponentiated_gradient",
+    "past_extragradient",
     "penalties",
     "per_component",
     "plots",
@@ -112,6 +146,7 @@ __all__ = [
     "sample",
     "softmax_adam",
     "softmax_sgd",
+    "spectrum",
     "spread_over_devices",
     "theory",
     "uniform",

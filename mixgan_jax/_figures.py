@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import jax.numpy as jnp
@@ -54,6 +55,16 @@ def styled(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
             return function(*args, **kwargs)
 
     return draw
+
+
+def write(fig: "Figure", path: Path) -> Path:
+    """Saves a figure; an SVG, without date and with names of our own, is the same file for the same figure."""
+    from matplotlib import rc_context
+
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with rc_context({"svg.hashsalt": "mixgan_jax"}):
+        fig.savefig(path, dpi=STYLE["savefig.dpi"], metadata=metadata)
+    return path
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> "Figure":

@@ -33,13 +33,7 @@ def save(fig: "Figure", path: str | os.PathLike[str]) -> Path:
     """
     path = check_path("path", path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    from matplotlib import rc_context
-
-    # An SVG without date and with names of its own making is the same file for the same figure.
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    with rc_context({"svg.hashsalt": "mixgan_jax"}):
-        check.figure("fig", fig).savefig(path, dpi=draw.STYLE["savefig.dpi"], metadata=metadata)
-    return path
+    return draw.write(check.figure("fig", fig), path)
 
 
 @draw.styled

@@ -21,8 +21,8 @@ PACKAGE = ROOT / "mixgan_jax"
 ORDER = (
     {"types"},
     {"checks"},
-    {"player", "losses", "optim", "_zero_sum", "_game_checks"},
-    {"game", "mixture", "penalties"},
+    {"player", "losses", "optim", "adjustments", "_zero_sum", "_game_checks"},
+    {"game", "mixture", "penalties", "spectrum"},
     {"pairing"},
     {"payoff", "history"},
     {"solvers"},

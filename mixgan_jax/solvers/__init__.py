@@ -1,10 +1,29 @@
-"""Training algorithms: each a :class:`Solver`, made from players, a loss and optimisers."""
+"""Training algorithms: each a :class:`Solver`, made from players, a loss and optimisers, or around another solver."""
 
+from mixgan_jax.solvers.averaging import Averaged, averaged, lookahead
 from mixgan_jax.solvers.best_response import best_response
+from mixgan_jax.solvers.extragradient import extragradient, past_extragradient
 from mixgan_jax.solvers.gda import gda
+from mixgan_jax.solvers.gradient_play import GradientPlayState, gradient_play
+from mixgan_jax.solvers.iterate import Around
 from mixgan_jax.solvers.mix_gan import mix_gan
 from mixgan_jax.solvers.mix_gan_2017 import mix_gan_2017
 from mixgan_jax.solvers.side import MixGanState
 from mixgan_jax.solvers.solver import Solver
 
-__all__ = ["MixGanState", "Solver", "best_response", "gda", "mix_gan", "mix_gan_2017"]
+__all__ = [
+    "Around",
+    "Averaged",
+    "GradientPlayState",
+    "MixGanState",
+    "Solver",
+    "averaged",
+    "best_response",
+    "extragradient",
+    "gda",
+    "gradient_play",
+    "lookahead",
+    "mix_gan",
+    "mix_gan_2017",
+    "past_extragradient",
+]

@@ -3,6 +3,7 @@
 import jax
 import optax
 
+from mixgan_jax.adjustments import Adjustment
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
@@ -23,6 +24,7 @@ def gda(
     penalty: Penalty | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
     update: Update = "alternating",
+    adjust: Adjustment | None = None,
     discriminator_steps: int = 1,
     generator_steps: int = 1,
 ) -> Solver:
@@ -42,6 +44,7 @@ def gda(
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
         update: ``alternating`` (the generator answers the updated discriminator, with fresh latents) or
             ``simultaneous`` (both gradients at one point, on the same fakes).
+        adjust: of simultaneous gradients, from ``adjustments``.
         discriminator_steps: updates of the discriminator in each step, each on its own part of the batch.
         generator_steps: updates of the generator in each step, each with fresh latents.
 
@@ -63,6 +66,7 @@ def gda(
         penalty=penalty,
         latent_sampler=latent_sampler,
         update=update,
+        adjust=adjust,
         discriminator_steps=discriminator_steps,
         generator_steps=generator_steps,
     )

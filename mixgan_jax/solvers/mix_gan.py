@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from mixgan_jax.adjustments import Adjustment
 from mixgan_jax.checks import (
     check_array,
     check_choice,
@@ -34,6 +35,7 @@ from mixgan_jax.solvers.game_gradients import (
     draw_latents,
     first_mixtures,
     generator_gradients,
+    simultaneous_gradients,
 )
 from mixgan_jax.solvers.side import MixGanState, Rules, choose, enter, move
 from mixgan_jax.solvers.solver import Solver
@@ -57,6 +59,7 @@ def mix_gan(
     shared_latents: bool = False,
     pairing: Pairing = "full",
     update: Update = "alternating",
+    adjust: Adjustment | None = None,
     discriminator_steps: int = 1,
     generator_steps: GeneratorSteps = 1,
     skip_discriminator_below: float | None = None,
@@ -94,6 +97,7 @@ def mix_gan(
         pairing: which fakes meet which discriminators; see ``pairing``.
         update: ``alternating`` (the generators answer the updated discriminators, with fresh latents) or
             ``simultaneous`` (both sides' gradients at one point, on the same fakes).
+        adjust: of simultaneous gradients, from ``adjustments``: between the components at fixed weights.
         discriminator_steps: updates of the discriminators in each step, each on its own part of the batch.
         generator_steps: updates of the generators in each step, each with fresh latents: a number, or a function
             of the discriminators' loss ``[]`` that gives an int32 ``[]``.
@@ -132,6 +136,7 @@ def mix_gan(
         Rules(generator_tx, weight_tx),
         Rules(discriminator_tx, weight_tx),
         check_choice("update", update, ("alternating", "simultaneous")),
+        adjust if adjust is None else check_function("adjust", adjust),
         check_count("discriminator_steps", discriminator_steps),
         generator_steps,
         skip_discriminator_below,
@@ -147,6 +152,7 @@ class _Plan:
     generator_rules: Rules
     discriminator_rules: Rules
     update: Update
+    adjust: Adjustment | None
     discriminator_steps: int
     generator_steps: GeneratorSteps
     skip_discriminator_below: float | None
@@ -181,20 +187,14 @@ def _step(
 def _simultaneous(
     game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
 ) -> tuple[MixGanState, Info]:
-    """Both gradients at the same point and on the same fakes; XLA shares the forward passes."""
-    latents_key, penalty_key = jax.random.split(key)
-    latents = draw_latents(game, latents_key, real.shape[0])
-    down, discriminator_info = discriminator_gradients(
-        game, penalty_key, state.generators, state.discriminators, real, latents
-    )
-    up, generator_info = generator_gradients(
-        game, state.generators, state.discriminators, real, latents
+    up, down, info = simultaneous_gradients(
+        game, key, state.generators, state.discriminators, real, plan.adjust
     )
     moved = MixGanState(
         move(plan.generator_rules, state.generator_side, up),
         move(plan.discriminator_rules, state.discriminator_side, down),
     )
-    return moved, {**discriminator_info, **generator_info}
+    return moved, info
 
 
 def _alternating(
@@ -285,3 +285,5 @@ def _check_plan(plan: _Plan) -> None:
         raise fail(
             "update", plan.update, "'alternating' where sides take several steps or skip some"
         )
+    if plan.update == "alternating" and plan.adjust is not None:
+        raise fail("update", plan.update, "'simultaneous' where gradients are adjusted")

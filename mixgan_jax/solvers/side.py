@@ -6,7 +6,7 @@ weight is still trained. Blame goes by whose update is not finite: a component w
 outputs are not spoils its opponents' updates in the same turn, and then all of them are frozen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple, TypeVar
 
@@ -61,6 +61,18 @@ class MixGanState:
     def discriminators(self) -> Mixture:
         """The mixture of discriminators."""
         return self.discriminator_side.mixture
+
+    @property
+    def iterate(self) -> tuple[Mixture, Mixture]:
+        """Both mixtures, without optimisers; see ``solvers/iterate.py``."""
+        return self.generators, self.discriminators
+
+    def with_iterate(self, iterate: tuple[Mixture, Mixture]) -> "MixGanState":
+        """The same optimisers, and who is frozen, with other mixtures."""
+        return MixGanState(
+            replace(self.generator_side, mixture=iterate[0]),
+            replace(self.discriminator_side, mixture=iterate[1]),
+        )
 
     @property
     def frozen(self) -> dict[str, Array]:
