@@ -6,6 +6,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt
+# Processes that make test deals the tests out to; 0 for none, as a debugger wants.
+WORKERS ?= 2
 # Extra arguments: make demo ARGS="--help", make test ARGS="-x -k losses"
 ARGS ?=
 
@@ -20,7 +22,7 @@ demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
 	@$(BIN)/python -m experiments.mix_gan_ring $(ARGS)
 
 test: $(VENV)/.test ## run the tests, notebooks among them
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.test ## check style, formatting and types
 	@$(BIN)/python -m ruff check .

@@ -11,6 +11,7 @@ transpose (one Jacobian-vector product each, of the order of a gradient; J is ne
 """
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any, TypeAlias
 
 import jax
@@ -167,9 +168,9 @@ def symplectic(coefficient: float = 1.0, align: bool = True) -> Adjustment:
 
 
 def _add(first: Any, second: Any, factor: float | Array) -> Any:
-    return jax.tree.map(lambda a, b: a + jnp.asarray(factor, a.dtype) * b, first, second)
+    return jax.tree.map(lambda a, b: a + jnp.asarray(factor).astype(a.dtype) * b, first, second)
 
 
 def _inner(first: Any, second: Any) -> Array:
-    products = jax.tree.map(lambda a, b: jnp.vdot(a.astype(jnp.float32), b), first, second)
-    return sum(jax.tree.leaves(products), start=jnp.zeros(()))
+    products = jax.tree.map(lambda a, b: jnp.vdot(a, b).astype(jnp.float32), first, second)
+    return reduce(jnp.add, jax.tree.leaves(products))

@@ -18,6 +18,9 @@ import pytest
 
 import mixgan_jax as mg
 
+# The uninterrupted run is computed once: where tests are dealt out to processes, these stay together.
+pytestmark = pytest.mark.xdist_group("kills")
+
 ROOT = Path(__file__).resolve().parents[1]
 KILLS = int(os.environ.get("MIXGAN_KILLS", "6"))
 STEPS = 1500

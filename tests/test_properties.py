@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from properties import (
     data_and_networks,
+    dynamics,
     games_and_losses,
     numbers,
     runs_and_files,
@@ -23,6 +24,7 @@ CASES = (
     | games_and_losses.MIXTURES
     | games_and_losses.LOSSES
     | numbers.PENALTIES
+    | dynamics.DYNAMICS
     | numbers.RULES
     | numbers.METRICS
     | data_and_networks.DATA
@@ -52,6 +54,7 @@ EXCEPTIONS = {
         CONTAINERS,
     ),
     **dict.fromkeys(("Payoffs", "Player", "Solver", "Stream"), CONTAINERS),
+    **dict.fromkeys(("Around", "Averaged", "GradientPlayState"), CONTAINERS),
     **dict.fromkeys(
         ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),
         CONTAINERS,

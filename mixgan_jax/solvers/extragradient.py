@@ -53,7 +53,8 @@ def past_extragradient(solver: Solver) -> Solver:
     .. math:: \tilde w_t = w_t + u(\tilde w_{t-1}), \qquad w_{t+1} = w_t + u(\tilde w_t)
 
     (Popov 1980; for GANs Gidel et al. 2019, arXiv 1802.10551, section 3.3). The first step extrapolates by nothing.
-    With plain gradient steps the extrapolated players are those of ``optax.optimistic_gradient_descent``.
+    With plain gradient steps of size eta the extrapolated players move by ``-2 eta v_t + eta v_(t-1)``: that is
+    optimistic descent, ``optax.optimistic_gradient_descent``, but for its first step, which is a plain one.
 
     Args:
         solver: any whose state has an ``iterate``: those of this package.

@@ -12,6 +12,7 @@ import optax
 from mixgan_jax.adjustments import Adjustment, Players, gradient_field
 from mixgan_jax.checks import check_choice, check_function, check_key, fail
 from mixgan_jax.optim import check_transform
+from mixgan_jax.optim.simplex import as_optax_expects
 from mixgan_jax.solvers.game_gradients import Update
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Batch, Info, Key
@@ -143,7 +144,8 @@ def _in_turns(
 def _move(
     tx: optax.GradientTransformation, gradient: Any, opt_state: Any, player: Any
 ) -> tuple[Any, Any]:
-    updates, opt_state = tx.update(gradient, opt_state, player)
+    with as_optax_expects():
+        updates, opt_state = tx.update(gradient, opt_state, player)
     return optax.apply_updates(player, updates), opt_state
 
 

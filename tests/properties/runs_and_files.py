@@ -59,6 +59,7 @@ SOLVERS = {
             "shared_latents": st.booleans(),
             "pairing": pairing,
             "update": st.just("alternating"),
+            "adjust": st.none(),
             "skip_discriminator_below": st.one_of(st.none(), floats(0, 1)),
             "strategy": strategy,
         },
@@ -104,7 +105,11 @@ SOLVERS = {
         },
         lambda given, result: np.testing.assert_array_equal(result["gap"].shape, (2,)),
     ),
-    "gda": Case(mg.gda, {**players, "update": st.just("alternating")}, starts_with_uniform_weights),
+    "gda": Case(
+        mg.gda,
+        {**players, "update": st.just("alternating"), "adjust": st.none()},
+        starts_with_uniform_weights,
+    ),
     "mix_gan_2017": Case(
         mg.mix_gan_2017,
         {
