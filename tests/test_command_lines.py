@@ -131,6 +131,7 @@ BAD_VALUES = {
     options.Samples: ["1", "-3"],
     options.Rate: ["-0.5", "nan", "inf", "1e300"],
     options.Positive: ["0", "-1", "nan", "1e-60"],
+    options.Fraction: ["0", "1", "nan"],
     options.Decay: ["1", "-0.1", "nan"],
     options.LossName: ["non_saturatin", "", "measuring"],
     options.Components: ["0", "-1"],

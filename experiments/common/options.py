@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, TypeAlias, get_type_hints
 
 import mixgan_jax as mg
-from mixgan_jax.checks import check_choice, check_count, check_number
+from mixgan_jax.checks import check_choice, check_count, check_fraction, check_number
 
 Count: TypeAlias = Annotated[int, check_count]
 """A whole number >= 1."""
@@ -33,6 +33,9 @@ Rate: TypeAlias = Annotated[float, partial(check_number, minimum=0.0)]
 
 Positive: TypeAlias = Annotated[float, partial(check_number, minimum=0.0, strict=True)]
 """A length or standard deviation: finite, > 0."""
+
+Fraction: TypeAlias = Annotated[float, check_fraction]
+"""A number in (0, 1)."""
 
 Decay: TypeAlias = Annotated[
     float, partial(check_number, minimum=0.0, maximum=math.nextafter(1.0, 0.0))

@@ -1,0 +1,245 @@
+"""A GAN small enough to be solved: its equilibrium to rounding, all eigenvalues there, steps around the stable one.
+
+One latent and one feature, two tanh networks with one hidden layer, a fixed set of reals and latents, so that the game
+is a deterministic one; R1 and a little weight decay make equilibria that attract. All in float64.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.flatten_util import ravel_pytree
+
+import mixgan_jax as mg
+from experiments.common import report
+from mixgan_jax import adjustments, penalties, spectrum
+from mixgan_jax.types import Array, Key
+
+FACTORS = (0.5, 0.8, 0.95, 1.05, 1.2, 2.0)
+"""Steps that are tried, in units of the predicted stable one."""
+
+NOMINAL = 0.5
+"""The unit at an equilibrium that no step makes stable."""
+
+
+class Solved(NamedTuple):
+    """A seed's game and its equilibrium.
+
+    Attributes:
+        data: reals and latents, ``[B, 1]`` each.
+        players: generator and discriminator at the equilibrium.
+        residual: ``[]``, the norm of their gradients.
+    """
+
+    data: tuple[Array, Array]
+    players: Any
+    residual: Array
+
+
+class SmallGan(NamedTuple):
+    """The game.
+
+    Attributes:
+        width: hidden units of either network.
+        batch: reals, and latents.
+        gamma: coefficient of R1.
+        decay: coefficient of ``||w||^2 / 2``, in both players' losses.
+    """
+
+    width: int
+    batch: int
+    gamma: float
+    decay: float
+
+    def losses(self, data: tuple[Array, Array], players: Any) -> tuple[Array, Array]:
+        """Both players' losses, zero-sum but for penalty and decay."""
+        reals, latents = data
+        generator, discriminator = players
+        loss = mg.losses.minimax()
+        fakes = network(generator, latents)[:, None]
+        logits = {"real": network(discriminator, reals), "fake": network(discriminator, fakes)}
+        penalty = penalties.r1(self.gamma)(
+            jax.random.key(0), lambda x: network(discriminator, x), reals, fakes
+        )
+        return (
+            jnp.mean(loss.generator(**logits)) + self.decay * squares(generator),
+            jnp.mean(loss.discriminator(**logits))
+            + jnp.mean(penalty)
+            + self.decay * squares(discriminator),
+        )
+
+    def field(self, data: tuple[Array, Array]) -> adjustments.Field:
+        """The simultaneous gradients."""
+        return adjustments.gradient_field(partial(self.losses, data))
+
+
+def network(params: Any, inputs: Array) -> Array:
+    """Inputs ``[B, 1]`` to outputs ``[B]``."""
+    return jnp.tanh(inputs @ params["in"] + params["shift"][None]) @ params["out"] + params["bias"]
+
+
+def squares(params: Any) -> Array:
+    """Half of the squared norm."""
+    return 0.5 * optax.tree.norm(params, squared=True)
+
+
+def first_network(key: Key, width: int) -> Any:
+    """Parameters of a network with ``width`` hidden units."""
+    keys = jax.random.split(key, 3)
+    return {
+        "in": jax.random.normal(keys[0], (1, width)),
+        "shift": jax.random.normal(keys[1], (width,)),
+        "out": jax.random.normal(keys[2], (width,)) / np.sqrt(width),
+        "bias": jnp.zeros(()),
+    }
+
+
+def solve(game: SmallGan, steps: int, step_size: float, key: Key) -> Solved:
+    """A seed's game and its equilibrium: consensus optimisation, then Newton's method on the gradients.
+
+    Args:
+        game: but for its data.
+        steps: of consensus optimisation.
+        step_size: of these.
+        key: consumed.
+    """
+    keys = jax.random.split(key, 5)
+    signs = jax.random.rademacher(keys[0], (game.batch, 1), jnp.float64)
+    reals = signs + 0.3 * jax.random.normal(keys[1], (game.batch, 1))
+    data = (reals, jax.random.normal(keys[2], (game.batch, 1)))
+    solver = mg.gradient_play(
+        lambda key: tuple(first_network(k, game.width) for k in jax.random.split(key)),
+        lambda key, players, batch: game.losses(data, players),
+        (optax.sgd(step_size),) * 2,
+        adjust=adjustments.consensus(1.0),
+    )
+
+    def body(state: Any, _: None) -> tuple[Any, None]:
+        return solver.step(keys[4], state, None)[0], None
+
+    state, _ = jax.lax.scan(body, solver.init(keys[3]), None, length=steps)
+    flat, unravel = ravel_pytree(state.players)
+
+    def gradient(flat: Array) -> Array:
+        return ravel_pytree(game.field(data)(unravel(flat)))[0]
+
+    def newton(_: int, flat: Array) -> Array:
+        return flat - jnp.linalg.solve(jax.jacfwd(gradient)(flat), gradient(flat))
+
+    flat = jax.lax.fori_loop(0, 30, newton, flat)
+    return Solved(data, unravel(flat), jnp.linalg.norm(gradient(flat)))
+
+
+def distances(game: SmallGan, steps: int, key: Key, found: Solved, step_size: Array) -> Array:
+    """``||w - w*||`` after each of some steps of simultaneous descent that start 1e-8 beside the equilibrium."""
+    centre, unravel = ravel_pytree(found.players)
+    nudge = jax.random.normal(key, centre.shape)
+    start = unravel(centre + 1e-8 * nudge / jnp.linalg.norm(nudge))
+    solver = mg.gradient_play(
+        lambda key: start,
+        lambda key, players, batch: game.losses(found.data, players),
+        (optax.sgd(step_size),) * 2,
+    )
+
+    def body(state: Any, _: None) -> tuple[Any, Array]:
+        state, _ = solver.step(key, state, None)
+        return state, jnp.linalg.norm(ravel_pytree(state.players)[0] - centre)
+
+    return jax.lax.scan(body, solver.init(key), None, length=steps)[1]
+
+
+def observed_rate(distances: np.ndarray) -> float:
+    """The factor a step, over the second half of the steps in which the game is as good as linear: below 1e-4.
+
+    NaN where those are fewer than 4, as where no equilibrium was found.
+    """
+    linear = np.flatnonzero(~(distances < 1e-4))
+    end = int(linear[0]) if linear.size else len(distances)
+    end = min(end, int(np.flatnonzero(distances > 1e-13)[-1]) + 1)  # what is left then is rounding
+    if end < 4:
+        return float("nan")
+    half = end // 2
+    return float((distances[end - 1] / distances[half - 1]) ** (1.0 / (end - half)))
+
+
+def measure(
+    keys: Key, game: SmallGan, *, solve_steps: int, step_size: float, steps: int
+) -> dict[str, Any]:
+    """Predicted and observed stability of every seed's equilibrium.
+
+    Args:
+        keys: ``[S]``, consumed.
+        game: but for its data, which are a seed's own.
+        solve_steps: of consensus optimisation, towards the equilibrium.
+        step_size: of these.
+        steps: of simultaneous descent at each factor of :data:`FACTORS`.
+
+    Returns:
+        By seed, ``[S]`` or longer: ``residual``, ``eigenvalues`` real and imaginary ``[S, N, 2]``, ``stable_step``,
+        ``share`` of rotation, ``arnoldi`` the largest relative error of Arnoldi's six largest moduli, ``predicted``
+        and ``observed`` rates ``[S, factors]``.
+    """
+    with jax.enable_x64(True):
+        solved = jax.jit(jax.vmap(partial(solve, game, solve_steps, step_size)))(keys)
+        found = [
+            _stability(game, jax.tree.map(lambda leaf, at=seed: leaf[at], solved))
+            for seed in range(len(keys))
+        ]
+        sizes = np.array([one["stable_step"] or NOMINAL for one in found])[:, None] * FACTORS
+        descend = partial(distances, game, steps)
+        over_steps = jax.vmap(descend, (None, None, 0))
+        curves = np.asarray(jax.jit(jax.vmap(over_steps))(keys, solved, jnp.asarray(sizes)))
+    for one, own, seed_curves in zip(found, sizes, curves, strict=True):
+        values = one["eigenvalues"] @ np.array([1.0, 1j])
+        one["predicted"] = np.abs(1.0 - own[:, None] * values).max(axis=1)
+        one["observed"] = np.array([observed_rate(curve) for curve in seed_curves])
+    return {
+        "residual": np.asarray(solved.residual),
+        **{name: np.array([one[name] for one in found]) for name in found[0]},
+    }
+
+
+def _stability(game: SmallGan, found: Solved) -> dict[str, Any]:
+    field = game.field(found.data)
+    values = spectrum.eigenvalues(field, found.players)
+    largest = spectrum.eigenvalues(field, found.players, 6)
+    return {
+        "eigenvalues": np.stack([values.real, values.imag], axis=1),
+        "stable_step": spectrum.stable_step(values),
+        "share": float(spectrum.rotational_share(field, found.players)),
+        "arnoldi": float(np.max(np.abs(np.abs(largest) / np.abs(values[:6]) - 1.0))),
+    }
+
+
+def judge(small: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the eigenvalues foretell of the small GAN."""
+    solved = np.asarray(small["residual"]) < 1e-9
+    stable = np.asarray(small["stable_step"]) > 0
+    predicted, observed = (np.asarray(small[name])[solved] for name in ("predicted", "observed"))
+    right = (predicted > 1) == (observed > 1)
+    near = np.abs(predicted - observed)[:, :-1] <= 0.01
+    counts = f"{solved.sum()} equilibria of {solved.size} seeds, {(solved & stable).sum()} attract"
+    return [
+        report.claim(
+            "beside a small GAN's equilibrium descent grows where the eigenvalues say so, and only there",
+            "all runs, equilibria in at least half of the seeds",
+            f"{right.sum()} of {right.size}; {counts}",
+            right.all() and solved.mean() >= 0.5,
+        ),
+        report.claim(
+            "at up to 1.2 of the stable step the observed factor a step is the predicted one",
+            "within .01 in 95 % of runs",
+            f"{near.sum()} of {near.size}",
+            near.size > 0 and near.mean() >= 0.95,
+        ),
+        report.claim(
+            "Arnoldi's six largest eigenvalues are those of the Jacobian written out",
+            "moduli within 1e-6",
+            f"largest error {np.max(small['arnoldi']):.1e}",
+            np.max(small["arnoldi"]) <= 1e-6,
+        ),
+    ]
