@@ -66,7 +66,9 @@ def _eigenvalues(axes: "Axes", small: Mapping[str, Any], solved: np.ndarray) -> 
     axes.plot(values[:, 0], values[:, 1], "o", ms=4, color=_figures.COLOURS[0], mfc="none")
     axes.axvline(0, color="0.8", lw=0.8, zorder=0)
     axes.set_aspect("equal")
-    axes.legend(fontsize=7, loc="upper right")
+    top = 1.0 / steps[seed]
+    axes.set_ylim(-1.1 * top, 1.75 * top)
+    axes.legend(fontsize=7, loc="upper center")
 
 
 def _rates(axes: "Axes", small: Mapping[str, Any], solved: np.ndarray) -> None:
@@ -74,7 +76,7 @@ def _rates(axes: "Axes", small: Mapping[str, Any], solved: np.ndarray) -> None:
     pairs = zip(FACTORS, _figures.COLOURS, _figures.MARKERS, strict=False)
     for index, (factor, colour, marker) in enumerate(pairs):
         axes.plot(
-            np.abs(predicted[:, index] - 1) * np.sign(predicted[:, index] - 1),
+            predicted[:, index] - 1,
             observed[:, index] - 1,
             marker,
             ms=4,
@@ -87,6 +89,7 @@ def _rates(axes: "Axes", small: Mapping[str, Any], solved: np.ndarray) -> None:
         line(0, color="0.8", lw=0.8, zorder=0)
     axes.set_xscale("symlog", linthresh=1e-3)
     axes.set_yscale("symlog", linthresh=1e-3)
+    axes.set_xticks([-1e-2, 0, 1e-2, 1])
     axes.set(
         title="steps around the stable one η*",
         xlabel="predicted factor a step - 1",
