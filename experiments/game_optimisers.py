@@ -76,6 +76,8 @@ class Config(mix_gan_ring.Config):
     """Steps between two looks back."""
     average_decay: options.Fraction = 0.999
     """Of the exponential average."""
+    bilinear_steps: options.Samples = 200
+    """Steps of the bilinear game, of which the second half is measured."""
     small_width: options.Count = 6
     """Hidden units of the small GAN's networks."""
     small_steps: options.Count = 20_000
@@ -103,7 +105,8 @@ PRESETS = {
         width=8,
         log_every=10,
         small_width=2,
-        small_steps=200,
+        bilinear_steps=20,
+        small_steps=50,
         descent_steps=40,
     ),
 }
@@ -252,7 +255,9 @@ def main(argv: list[str] | None = None) -> None:
     config, seeds = run.config, harness.seed_keys(run.config.seeds)
     with session(run) as bar:
         toy = harness.once(
-            run, "bilinear", lambda: game_methods.bilinear_rates(methods(config), seeds)
+            run,
+            "bilinear",
+            lambda: game_methods.bilinear_rates(methods(config), config.bilinear_steps, seeds),
         )
         game = small_gan.SmallGan(config.small_width, 64, gamma=1.0, decay=0.02)
         descend = partial(

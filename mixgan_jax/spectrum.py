@@ -41,7 +41,7 @@ def jacobian(field: Field, players: Players) -> Array:
             f"{flat.size} parameters",
             f"at most {DENSE_LIMIT} for a Jacobian written out",
         )
-    return jax.jacfwd(function)(flat)
+    return jax.jit(jax.jacfwd(function))(flat)
 
 
 def eigenvalues(field: Field, players: Players, num: int | None = None) -> np.ndarray:

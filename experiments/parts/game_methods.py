@@ -102,9 +102,9 @@ def methods(
     ]
 
 
-def bilinear(method: Method, step: Array, key: Key) -> Array:
-    """Where a method is after each of 200 steps on ``min_x max_y x y``: points ``[201, 2]``, the start first."""
-    tx = optax.optimistic_gradient_descent(step) if method.optimistic else optax.sgd(step)
+def bilinear(method: Method, steps: int, size: Array, key: Key) -> Array:
+    """Where a method is after each step of that size on ``min_x max_y x y``: ``[steps + 1, 2]``, the start first."""
+    tx = optax.optimistic_gradient_descent(size) if method.optimistic else optax.sgd(size)
     solver = method.around(
         mg.gradient_play(
             lambda key: tuple(jax.random.normal(key, (2,), jnp.float64)),
@@ -120,7 +120,7 @@ def bilinear(method: Method, step: Array, key: Key) -> Array:
         return state, jnp.stack(reported(state).iterate)
 
     first = solver.init(key)
-    points = jax.lax.scan(body, first, None, length=200)[1]
+    points = jax.lax.scan(body, first, None, length=steps)[1]
     return jnp.concatenate([jnp.stack(first.iterate)[None], points])
 
 
@@ -129,15 +129,16 @@ def reported(state: Any) -> Any:
     return state.average if isinstance(state, mg.Averaged) else state
 
 
-def bilinear_rates(methods: Sequence[Method], keys: Key) -> dict[str, Any]:
-    """By method, ``rates`` ``[seeds, steps]``, and ``path`` ``[201, 2]`` of seed 0 at a step of .3."""
+def bilinear_rates(methods: Sequence[Method], steps: int, keys: Key) -> dict[str, Any]:
+    """By method, ``rates`` ``[seeds, sizes]`` over the second half of the steps, and seed 0's ``path`` at .3."""
     found = {}
     with jax.enable_x64(True):
         for method in methods:
-            over_keys = jax.vmap(partial(bilinear, method), (None, 0))
-            steps = jnp.asarray(BILINEAR_STEPS)
-            paths = np.asarray(jax.jit(jax.vmap(over_keys, (0, None)))(steps, keys))
-            lengths = np.linalg.norm(paths, axis=-1)  # [steps, seeds, 201]
-            rates = (lengths[..., 200] / lengths[..., 100]) ** 0.01
+            over_keys = jax.vmap(partial(bilinear, method, steps), (None, 0))
+            sizes = jnp.asarray(BILINEAR_STEPS)
+            paths = np.asarray(jax.jit(jax.vmap(over_keys, (0, None)))(sizes, keys))
+            lengths = np.linalg.norm(paths, axis=-1)  # [sizes, seeds, steps + 1]
+            half = steps // 2
+            rates = (lengths[..., -1] / lengths[..., -1 - half]) ** (1.0 / half)
             found[method.name] = {"rates": rates.T, "path": paths[1, 0]}
     return found
