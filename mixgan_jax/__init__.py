@@ -56,7 +56,7 @@ from mixgan_jax.optim import (
 from mixgan_jax.pairing import fakes_per_generator
 from mixgan_jax.parallel import spread_over_devices
 from mixgan_jax.payoff import Outcome, held_out_values, meet
-from mixgan_jax.player import Player, from_linen
+from mixgan_jax.player import Player, from_linen, pack
 from mixgan_jax.quarantine import Frozen, NonFiniteError
 from mixgan_jax.records import Records, read_records
 from mixgan_jax.solvers import (
@@ -133,6 +133,7 @@ __all__ = [
     "nash_conv",
     "networks",
     "optimistic_exponentiated_gradient",
+    "pack",
     "past_extragradient",
     "penalties",
     "per_component",

@@ -21,7 +21,7 @@ from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, has_kernels, map_components
 from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators
-from mixgan_jax.player import Player
+from mixgan_jax.player import Player, check_packs
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
 
@@ -112,7 +112,7 @@ def judge(
         discriminator: its architecture.
         params: its parameters, without an axis of components.
         state: its model state, likewise.
-        real: ``[B, ...]``.
+        real: ``[B, ...]``; a packed discriminator's packing divides B and F.
         fakes: its share of each generator's, ``[I, F, ...]``.
         loss: element-wise in logits; the means over the batch are taken here.
         pairing: whether the generators' fakes are separate passes (``full``) or one.
@@ -121,10 +121,13 @@ def judge(
     Returns:
         An :class:`Outcome` of vectors ``[I]``, its state without an axis of components.
     """
+    packing = discriminator.packing
+    for name, size in (("real", real.shape[0]), ("fakes", fakes.shape[1])):
+        check_packs(name, size, packing)
 
     def apply(inputs: Array) -> tuple[Array, ModelState]:
         logits, new_state = discriminator.apply(params, state, inputs, train=train)
-        return check_logits("discriminator", logits, inputs.shape[0]), new_state
+        return check_logits("discriminator", logits, inputs.shape[0] // packing), new_state
 
     real_logits, real_state = apply(real)
     if pairing == "full":
@@ -134,7 +137,7 @@ def judge(
         fake_state = jax.tree.map(_mean_state, fake_states)
     else:
         merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
-        fake_logits = merged.reshape(fakes.shape[:2])
+        fake_logits = merged.reshape(fakes.shape[0], -1)
     new_state = jax.tree.map(_average_states, real_state, fake_state)
     return _reduce(loss, real_logits, fake_logits, new_state)
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
+import jax.numpy as jnp
 
-from mixgan_jax.checks import fail
+from mixgan_jax.checks import check_count, check_kind, fail
 from mixgan_jax.types import Array, Key, ModelState, Params
 
 
@@ -28,10 +29,72 @@ class Player(NamedTuple):
         init: ``init(key, *example) -> (params, state)``; ``example`` gives shapes and dtypes only.
         apply: ``apply(params, state, *inputs, train) -> (outputs, new_state)``; with ``train`` batch statistics
             are used and the state is updated, without it the state's averages are used and returned as they are.
+        packing: of a discriminator, how many samples M it judges together: ``[B, ...]`` to ``[B / M]``; see
+            :func:`pack`.
     """
 
     init: Callable[..., tuple[Params, ModelState]]
     apply: Callable[..., tuple[Array, ModelState]]
+    packing: int = 1
+
+
+def pack(player: Player, packing: int) -> Player:
+    """PacGAN: a discriminator that judges M samples of one side together (Lin et al. 2018, arXiv 1712.04086).
+
+    Samples ``pM .. pM + M - 1`` of a batch are pack p, joined along their last axis (features, or channels), so only
+    the network's first layer grows. A pack has one logit and one term in the loss, and counts as one example for
+    gradient penalties: the norm is over all of its samples. Batches are counted in samples, so B of them are ``B / M``
+    packs; the paper keeps the number of packs, with M times the samples. Departure: batch norm in a generator is over
+    all B samples, in the authors' code over each of the M slots' own.
+
+    Args:
+        player: a discriminator whose network takes any number of features or channels.
+        packing: the packing degree M >= 1.
+
+    Returns:
+        The packed discriminator; for M = 1 ``player`` itself.
+
+    Raises:
+        TypeError, ValueError: a bad argument, or a player that is packed already; when it is applied, inputs without
+            an axis to join, or a batch that M does not divide.
+    """
+    check_kind("player", player, Player)
+    check_count("packing", packing)
+    if player.packing != 1:
+        raise fail("player", f"packing {player.packing}", "a discriminator that is not packed yet")
+    if packing == 1:
+        return player
+
+    def join(samples: Array) -> Array:
+        if samples.ndim < 2:
+            raise ValueError(
+                f"inputs must have shape [B, ..., C] to be packed, got {samples.shape}"
+            )
+        check_packs("inputs", samples.shape[0], packing)
+        packs = samples.reshape(-1, packing, *samples.shape[1:])
+        joined = jnp.moveaxis(packs, 1, -2)
+        return joined.reshape(*joined.shape[:-2], -1)
+
+    def init(key: Key, *example: Any) -> tuple[Params, ModelState]:
+        first, *rest = example
+        # Of an example only shape and dtype count, so that any number of samples will do.
+        packs = jnp.zeros((2 * packing, *first.shape[1:]), first.dtype)
+        return player.init(key, join(packs), *rest)
+
+    def apply(
+        params: Params, state: ModelState, samples: Array, *rest: Any, train: bool
+    ) -> tuple[Array, ModelState]:
+        return player.apply(params, state, join(samples), *rest, train=train)
+
+    return Player(init, apply, packing)
+
+
+def check_packs(name: str, size: int, packing: int) -> None:
+    """A number of samples that the packing degree divides."""
+    if size % packing:
+        raise ValueError(
+            f"{name} must hold a multiple of the packing degree {packing}, got {size} samples"
+        )
 
 
 def from_linen(module: nn.Module) -> Player:

@@ -13,6 +13,7 @@ from properties import (
     dynamics,
     games_and_losses,
     numbers,
+    packing,
     runs_and_files,
     theory_and_supports,
 )
@@ -25,6 +26,7 @@ CASES = (
     | games_and_losses.LOSSES
     | numbers.PENALTIES
     | dynamics.DYNAMICS
+    | packing.PACKING
     | numbers.RULES
     | numbers.METRICS
     | data_and_networks.DATA

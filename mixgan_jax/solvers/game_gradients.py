@@ -49,7 +49,8 @@ def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
     generators = uniform(generator_key, game.generator, game.num_generators, latents)
     stacked = jnp.zeros((game.num_generators, *latents.shape))
     shape, _ = jax.eval_shape(lambda g: generate(game.generator, g, stacked), generators)
-    fakes = jnp.zeros(shape.shape[1:], shape.dtype)
+    packs = (2 * game.discriminator.packing, *shape.shape[2:])
+    fakes = jnp.zeros(packs, shape.dtype)
     discriminators = uniform(discriminator_key, game.discriminator, game.num_discriminators, fakes)
 
     def judge(params: Params, state: ModelState) -> Array:
@@ -253,11 +254,18 @@ def _penalty(
     penalty = game.penalty
     assert penalty is not None
 
+    packing = game.discriminator.packing
+
     def critic(inputs: Array) -> Array:
-        return game.discriminator.apply(params, state, inputs, train=True)[0]
+        samples = inputs if packing == 1 else inputs.reshape(-1, *inputs.shape[2:])
+        return game.discriminator.apply(params, state, samples, train=True)[0]
+
+    def examples(samples: Array) -> Array:
+        """Packs ``[B / M, M, ...]`` where the discriminator judges those."""
+        return samples if packing == 1 else samples.reshape(-1, packing, *samples.shape[1:])
 
     def mean(key: Key, fake: Array) -> Array:
-        return jnp.mean(penalty(key, critic, real, fake))
+        return jnp.mean(penalty(key, critic, examples(real), examples(fake)))
 
     return weights @ jax.vmap(mean)(jax.random.split(key, fakes.shape[0]), fakes)
 

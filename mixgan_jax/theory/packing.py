@@ -1,0 +1,262 @@
+r"""What a discriminator sees of mode collapse once it looks at m samples at a time (PacGAN).
+
+Lin, Khetan, Fanti and Oh (2018, arXiv 1712.04086). A generator Q has ``(eps, delta)``-mode collapse with respect to
+data P where some set S has ``P(S) >= delta`` and ``Q(S) <= eps``; with P and Q exchanged it is mode augmentation. All
+such points fill a convex region below a concave curve f from ``(0, f(0))`` to (1, 1), the ROC curve of a test between Q
+and P, and ``TV(P, Q) = max_x f(x) - x``. A discriminator of packs measures ``TV(P^m, Q^m)``. Of two generators with one
+region inside the other, the larger region has the larger TV at every m (Blackwell): packing punishes collapse.
+
+Bounds are over all pairs of distributions with ``TV(P, Q) = tau``. Extremes are attained by distributions on at most
+five atoms, so that the bounds here are exact but for a search over one or two numbers, good to about 1e-6.
+
+All of it is arithmetic in float64 on the host.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mixgan_jax.checks import check_count, check_number, check_weights
+
+Vector = npt.NDArray[np.float64]
+
+
+def packed_total_variation(p: Any, q: Any, packing: int) -> float:
+    """``TV(P^m, Q^m)`` of two distributions on the same K atoms, exactly.
+
+    Half the sum over counts n of the atoms, of sum m, of ``m! / prod n_i! |prod p_i^n_i - prod q_i^n_i|``: there are
+    ``(m + K - 1)! / (m! (K - 1)!)`` of them.
+
+    Args:
+        p: ``[K]``, probabilities of the atoms under P.
+        q: ``[K]``, under Q.
+        packing: m >= 1.
+
+    Returns:
+        The total variation distance, in [0, 1].
+
+    Raises:
+        TypeError, ValueError: not probabilities of the same atoms, m below 1, or more than 1e7 counts.
+    """
+    p, q = _pair(p, q)
+    check_count("packing", packing)
+    if math.comb(packing + len(p) - 1, len(p) - 1) > 10**7:
+        raise ValueError(f"packing must be small enough for {len(p)} atoms, got {packing}")
+    return float(_packed_tv(p, q, packing))
+
+
+def mode_collapse_region(p: Any, q: Any) -> Vector:
+    """The upper boundary of the mode-collapse region of Q with respect to P: corners of its concave curve f.
+
+    Atoms in falling order of P / Q, added up: the Neyman-Pearson lemma.
+
+    Args:
+        p: ``[K]``, probabilities of the data on K atoms.
+        q: ``[K]``, of the generator.
+
+    Returns:
+        Corners ``(eps, delta)``, ``[K + 1, 2]``, from (0, 0) to (1, 1), both rising; between two corners f is linear.
+
+    Raises:
+        TypeError, ValueError: not probabilities of the same atoms.
+    """
+    p, q = _pair(p, q)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.where(p > 0, p / q, 0.0)  # infinite where only the data are
+    order = np.argsort(-ratio, kind="stable")
+    corners = np.zeros((len(p) + 1, 2))
+    corners[1:, 0], corners[1:, 1] = np.cumsum(q[order]), np.cumsum(p[order])
+    return np.minimum(corners, 1.0)
+
+
+def packing_bounds(tv: float, packing: int) -> tuple[float, float]:
+    r"""The least and the largest ``TV(P^m, Q^m)`` among all pairs with ``TV(P, Q) = tau``.
+
+    The largest is ``1 - (1 - tau)^m``, of a generator that misses a mass of tau altogether; the least is
+    ``min_a TV([1 - a, a]^m, [1 - a - tau, a + tau]^m)`` over ``0 <= a <= 1 - tau`` (theorem 3 of the paper). At m = 2
+    it is tau itself: without collapse packing need not help.
+
+    Args:
+        tv: tau in [0, 1].
+        packing: m >= 1.
+
+    Returns:
+        Both bounds, in [tau, 1].
+
+    Raises:
+        TypeError, ValueError: an argument out of its range.
+    """
+    tv = check_number("tv", tv, minimum=0.0, maximum=1.0)
+    check_count("packing", packing)
+    return _least(lambda x: _curve(np.array([x]), np.array([x + tv])), tv, packing), _most(
+        tv, packing
+    )
+
+
+def packing_bounds_with_collapse(
+    tv: float, packing: int, epsilon: float, delta: float
+) -> tuple[float, float]:
+    """The same among pairs that have ``(eps, delta)``-mode collapse (theorem 4): the lower bound rises.
+
+    For every place x where the region touches ``delta = eps + tau`` the smallest region with collapse is the concave
+    hull of (0, 0), ``(x, x + tau)``, ``(eps, delta)`` and (1, 1); the bound is the least TV of these. Departure: the
+    paper's two branches are exact for ``tau >= (delta - eps) / (1 - eps)`` only; the hull is for all.
+
+    Args:
+        tv: tau in [0, 1].
+        packing: m >= 1.
+        epsilon: eps, 0 <= eps < delta.
+        delta: delta <= eps + tau, else no such pair exists.
+
+    Returns:
+        The least and the largest ``TV(P^m, Q^m)``.
+
+    Raises:
+        TypeError, ValueError: an argument out of its range.
+    """
+    tv = check_number("tv", tv, minimum=0.0, maximum=1.0)
+    check_count("packing", packing)
+    epsilon, delta = _collapse(epsilon, delta)
+    if delta - epsilon > tv + 1e-12:
+        raise ValueError(f"delta must be at most epsilon + tv = {epsilon + tv:g}, got {delta:g}")
+
+    def hull(x: float) -> tuple[Vector, Vector]:
+        return _curve(np.array([x, epsilon]), np.array([x + tv, delta]))
+
+    return _least(hull, tv, packing), _most(tv, packing)
+
+
+def packing_bounds_without_collapse(
+    tv: float, packing: int, epsilon: float, delta: float
+) -> tuple[float, float]:
+    r"""The same among pairs with neither ``(eps, delta)``-mode collapse nor augmentation (theorem 5): the upper falls.
+
+    Where ``tau < delta - eps`` nothing is excluded. Else the largest region is below ``x + tau``, below a line through
+    ``(eps, delta)`` and one through ``(1 - delta, 1 - eps)``; the bound is the largest TV over both slopes, a family on
+    five atoms with ``a, b >= eps tau / (delta - eps)`` and ``a + b <= 1 - tau``.
+
+    Args:
+        tv: tau in [0, 1], at most ``(delta - eps) / (delta + eps)``, else no such pair exists.
+        packing: m >= 1.
+        epsilon: eps, 0 <= eps < delta.
+        delta: at most ``1 - eps``; other cases of the theorem are not covered.
+
+    Returns:
+        The least and the largest ``TV(P^m, Q^m)``.
+
+    Raises:
+        TypeError, ValueError: an argument out of its range.
+    """
+    least, most = packing_bounds(tv, packing)
+    epsilon, delta = _collapse(epsilon, delta)
+    if delta + epsilon > 1.0:
+        raise ValueError(f"delta must be at most 1 - epsilon = {1 - epsilon:g}, got {delta:g}")
+    if tv < delta - epsilon:
+        return least, most
+    if tv * (delta + epsilon) > delta - epsilon:
+        limit = (delta - epsilon) / (delta + epsilon)
+        raise ValueError(
+            f"tv must be at most {limit:g} without collapse and augmentation, got {tv:g}"
+        )
+    low = max(epsilon * tv / (delta - epsilon), 1e-12)
+    room = max(0.0, 1.0 - tv - 2.0 * low)
+
+    def packed(shares: Vector) -> Vector:
+        """For ``a = low + room s t`` and ``b = low + room s (1 - t)``, shares ``[..., 2]`` in the unit square."""
+        a = low + room * shares[..., 0] * shares[..., 1]
+        b = low + room * shares[..., 0] * (1.0 - shares[..., 1])
+        middle = 1.0 - tv - a - b
+        zero = np.zeros_like(a)
+        alone = [(x * (delta - epsilon) - epsilon * tv) / (x - epsilon) for x in (a, b)]
+        beside = [x * (x + tv - delta) / (x - epsilon) for x in (a, b)]
+        p = np.stack([alone[0], beside[0], middle, b, zero], axis=-1)
+        q = np.stack([zero, a, middle, beside[1], alone[1]], axis=-1)
+        return _packed_tv(np.maximum(p, 0.0), np.maximum(q, 0.0), packing)
+
+    return least, max(least, _largest(packed))
+
+
+def _pair(p: Any, q: Any) -> tuple[Vector, Vector]:
+    # Checked as arrays of JAX, which are float32, but computed with as they came.
+    check_weights("p", p), check_weights("q", q)
+    p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
+    if p.ndim != 1:
+        raise ValueError(f"p must be one distribution [K], got shape {p.shape}")
+    if q.shape != p.shape:
+        raise ValueError(f"q must have the shape of p, {p.shape}, got {q.shape}")
+    return p / p.sum(), q / q.sum()
+
+
+def _collapse(epsilon: float, delta: float) -> tuple[float, float]:
+    epsilon = check_number("epsilon", epsilon, minimum=0.0, maximum=1.0)
+    delta = check_number("delta", delta, minimum=0.0, maximum=1.0)
+    if not epsilon < delta:
+        raise ValueError(f"delta must be more than epsilon = {epsilon:g}, got {delta:g}")
+    return epsilon, delta
+
+
+def _packed_tv(p: Vector, q: Vector, packing: int) -> Any:
+    """``TV(P^m, Q^m)`` for distributions ``[..., K]``: ``[...]``."""
+    total = np.zeros(p.shape[:-1])
+    for atoms in itertools.combinations_with_replacement(range(p.shape[-1]), packing):
+        ways = math.factorial(packing)
+        for atom in set(atoms):
+            ways //= math.factorial(atoms.count(atom))
+        chosen = list(atoms)
+        total += ways * np.abs(p[..., chosen].prod(axis=-1) - q[..., chosen].prod(axis=-1))
+    return 0.5 * total
+
+
+def _most(tv: float, packing: int) -> float:
+    return 1.0 - (1.0 - tv) ** packing
+
+
+def _curve(x: Vector, y: Vector) -> tuple[Vector, Vector]:
+    """P and Q whose region's boundary is the concave hull of (0, 0), the points and (1, 1): its edges are atoms."""
+    points = sorted({(0.0, 0.0), (1.0, 1.0), *zip(x.tolist(), y.tolist(), strict=True)})
+    hull: list[tuple[float, float]] = []
+    for point in points:
+        while len(hull) > 1 and _turns_left(hull[-2], hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    edges = np.diff(np.array(hull), axis=0)
+    padded = np.zeros((4, 2))
+    padded[: len(edges)] = np.maximum(edges, 0.0)
+    return padded[:, 1], padded[:, 0]
+
+
+def _turns_left(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) >= 0
+
+
+def _least(curve: Callable[[float], tuple[Vector, Vector]], tv: float, packing: int) -> float:
+    """The least packed TV of a family of pairs with ``0 <= x <= 1 - tau``: by grids around the best so far."""
+    low, high = 0.0, 1.0 - tv
+    best = math.inf
+    for _ in range(6):
+        places = np.linspace(low, high, 201)
+        pairs = [curve(x) for x in places]
+        values = _packed_tv(
+            np.stack([p for p, _ in pairs]), np.stack([q for _, q in pairs]), packing
+        )
+        at = int(np.argmin(values))
+        best = min(best, float(values[at]))
+        low, high = places[max(at - 2, 0)], places[min(at + 2, 200)]
+    return best
+
+
+def _largest(function: Callable[[Vector], Vector]) -> float:
+    """The maximum over the unit square, by grids around the best so far."""
+    centre, reach = np.array([0.5, 0.5]), 0.5
+    best = -math.inf
+    for _ in range(8):
+        axes = [np.clip(np.linspace(c - reach, c + reach, 41), 0.0, 1.0) for c in centre]
+        square = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        values = function(square)
+        at = np.unravel_index(np.argmax(values), values.shape)
+        best, centre, reach = max(best, float(values[at])), square[at], reach / 5.0
+    return best
