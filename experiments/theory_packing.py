@@ -58,12 +58,12 @@ PRESETS = {
 }
 
 COLUMNS = {
-    "lower": ("lower bound", 4),
-    "least": ("least found", 4),
-    "wrong": ("weighs wrongly", 4),
-    "missing": ("misses a mode", 4),
-    "largest": ("largest found", 4),
-    "upper": ("upper bound", 4),
+    "lower": ("bound", 4),
+    "least": ("least", 4),
+    "wrong": ("wrong", 4),
+    "missing": ("missing", 4),
+    "largest": ("largest", 4),
+    "upper": ("bound", 4),
 }
 
 
@@ -190,8 +190,8 @@ def main(argv: list[str] | None = None) -> None:
     with session(run):
         rows = []
         for degree in run.config.degrees:
-            name = f"m = {degree}"
-            part = harness.once(run, f"degree_{degree}", lambda d=degree: measure(run.config, d))
+            name = f"m={degree}"
+            part = harness.once(run, name, lambda d=degree: measure(run.config, d))
             seconds = part.pop("seconds")
             rows.append(report.row(name, part, seconds=seconds))
         figures = draw(run, rows)
