@@ -1,13 +1,14 @@
 """Mixtures and equilibria of GANs, as pure functions.
 
 The core is flat: players, mixtures, solvers, the exact solution of the game between components. Families of functions
-stay in their modules, which are public too: ``losses``, ``penalties``, ``adjustments``, ``spectrum``, ``networks``,
-``data``, ``metrics``, ``plots``, ``theory``.
+stay in their modules, which are public too: ``losses``, ``penalties``, ``adjustments``, ``spectrum``, ``history``,
+``networks``, ``data``, ``metrics``, ``plots``, ``theory``.
 """
 
 from mixgan_jax import (
     adjustments,
     data,
+    history,
     losses,
     metrics,
     networks,
@@ -62,12 +63,14 @@ from mixgan_jax.records import Records, read_records
 from mixgan_jax.solvers import (
     Around,
     Averaged,
+    FictitiousState,
     GradientPlayState,
     MixGanState,
     Solver,
     averaged,
     best_response,
     extragradient,
+    fictitious_gan,
     gda,
     gradient_play,
     lookahead,
@@ -86,6 +89,7 @@ __all__ = [
     "Equilibrium",
     "EquilibriumError",
     "Feed",
+    "FictitiousState",
     "FolderInUseError",
     "Frozen",
     "GanLoss",
@@ -115,12 +119,14 @@ __all__ = [
     "exponentiated_gradient",
     "extragradient",
     "fakes_per_generator",
+    "fictitious_gan",
     "fit",
     "from_linen",
     "gda",
     "generate",
     "gradient_play",
     "held_out_values",
+    "history",
     "init_run",
     "load_for_sampling",
     "lookahead",

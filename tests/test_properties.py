@@ -56,7 +56,10 @@ EXCEPTIONS = {
         CONTAINERS,
     ),
     **dict.fromkeys(("Payoffs", "Player", "Solver", "Stream"), CONTAINERS),
-    **dict.fromkeys(("Around", "Averaged", "GradientPlayState"), CONTAINERS),
+    **dict.fromkeys(
+        ("Around", "Averaged", "FictitiousState", "GradientPlayState", "history.History"),
+        CONTAINERS,
+    ),
     **dict.fromkeys(
         ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),
         CONTAINERS,

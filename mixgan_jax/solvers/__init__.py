@@ -3,6 +3,7 @@
 from mixgan_jax.solvers.averaging import Averaged, averaged, lookahead
 from mixgan_jax.solvers.best_response import best_response
 from mixgan_jax.solvers.extragradient import extragradient, past_extragradient
+from mixgan_jax.solvers.fictitious_gan import FictitiousState, fictitious_gan
 from mixgan_jax.solvers.gda import gda
 from mixgan_jax.solvers.gradient_play import GradientPlayState, gradient_play
 from mixgan_jax.solvers.iterate import Around
@@ -14,12 +15,14 @@ from mixgan_jax.solvers.solver import Solver
 __all__ = [
     "Around",
     "Averaged",
+    "FictitiousState",
     "GradientPlayState",
     "MixGanState",
     "Solver",
     "averaged",
     "best_response",
     "extragradient",
+    "fictitious_gan",
     "gda",
     "gradient_play",
     "lookahead",

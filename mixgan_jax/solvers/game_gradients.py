@@ -1,5 +1,6 @@
 """Gradients of both sides of a game between mixtures, at given players and latents."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple, TypeAlias
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 
 from mixgan_jax import penalties
 from mixgan_jax.adjustments import Adjustment
-from mixgan_jax.checks import check_logits
+from mixgan_jax.checks import check_logits, fail
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, generate, uniform
 from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators, sum_shares
@@ -40,6 +41,17 @@ class Game(NamedTuple):
     weight_barrier: float
     pairing: Pairing
     strategy: Strategy
+
+
+def check_penalty(name: str, penalty: penalties.Penalty | None) -> penalties.Penalty | None:
+    """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
+    try:
+        if penalty is not None:
+            inspect.signature(penalty).bind(None, None, None, None)
+    except TypeError as error:
+        expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
+        raise fail(name, penalty, expected, TypeError) from error
+    return penalty
 
 
 def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:

@@ -1,6 +1,5 @@
 """MIX+GAN: gradient descent-ascent between two mixtures whose weights are trained too."""
 
-import inspect
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -31,6 +30,7 @@ from mixgan_jax.solvers.game_gradients import (
     Game,
     GeneratorSteps,
     Update,
+    check_penalty,
     discriminator_gradients,
     draw_latents,
     first_mixtures,
@@ -125,12 +125,11 @@ def mix_gan(
         latent_size=check_count("latent_size", latent_size),
         latent_sampler=check_function("latent_sampler", latent_sampler),
         shared_latents=check_flag("shared_latents", shared_latents),
-        penalty=penalty,
+        penalty=check_penalty("penalty", penalty),
         weight_barrier=check_number("weight_barrier", weight_barrier, minimum=0.0),
         pairing=check_choice("pairing", pairing, PAIRINGS),
         strategy=check_choice("strategy", strategy, STRATEGIES),
     )
-    _check_penalty(penalty)
     weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
     plan = _Plan(
         Rules(generator_tx, weight_tx),
@@ -256,16 +255,6 @@ def _generators_turn(
     )
     side = move(plan.generator_rules, state.generator_side, gradients)
     return replace(state, generator_side=side), info
-
-
-def _check_penalty(penalty: Penalty | None) -> None:
-    """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
-    try:
-        if penalty is not None:
-            inspect.signature(penalty).bind(None, None, None, None)
-    except TypeError as error:
-        expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
-        raise fail("penalty", penalty, expected, TypeError) from error
 
 
 def _check_plan(plan: _Plan) -> None:

@@ -17,7 +17,7 @@ from properties.case import Case
 from properties.games_and_losses import on_the_simplex, pairing, strategy
 
 import mixgan_jax as mg
-from mixgan_jax import losses, penalties, plots
+from mixgan_jax import history, losses, penalties, plots
 
 tx = st.just(optax.sgd(0.01))
 players = {
@@ -47,6 +47,7 @@ def keeps_the_weights(given: Any, result: Any) -> None:
 
 SOLVER, FEED = solver(), feed()
 STATE = SOLVER.init(jax.random.key(0))
+PAST = history.start(STATE.generators, 2)
 SOLVERS = {
     "mix_gan": Case(
         mg.mix_gan,
@@ -109,6 +110,32 @@ SOLVERS = {
         mg.gda,
         {**players, "update": st.just("alternating"), "adjust": st.none()},
         starts_with_uniform_weights,
+    ),
+    "fictitious_gan": Case(
+        mg.fictitious_gan,
+        {
+            **{n: s for n, s in players.items() if not n.endswith("_steps")},
+            "capacity": counts(3),
+            "record_every": counts(3),
+            "decay": floats(0, 1),
+            "num_generators": counts(2),
+            "num_discriminators": counts(2),
+            "weight_tx": st.sampled_from([None, mg.exponentiated_gradient(0.1)]),
+            "weight_barrier": floats(0, 1),
+        },
+        starts_with_uniform_weights,
+    ),
+    "history.start": Case(
+        history.start, {"mixture": st.just(STATE.generators), "capacity": counts(3)}
+    ),
+    "history.record": Case(
+        history.record,
+        {"history": st.just(PAST), "mixture": st.just(STATE.generators), "when": st.booleans()},
+    ),
+    "history.average": Case(
+        history.average,
+        {"history": st.just(PAST), "decay": floats(0, 1)},
+        lambda given, result: on_the_simplex(result.weights),
     ),
     "mix_gan_2017": Case(
         mg.mix_gan_2017,

@@ -1,0 +1,216 @@
+"""Fictitious GAN: either side answers the average of what the other has played."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mixgan_jax import history
+from mixgan_jax.checks import (
+    check_array,
+    check_count,
+    check_function,
+    check_key,
+    check_kind,
+    check_number,
+)
+from mixgan_jax.history import History
+from mixgan_jax.losses import GanLoss
+from mixgan_jax.mixture import Mixture
+from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_gradient
+from mixgan_jax.penalties import Penalty
+from mixgan_jax.player import Player
+from mixgan_jax.solvers.game_gradients import (
+    Game,
+    check_penalty,
+    discriminator_gradients,
+    draw_latents,
+    first_mixtures,
+    generator_gradients,
+)
+from mixgan_jax.solvers.side import MixGanState, Rules, enter, move
+from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.types import Array, Info, Key, LatentSampler
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class FictitiousState:
+    """What the next step needs.
+
+    Attributes:
+        current: the players in training, and their optimisers.
+        generator_history: of the generators, C entries.
+        discriminator_history: of the discriminators, C entries.
+        count: int32 ``[]``, of steps.
+    """
+
+    current: MixGanState
+    generator_history: History
+    discriminator_history: History
+    count: Array
+
+    @property
+    def generators(self) -> Mixture:
+        """The last generators; sample from these, or from ``history.average(generator_history)``."""
+        return self.current.generators
+
+    @property
+    def discriminators(self) -> Mixture:
+        """The last discriminators."""
+        return self.current.discriminators
+
+    @property
+    def frozen(self) -> dict[str, Array]:
+        """As of ``MixGanState``."""
+        return self.current.frozen
+
+
+def fictitious_gan(
+    generator: Player,
+    discriminator: Player,
+    loss: GanLoss,
+    *,
+    capacity: int,
+    latent_size: int,
+    generator_tx: optax.GradientTransformation,
+    discriminator_tx: optax.GradientTransformation,
+    record_every: int = 1,
+    decay: float = 1.0,
+    num_generators: int = 1,
+    num_discriminators: int = 1,
+    weight_tx: optax.GradientTransformation | None = None,
+    weight_barrier: float = 0.1,
+    penalty: Penalty | None = None,
+    latent_sampler: LatentSampler = jax.random.normal,
+) -> Solver:
+    r"""Fictitious GAN (Ge, Xia, Chen, Berry and Wu 2018, arXiv 1803.08647): fictitious play by gradient steps.
+
+    The discriminators descend their loss against the average of the last C generators, then the generators theirs
+    against the average of the last C discriminators,
+
+    .. math:: \max_v \sum_{c} \rho_c F(u_c, v), \qquad \min_u \sum_c \rho_c F(u, v_c).
+
+    Past players are frozen. In the game of distributions and unlimited discriminators the average of the generators
+    converges to the data, while the last one need not; with a short history the average of the *history* goes on
+    turning, and only the long average is right. A step of either side makes C times as many fakes, or has them judged
+    C times. With ``num_generators`` or ``num_discriminators`` above 1 it is fictitious MIX+GAN: an entry of a history
+    is a mixture. A capacity of 1, recorded at every step, is ``mix_gan``, bit for bit.
+
+    Departure from the paper, whose players are trained against a fixed queue for some steps: that is ``record_every``;
+    the lengths of its queues are not known to us.
+
+    Args:
+        generator: latents ``[B, Z]`` to samples ``[B, ...]``.
+        discriminator: samples ``[B, ...]`` to logits ``[B]``.
+        loss: both sides' losses, and the value of the game between them.
+        capacity: C >= 1, entries of either history.
+        latent_size: Z >= 1.
+        generator_tx: optimiser of one generator.
+        discriminator_tx: optimiser of one discriminator.
+        record_every: steps between two entries; the histories stand still meanwhile.
+        decay: in [0, 1], of an entry's weight with each younger one: 1 for the uniform average.
+        num_generators: I >= 1, in training.
+        num_discriminators: J >= 1, likewise.
+        weight_tx: optimiser of the log-weights of both sides; ``exponentiated_gradient(1e-3)`` if not given.
+        weight_barrier: coefficient >= 0 of the regulariser of the weights.
+        penalty: a regulariser of each discriminator.
+        latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
+
+    Returns:
+        A :class:`Solver` with state :class:`FictitiousState`; ``step`` takes reals ``[B, ...]`` and reports
+        ``generator_loss``, ``discriminator_loss`` and ``value`` ``[]`` against the histories,
+        ``generator_weights`` ``[I]``, ``discriminator_weights`` ``[J]``, ``frozen_generators`` ``[I]`` and
+        ``frozen_discriminators`` ``[J]``.
+
+    Raises:
+        TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch that
+            does not fit, when ``step`` is traced.
+    """
+    capacity = check_count("capacity", capacity)
+    check_count("record_every", record_every)
+    decay = check_number("decay", decay, minimum=0.0, maximum=1.0)
+    game = Game(
+        generator=check_kind("generator", generator, Player),
+        discriminator=check_kind("discriminator", discriminator, Player),
+        loss=check_kind("loss", loss, GanLoss),
+        num_generators=check_count("num_generators", num_generators),
+        num_discriminators=check_count("num_discriminators", num_discriminators),
+        latent_size=check_count("latent_size", latent_size),
+        latent_sampler=check_function("latent_sampler", latent_sampler),
+        shared_latents=False,
+        penalty=check_penalty("penalty", penalty),
+        weight_barrier=check_number("weight_barrier", weight_barrier, minimum=0.0),
+        pairing="full",
+        strategy="auto",
+    )
+    weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
+    check_weight_rule("weight_tx", check_transform("weight_tx", weight_tx))
+    rules = (
+        Rules(check_transform("generator_tx", generator_tx), weight_tx),
+        Rules(check_transform("discriminator_tx", discriminator_tx), weight_tx),
+    )
+
+    def init(key: Key) -> FictitiousState:
+        generators, discriminators = first_mixtures(game, key)
+        return FictitiousState(
+            MixGanState(enter(rules[0], generators), enter(rules[1], discriminators)),
+            history.start(generators, capacity),
+            history.start(discriminators, capacity),
+            count=jnp.int32(0),
+        )
+
+    return Solver(init, partial(_step, game, rules, record_every, decay))
+
+
+def _step(
+    game: Game,
+    rules: tuple[Rules, Rules],
+    record_every: int,
+    decay: float,
+    key: Key,
+    state: FictitiousState,
+    batch: Array,
+) -> tuple[FictitiousState, Info]:
+    check_key("key", key)
+    real = check_array("batch", batch, floating=True)
+    keys = _turn_keys(key)
+    count = state.count + 1
+    due = count % record_every == 0
+    current = state.current
+
+    past = history.average(state.generator_history, decay)
+    against = game._replace(num_generators=past.num_components)
+    latents = draw_latents(against, keys["discriminator_latents"], real.shape[0])
+    down, down_info = discriminator_gradients(
+        against, keys["penalty"], past, current.discriminators, real, latents
+    )
+    discriminator_side = move(rules[1], current.discriminator_side, down)
+    discriminators = history.record(state.discriminator_history, discriminator_side.mixture, due)
+
+    past = history.average(discriminators, decay)
+    against = game._replace(num_discriminators=past.num_components)
+    latents = draw_latents(against, keys["generator_latents"], real.shape[0])
+    up, up_info = generator_gradients(against, current.generators, past, real, latents)
+    generator_side = move(rules[0], current.generator_side, up)
+    generators = history.record(state.generator_history, generator_side.mixture, due)
+
+    moved = FictitiousState(
+        MixGanState(generator_side, discriminator_side), generators, discriminators, count
+    )
+    frozen = {name: value.astype(jnp.float32) for name, value in moved.frozen.items()}
+    info = {name: value for name, value in down_info.items() if name != "values"}
+    return moved, {**info, **up_info, **frozen}
+
+
+def _turn_keys(key: Key) -> dict[str, Key]:
+    """Keys as ``mix_gan`` makes them with alternating updates, so that a history of 1 is that, bit for bit."""
+    discriminator_key, generator_key = jax.random.split(key)
+    latents, penalty = jax.random.split(jax.random.split(discriminator_key, 1)[0])
+    return {
+        "discriminator_latents": latents,
+        "penalty": penalty,
+        "generator_latents": jax.random.fold_in(generator_key, 0),
+    }
