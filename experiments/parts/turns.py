@@ -1,8 +1,8 @@
 """Two networks that take turns: each is trained to answer the other side's last player, or the average of its past.
 
-A side's past is a ``Mixture`` of the capacity that the run needs, in which empty slots have weight 0. Which past
-players an answer is trained against is the only difference between alternating best response (memory 1) and
-fictitious play (memory of all turns), so that all memories are one program.
+A side's past is a ``Mixture`` with a slot for every turn, in which slots that are empty, or forgotten, have weight 0.
+Which past players an answer is trained against is the only difference between alternating best response (a memory of
+1) and fictitious play (a memory of all turns), so all memories are one program.
 """
 
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ import optax
 import mixgan_jax as mg
 from mixgan_jax.data import ring
 from mixgan_jax.networks import MLP
-from mixgan_jax.solvers import MixGanState
 from mixgan_jax.solvers.best_response import Responder
-from mixgan_jax.types import Array, Key
+from mixgan_jax.types import Array, Key, ModelState, Params
 
-RADIUS, STD = 2.0, 0.2
+JUDGED = 16  # past generators drawn for each measurement of what a discriminator tells apart
+LOSS = mg.losses.minimax()
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,16 @@ class Turns:
     """What a run of turns depends on, beside its key and its memory.
 
     Attributes:
-        modes: M, of the ring of Gaussians that is the data.
-        turns: T, after each of which both sides have answered once.
+        modes: M, evenly spaced on the circle of radius 1.
+        turns: T, in each of which both sides answer once.
         steps: of Adam, for each answer.
         opponents: drawn from the past for each step.
         batch: reals in a step, and fakes of each generator.
         width: of the two hidden layers of either network.
         latent_size: Z, standard normal.
-        learning_rate: of Adam, beta1 .5, with fresh moments for each answer.
-        samples: of a generator, behind its histogram over the modes.
+        learning_rate: of Adam, beta1 .5, falling to 0 along a cosine in each answer.
+        std: of a mode, before it is projected to the circle.
+        samples: of a generator, behind its histogram over the modes, a multiple of 16.
     """
 
     modes: int
@@ -46,117 +47,146 @@ class Turns:
     width: int
     latent_size: int
     learning_rate: float
+    std: float
     samples: int
-    loss: str = "minimax"
-    fresh: bool = False
-    decay: float = 0.0
 
 
 def play(key: Key, memory: Array, setup: Turns) -> dict[str, Array]:
-    """One run of alternating answers.
+    """One run.
+
+    The discriminator's answers go on from its last one; the generator's start anew, since one that is trained on stays
+    on the mode where it is, however bad that has become.
 
     Args:
         key: of the run.
-        memory: int32 ``[]``, so many last players of the other side an answer is trained against, all alike.
+        memory: int32 ``[]``, >= 1: so many last players of the other side are answered, all of equal weight.
         setup: what all runs share.
 
     Returns:
-        ``histograms`` ``[T, M]``, the share of each generator's samples that is nearest to each mode.
+        ``histograms`` ``[T, M]``, the shares of each turn's generator nearest to each mode, and ``told_apart`` ``[T]``,
+        the lower bound of JS, in nats, that each turn's discriminator proves between the data and the generators that
+        it answers, on samples that it was not trained on.
     """
     generator, discriminator = players(setup)
-    start_key, turns_key = jax.random.split(key)
-    past = first_past(start_key, generator, discriminator, setup)
+    keys = jax.random.split(key, 3)
+    latents, points = jnp.zeros((2, setup.latent_size)), jnp.zeros((2, 2))
+    first = mg.uniform(keys[0], generator, 1, latents)
+    opening = mg.uniform(keys[1], discriminator, 1, points)
 
-    def turn(past: Any, number: Array) -> tuple[Any, Array]:
-        keys = jax.random.split(jax.random.fold_in(turns_key, number), 5)
-        generators, discriminators = past
-        own = newest(discriminators, number) 
-        if setup.fresh and False:
-            own = mg.uniform(keys[3], discriminator, 1, jnp.zeros((2,2)))
-        answer = respond(keys[0], "discriminator", own, remember(generators, number, memory), setup)
-        discriminators = store(discriminators, answer, number)
-        own = newest(generators, number)
-        if setup.fresh:
-            own = mg.uniform(keys[4], generator, 1, jnp.zeros((2,setup.latent_size)))
-        answer = respond(keys[1], "generator", own, remember(discriminators, number, memory), setup)
-        generators = store(generators, answer, number + 1)
-        latents = jax.random.normal(keys[2], (1, setup.samples, setup.latent_size))
-        samples, _ = mg.generate(generator, answer, latents)
-        return (generators, discriminators), (nearest_mode(samples[0], setup.modes), samples[0,:64])
+    def turn(carry: Any, number: Array) -> tuple[Any, tuple[Array, Array]]:
+        generators, discriminators, judge = carry
+        at = jax.random.split(jax.random.fold_in(keys[2], number), 5)
+        faced = remember(generators, number, memory)
+        judge = answer(at[0], "discriminator", judge, faced, setup)
+        discriminators = store(discriminators, judge, number)
+        told_apart = bound(at[1], judge, faced, setup)
+        maker = mg.uniform(at[2], generator, 1, latents)
+        maker = answer(at[3], "generator", maker, remember(discriminators, number, memory), setup)
+        generators = store(generators, maker, number + 1)
+        carry = (generators, discriminators, judge)
+        return carry, (shares(at[4], maker, setup), told_apart)
 
-    _, (histograms, samples) = jax.lax.scan(turn, past, jnp.arange(setup.turns))
-    return {"histograms": histograms, "samples": samples}
+    carry = (slots(first, setup.turns + 1), slots(opening, setup.turns), opening)
+    _, (histograms, told_apart) = jax.lax.scan(turn, carry, jnp.arange(setup.turns))
+    return {"histograms": histograms, "told_apart": told_apart}
 
 
-def players(setup):
+def players(setup: Turns) -> tuple[mg.Player, mg.Player]:
+    """A generator whose samples lie on the circle, so that a best answer exists, and a discriminator of the plane."""
     net = mg.from_linen(MLP((setup.width,) * 2, outputs=2))
 
-    def apply(params, state, latents, *, train):
-        outputs, state = net.apply(params, state, latents, train=train)
-        return on_circle(outputs), state
+    def apply(
+        params: Params, state: ModelState, latents: Array, *, train: bool
+    ) -> tuple[Array, ModelState]:
+        points, state = net.apply(params, state, latents, train=train)
+        return on_circle(points), state
 
     return mg.Player(net.init, apply), mg.from_linen(MLP((setup.width,) * 2))
 
 
-def on_circle(points):
-    return RADIUS * points * jax.lax.rsqrt(jnp.sum(points**2, axis=-1, keepdims=True) + 1e-6)
+def on_circle(points: Array) -> Array:
+    """Points ``[B, 2]`` projected to the circle; the origin stays where it is."""
+    return points * jax.lax.rsqrt(jnp.sum(points**2, axis=-1, keepdims=True) + 1e-6)
 
 
-def first_past(key, generator, discriminator, setup):
-    """Both sides' pasts before the first turn: a generator as it is initialised, and no discriminator."""
-    keys = jax.random.split(key)
-    generators = mg.uniform(keys[0], generator, 1, jnp.zeros((2, setup.latent_size)))
-    discriminators = mg.uniform(keys[1], discriminator, 1, jnp.zeros((2, 2)))
-    copies = lambda m, n: jax.tree.map(lambda leaf: jnp.repeat(leaf, n, axis=0), m)
-    return copies(generators, setup.turns + 1), copies(discriminators, setup.turns)
+def reals(key: Key, count: int, setup: Turns) -> Array:
+    """``[count, 2]``."""
+    return on_circle(ring(setup.modes, 1.0, setup.std).sample(key, count))
 
 
-def newest(past, number):
-    one = jax.tree.map(lambda leaf: leaf[jnp.maximum(number, 0)][None], (past.params, past.state))
-    return mg.Mixture(*one, jnp.zeros(1))
+def slots(player: mg.Mixture, count: int) -> mg.Mixture:
+    """A past of ``count`` slots, with one player in the first."""
+    return jax.tree.map(lambda leaf: jnp.repeat(leaf, count, axis=0), player)
 
 
-def store(past, answer, number):
-    params = jax.tree.map(lambda leaf, new: leaf.at[number].set(new[0]), past.params, answer.params)
-    # the next answer starts here, too
-    cap = past.log_weights.shape[0]
-    params = jax.tree.map(lambda leaf, new: leaf.at[jnp.minimum(number + 1, cap-1)].set(new[0]), params, answer.params)
-    return mg.Mixture(params, past.state, past.log_weights)
+def store(past: mg.Mixture, player: mg.Mixture, slot: Array) -> mg.Mixture:
+    """The past with a player in that slot."""
+    return jax.tree.map(lambda leaf, new: leaf.at[slot].set(new[0]), past, player)
 
 
-def remember(past, number, memory):
-    slot = jnp.arange(past.log_weights.shape[0])
-    known = (slot <= number) & (slot > number - memory)
-    return mg.Mixture(past.params, past.state, jax.nn.log_softmax(jnp.where(known, 0.0, -jnp.inf)))
+def remember(past: mg.Mixture, last: Array, memory: Array) -> mg.Mixture:
+    """The past with equal weights on the ``memory`` slots up to ``last``, and none on others."""
+    slot = jnp.arange(past.num_components)
+    known = (slot <= last) & (slot > last - memory)
+    log_weights = jax.nn.log_softmax(jnp.where(known, 0.0, -jnp.inf))
+    return mg.Mixture(past.params, past.state, log_weights)
 
 
-def respond(key, side: Responder, own, past, setup):
-    data = ring(setup.modes, RADIUS, STD)
-    generator, discriminator = players(setup)
+def draw(key: Key, past: mg.Mixture, count: int) -> mg.Mixture:
+    """Players drawn from the past by its weights, as a mixture with equal ones."""
+    chosen = jax.random.categorical(key, past.log_weights, shape=(count,))
+    params, state = jax.tree.map(lambda leaf: leaf[chosen], (past.params, past.state))
+    return mg.Mixture(params, state, jax.nn.log_softmax(jnp.zeros(count)))
 
-    def draw(key):
-        chosen = jax.random.categorical(key, past.log_weights, shape=(setup.opponents,))
-        params, state = jax.tree.map(lambda leaf: leaf[chosen], (past.params, past.state))
-        return mg.Mixture(params, state, jax.nn.log_softmax(jnp.zeros(setup.opponents)))
 
+def answer(
+    key: Key, side: Responder, own: mg.Mixture, past: mg.Mixture, setup: Turns
+) -> mg.Mixture:
+    """A player of one side, trained from ``own`` against the other side's past; each step meets new draws from it."""
     solver = mg.best_response(
-        side, generator, discriminator, getattr(mg.losses, setup.loss)(), draw(key), own,
+        side,
+        *players(setup),
+        LOSS,
+        draw(key, past, setup.opponents),
+        own,
         latent_size=setup.latent_size,
-        tx=optax.adamw(optax.cosine_decay_schedule(setup.learning_rate, setup.steps), b1=0.5, weight_decay=setup.decay))
+        tx=optax.adam(optax.cosine_decay_schedule(setup.learning_rate, setup.steps), b1=0.5),
+    )
     other = "generator_side" if side == "discriminator" else "discriminator_side"
 
-    def step(state: MixGanState, key):
+    def step(state: mg.MixGanState, key: Key) -> tuple[mg.MixGanState, None]:
         keys = jax.random.split(key, 3)
-        seats = replace(getattr(state, other), mixture=draw(keys[0]))
-        state = replace(state, **{other: seats})
-        state, _ = solver.step(keys[1], state, on_circle(data.sample(keys[2], setup.batch)))
-        return state, None
+        seats = replace(getattr(state, other), mixture=draw(keys[0], past, setup.opponents))
+        batch = reals(keys[2], setup.batch, setup)
+        return solver.step(keys[1], replace(state, **{other: seats}), batch)[0], None
 
-    state, _ = jax.lax.scan(step, solver.init(key), jax.random.split(key, setup.steps))
-    return getattr(state, side + "s")
+    start_key, steps_key = jax.random.split(key)
+    keys = jax.random.split(steps_key, setup.steps)
+    state, _ = jax.lax.scan(step, solver.init(start_key), keys)
+    return state.discriminators if side == "discriminator" else state.generators
 
 
-def nearest_mode(samples, modes):
-    data = ring(modes, RADIUS, STD)
-    distance = jnp.sum((samples[:, None] - data.means[None]) ** 2, axis=-1)
-    return jnp.mean(jax.nn.one_hot(jnp.argmin(distance, axis=-1), modes), axis=0)
+def bound(key: Key, judge: mg.Mixture, faced: mg.Mixture, setup: Turns) -> Array:
+    """``log 2 + value / 2``, at most the JS of the data and the generators faced."""
+    generator, discriminator = players(setup)
+    keys = jax.random.split(key, 3)
+    drawn = draw(keys[0], faced, JUDGED)
+    latents = jax.random.normal(keys[1], (JUDGED, setup.samples // JUDGED, setup.latent_size))
+    fakes, _ = mg.generate(generator, drawn, latents)
+    fakes = fakes.reshape(-1, 2)
+    params, state = jax.tree.map(lambda leaf: leaf[0], (judge.params, judge.state))
+
+    def logits(points: Array) -> Array:
+        return discriminator.apply(params, state, points, train=False)[0]
+
+    real = logits(reals(keys[2], fakes.shape[0], setup))
+    return jnp.log(2.0) + 0.5 * jnp.mean(LOSS.value(real=real, fake=logits(fakes)))
+
+
+def shares(key: Key, maker: mg.Mixture, setup: Turns) -> Array:
+    """The shares ``[M]`` of a generator's samples that are nearest to each mode."""
+    generator, _ = players(setup)
+    latents = jax.random.normal(key, (1, setup.samples, setup.latent_size))
+    points = mg.generate(generator, maker, latents)[0][0]
+    nearest = jnp.argmax(points @ ring(setup.modes, 1.0, setup.std).means.T, axis=-1)
+    return jnp.mean(jax.nn.one_hot(nearest, setup.modes), axis=0)
