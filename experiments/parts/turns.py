@@ -1,8 +1,9 @@
 """Two networks that take turns: each is trained to answer the other side's last player, or the average of its past.
 
-A side's past is a ``Mixture`` with a slot for every turn, in which slots that are empty, or forgotten, have weight 0.
+The data are M modes on the circle of radius 1, and the generator's samples lie on it too: in the open plane there is no
+best answer, since a network that was never trained far out is without bound there. A side's past is a ``Mixture`` with a slot for every turn, in which slots that are empty, or forgotten, have weight 0.
 Which past players an answer is trained against is the only difference between alternating best response (a memory of
-1) and fictitious play (a memory of all turns), so all memories are one program.
+1) and fictitious play (a memory of all turns), so all memories, and all numbers of modes, are one program.
 """
 
 from dataclasses import dataclass, replace
@@ -13,12 +14,11 @@ import jax.numpy as jnp
 import optax
 
 import mixgan_jax as mg
-from mixgan_jax.data import ring
 from mixgan_jax.networks import MLP
 from mixgan_jax.solvers.best_response import Responder
 from mixgan_jax.types import Array, Key, ModelState, Params
 
-JUDGED = 16  # past generators drawn for each measurement of what a discriminator tells apart
+JUDGED = 16  # past players drawn for each measurement
 LOSS = mg.losses.minimax()
 
 
@@ -27,10 +27,11 @@ class Turns:
     """What a run of turns depends on, beside its key and its memory.
 
     Attributes:
-        modes: M, evenly spaced on the circle of radius 1.
+        largest: of the numbers of modes.
         turns: T, in each of which both sides answer once.
         steps: of Adam, for each answer.
         opponents: drawn from the past for each step.
+        candidates: generators, each from its own first parameters, of which the best is the answer.
         batch: reals in a step, and fakes of each generator.
         width: of the two hidden layers of either network.
         latent_size: Z, standard normal.
@@ -39,10 +40,11 @@ class Turns:
         samples: of a generator, behind its histogram over the modes, a multiple of 16.
     """
 
-    modes: int
+    largest: int
     turns: int
     steps: int
     opponents: int
+    candidates: int
     batch: int
     width: int
     latent_size: int
@@ -51,7 +53,7 @@ class Turns:
     samples: int
 
 
-def play(key: Key, memory: Array, setup: Turns) -> dict[str, Array]:
+def play(key: Key, modes: Array, memory: Array, setup: Turns) -> dict[str, Array]:
     """One run.
 
     The discriminator's answers go on from its last one; the generator's start anew, since one that is trained on stays
@@ -59,32 +61,35 @@ def play(key: Key, memory: Array, setup: Turns) -> dict[str, Array]:
 
     Args:
         key: of the run.
+        modes: M, int32 ``[]``, evenly spaced on the circle.
         memory: int32 ``[]``, >= 1: so many last players of the other side are answered, all of equal weight.
         setup: what all runs share.
 
     Returns:
-        ``histograms`` ``[T, M]``, the shares of each turn's generator nearest to each mode, and ``told_apart`` ``[T]``,
-        the lower bound of JS, in nats, that each turn's discriminator proves between the data and the generators that
-        it answers, on samples that it was not trained on.
+        ``histograms`` ``[T, largest]``, the shares of each turn's generator nearest to each mode, and ``told_apart``
+        ``[T]``, the lower bound of JS, in nats, that each turn's discriminator proves between the data and the
+        generators that it answers, on samples that it was not trained on.
     """
     generator, discriminator = players(setup)
     keys = jax.random.split(key, 3)
-    latents, points = jnp.zeros((2, setup.latent_size)), jnp.zeros((2, 2))
+    latents = jnp.zeros((2, setup.latent_size))
     first = mg.uniform(keys[0], generator, 1, latents)
-    opening = mg.uniform(keys[1], discriminator, 1, points)
+    opening = mg.uniform(keys[1], discriminator, 1, jnp.zeros((2, 2)))
 
     def turn(carry: Any, number: Array) -> tuple[Any, tuple[Array, Array]]:
         generators, discriminators, judge = carry
-        at = jax.random.split(jax.random.fold_in(keys[2], number), 5)
+        at = jax.random.split(jax.random.fold_in(keys[2], number), 6)
         faced = remember(generators, number, memory)
-        judge = answer(at[0], "discriminator", judge, faced, setup)
+        judge = answer(at[0], "discriminator", judge, faced, modes, setup)
         discriminators = store(discriminators, judge, number)
-        told_apart = bound(at[1], judge, faced, setup)
-        maker = mg.uniform(at[2], generator, 1, latents)
-        maker = answer(at[3], "generator", maker, remember(discriminators, number, memory), setup)
+        told_apart = bound(at[1], judge, faced, modes, setup)
+        faced = remember(discriminators, number, memory)
+        makers = mg.uniform(at[2], generator, setup.candidates, latents)
+        makers = answer(at[3], "generator", makers, faced, modes, setup)
+        maker = best(at[4], makers, faced, setup)
         generators = store(generators, maker, number + 1)
         carry = (generators, discriminators, judge)
-        return carry, (shares(at[4], maker, setup), told_apart)
+        return carry, (shares(at[5], maker, modes, setup), told_apart)
 
     carry = (slots(first, setup.turns + 1), slots(opening, setup.turns), opening)
     _, (histograms, told_apart) = jax.lax.scan(turn, carry, jnp.arange(setup.turns))
@@ -92,7 +97,7 @@ def play(key: Key, memory: Array, setup: Turns) -> dict[str, Array]:
 
 
 def players(setup: Turns) -> tuple[mg.Player, mg.Player]:
-    """A generator whose samples lie on the circle, so that a best answer exists, and a discriminator of the plane."""
+    """A generator of points on the circle, and a discriminator of the plane."""
     net = mg.from_linen(MLP((setup.width,) * 2, outputs=2))
 
     def apply(
@@ -109,9 +114,13 @@ def on_circle(points: Array) -> Array:
     return points * jax.lax.rsqrt(jnp.sum(points**2, axis=-1, keepdims=True) + 1e-6)
 
 
-def reals(key: Key, count: int, setup: Turns) -> Array:
-    """``[count, 2]``."""
-    return on_circle(ring(setup.modes, 1.0, setup.std).sample(key, count))
+def reals(key: Key, count: int, modes: Array, std: float) -> Array:
+    """``[count, 2]``: the ring of Gaussians, projected to the circle; the number of modes may be traced."""
+    keys = jax.random.split(key)
+    mode = jax.random.randint(keys[0], (count,), 0, modes)
+    angle = 2.0 * jnp.pi * mode.astype(jnp.float32) / modes.astype(jnp.float32)
+    centres = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+    return on_circle(centres + std * jax.random.normal(keys[1], centres.shape))
 
 
 def slots(player: mg.Mixture, count: int) -> mg.Mixture:
@@ -140,9 +149,9 @@ def draw(key: Key, past: mg.Mixture, count: int) -> mg.Mixture:
 
 
 def answer(
-    key: Key, side: Responder, own: mg.Mixture, past: mg.Mixture, setup: Turns
+    key: Key, side: Responder, own: mg.Mixture, past: mg.Mixture, modes: Array, setup: Turns
 ) -> mg.Mixture:
-    """A player of one side, trained from ``own`` against the other side's past; each step meets new draws from it."""
+    """Players of one side, trained from ``own`` against the other side's past; each step meets new draws from it."""
     solver = mg.best_response(
         side,
         *players(setup),
@@ -157,7 +166,7 @@ def answer(
     def step(state: mg.MixGanState, key: Key) -> tuple[mg.MixGanState, None]:
         keys = jax.random.split(key, 3)
         seats = replace(getattr(state, other), mixture=draw(keys[0], past, setup.opponents))
-        batch = reals(keys[2], setup.batch, setup)
+        batch = reals(keys[2], setup.batch, modes, setup.std)
         return solver.step(keys[1], replace(state, **{other: seats}), batch)[0], None
 
     start_key, steps_key = jax.random.split(key)
@@ -166,27 +175,46 @@ def answer(
     return state.discriminators if side == "discriminator" else state.generators
 
 
-def bound(key: Key, judge: mg.Mixture, faced: mg.Mixture, setup: Turns) -> Array:
-    """``log 2 + value / 2``, at most the JS of the data and the generators faced."""
-    generator, discriminator = players(setup)
-    keys = jax.random.split(key, 3)
-    drawn = draw(keys[0], faced, JUDGED)
-    latents = jax.random.normal(keys[1], (JUDGED, setup.samples // JUDGED, setup.latent_size))
-    fakes, _ = mg.generate(generator, drawn, latents)
-    fakes = fakes.reshape(-1, 2)
-    params, state = jax.tree.map(lambda leaf: leaf[0], (judge.params, judge.state))
+def judged(judges: mg.Mixture, points: Array, setup: Turns) -> Array:
+    """Logits ``[J, B]`` of points ``[B, 2]``."""
+    _, discriminator = players(setup)
 
-    def logits(points: Array) -> Array:
+    def one(params: Params, state: ModelState) -> Array:
         return discriminator.apply(params, state, points, train=False)[0]
 
-    real = logits(reals(keys[2], fakes.shape[0], setup))
-    return jnp.log(2.0) + 0.5 * jnp.mean(LOSS.value(real=real, fake=logits(fakes)))
+    return mg.map_components(one, judges.params, judges.state)
 
 
-def shares(key: Key, maker: mg.Mixture, setup: Turns) -> Array:
-    """The shares ``[M]`` of a generator's samples that are nearest to each mode."""
-    generator, _ = players(setup)
-    latents = jax.random.normal(key, (1, setup.samples, setup.latent_size))
-    points = mg.generate(generator, maker, latents)[0][0]
-    nearest = jnp.argmax(points @ ring(setup.modes, 1.0, setup.std).means.T, axis=-1)
-    return jnp.mean(jax.nn.one_hot(nearest, setup.modes), axis=0)
+def made(key: Key, makers: mg.Mixture, count: int, setup: Turns) -> Array:
+    """``[I, count, 2]``, samples of each generator."""
+    latents = jax.random.normal(key, (makers.num_components, count, setup.latent_size))
+    return mg.generate(players(setup)[0], makers, latents)[0]
+
+
+def bound(key: Key, judge: mg.Mixture, faced: mg.Mixture, modes: Array, setup: Turns) -> Array:
+    """``log 2 + value / 2``, at most the JS of the data and the generators faced."""
+    keys = jax.random.split(key, 3)
+    drawn = draw(keys[0], faced, JUDGED)
+    fakes = made(keys[1], drawn, setup.samples // JUDGED, setup).reshape(-1, 2)
+    real = judged(judge, reals(keys[2], fakes.shape[0], modes, setup.std), setup)
+    return jnp.log(2.0) + 0.5 * jnp.mean(LOSS.value(real=real, fake=judged(judge, fakes, setup)))
+
+
+def best(key: Key, makers: mg.Mixture, faced: mg.Mixture, setup: Turns) -> mg.Mixture:
+    """The candidate that loses least to the discriminators faced, on samples that it was not trained on."""
+    keys = jax.random.split(key)
+    drawn = draw(keys[0], faced, JUDGED)
+    fakes = made(keys[1], makers, setup.samples // JUDGED, setup)
+    logits = judged(drawn, fakes.reshape(-1, 2), setup)
+    losses = LOSS.generator(fake=logits).reshape(JUDGED, *fakes.shape[:2])
+    chosen = jnp.argmin(jnp.mean(losses, axis=(0, 2)))
+    params, state = jax.tree.map(lambda leaf: leaf[chosen][None], (makers.params, makers.state))
+    return mg.Mixture(params, state, jnp.zeros(1))
+
+
+def shares(key: Key, maker: mg.Mixture, modes: Array, setup: Turns) -> Array:
+    """The shares of a generator's samples that are nearest to each mode, ``[largest]``."""
+    x, y = made(key, maker, setup.samples, setup)[0].T
+    turn = jnp.arctan2(y, x) / (2.0 * jnp.pi)
+    nearest = jnp.round(turn * modes.astype(jnp.float32)).astype(jnp.int32) % modes
+    return jnp.mean(jax.nn.one_hot(nearest, setup.largest), axis=0)

@@ -3,7 +3,7 @@
 from mixgan_jax.theory.divergences import line_divergences, parallel_segments
 from mixgan_jax.theory.folding import Folded, fold, folded_size
 from mixgan_jax.theory.limited_discriminator import best_polynomial_logit
-from mixgan_jax.theory.past_play import AtomPlay, atom_play, fictitious_play
+from mixgan_jax.theory.past_play import atom_play, fictitious_play
 from mixgan_jax.theory.sample_size import (
     blur_error,
     mixture_error,
@@ -20,7 +20,6 @@ from mixgan_jax.theory.scoring_rules import (
 from mixgan_jax.theory.selector import chosen_component, gates, ramp_mass, thresholds
 
 __all__ = [
-    "AtomPlay",
     "Folded",
     "ScoringRule",
     "atom_play",

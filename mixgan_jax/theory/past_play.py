@@ -1,6 +1,7 @@
 """Exact games played in turns, each player answering the other's past: cycles, and the averages that converge."""
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,21 +12,9 @@ from mixgan_jax.game import nash_conv, zero_sum
 from mixgan_jax.types import Array
 
 
-class AtomPlay(NamedTuple):
-    """A generator's answers in the game on atoms.
-
-    Attributes:
-        atoms: ``[T]`` int32, the atom that it puts all mass on, turn by turn.
-        total_variation: ``[T]``, between the data and the average of all answers so far, the first generator included.
-    """
-
-    atoms: Array
-    total_variation: Array
-
-
 def atom_play(
-    weights: Array, num_turns: int, *, memory: int | None = None, start: int = 0, floor: float = 1e-12
-) -> AtomPlay:
+    weights: Array, num_turns: int, *, memory: int | None = None, start: int = 0, floor: float = 1e-6
+) -> Array:
     r"""The GAN on K atoms, both players without any limit, each answering the average of the other's past.
 
     The data have probabilities p. A turn: the discriminator answers the average :math:`\bar q` of the last ``memory``
@@ -47,58 +36,65 @@ def atom_play(
         num_turns: T >= 1.
         memory: how many last players are answered, >= 1; None for all.
         start: the atom of the generator before the first turn, in 0..K-1.
-        floor: of 1 - D, > 0 and < 1.
+        floor: of 1 - D, > 0 and < 1/2.
 
     Returns:
-        An :class:`AtomPlay`.
+        ``[T]`` int32, the atom that the generator is on after each turn.
 
     Raises:
         TypeError, ValueError: arguments that are no such numbers.
     """
-    weights = check_weights("weights", weights)
-    check_array("weights", weights, rank=1)
+    weights = check_array("weights", check_weights("weights", weights), rank=1)
     if is_concrete(weights) and not np.all(np.asarray(weights) > 0):
         raise ValueError("weights must be > 0, got some that are 0")
     check_count("num_turns", num_turns)
-    memory = None if memory is None else check_count("memory", memory)
+    # A longer memory than the game is a memory of all.
+    kept = num_turns + 1 if memory is None else check_count("memory", memory)
     if check_count("start", start, minimum=0) >= weights.shape[0]:
-        raise ValueError(f"start must be below the number of atoms, {weights.shape[0]}, got {start}")
+        raise ValueError(f"start must be below {weights.shape[0]}, the number of atoms, got {start}")
     floor = check_number("floor", floor, minimum=0.0, maximum=0.5, strict=True)
-    return _atom_play(weights, num_turns, memory, start, floor)
+    play = _all_remembered if kept > num_turns else partial(_some_remembered, memory=kept)
+    return play(weights, num_turns, start=start, floor=floor)
 
 
-def _atom_play(weights: Array, num_turns: int, memory: int | None, start: int, floor: float) -> AtomPlay:
-    dtype, size = weights.dtype, weights.shape[0]
-    first = jax.nn.one_hot(start, size, dtype=dtype)
-    # What is forgotten leaves the sums again; with all the past nothing is.
-    kept = 1 if memory is None else memory
-    nothing = jnp.zeros((kept, size), dtype)
-
-    def turn(carry: Any, number: Array) -> tuple[Any, tuple[Array, Array]]:
-        played, counts, past_plays, past_losses, losses = carry
-        average = counts / jnp.sum(counts)
-        loss = jnp.log(jnp.maximum(average / (weights + average), floor))
-        slot = number % kept
-        if memory is None:
-            losses = losses + loss
-        else:
-            past_losses = past_losses.at[slot].set(loss)
-            losses = jnp.sum(past_losses, axis=0)
+def _all_remembered(weights: Array, num_turns: int, *, start: int, floor: float) -> Array:
+    def turn(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
+        counts, losses = carry
+        losses = losses + _loss(weights, counts, floor)
         atom = jnp.argmin(losses)
-        play = jax.nn.one_hot(atom, size, dtype=dtype)
-        played = played + play
-        if memory is None:
-            counts = counts + play
-        else:
-            # The start was the play of turn -1.
-            past_plays = past_plays.at[(number + 1) % kept].set(play)
-            counts = jnp.sum(past_plays, axis=0)
-        away = 0.5 * jnp.sum(jnp.abs(played / jnp.sum(played) - weights))
-        return (played, counts, past_plays, past_losses, losses), (atom.astype(jnp.int32), away)
+        return (counts.at[atom].add(1.0), losses), atom.astype(jnp.int32)
 
-    carry = (first, first, nothing.at[0].set(first), nothing, jnp.zeros_like(first))
-    _, (atoms, away) = jax.lax.scan(turn, carry, jnp.arange(num_turns))
-    return AtomPlay(atoms, away)
+    carry = (_one_hot(start, weights), jnp.zeros_like(weights))
+    return jax.lax.scan(turn, carry, length=num_turns)[1]
+
+
+def _some_remembered(
+    weights: Array, num_turns: int, *, start: int, floor: float, memory: int
+) -> Array:
+    """The same with ring buffers of the last plays and of the last losses, ``[memory, K]``."""
+
+    def turn(carry: tuple[Array, Array], number: Array) -> tuple[tuple[Array, Array], Array]:
+        plays, losses = carry
+        loss = _loss(weights, jnp.sum(plays, axis=0), floor)
+        losses = losses.at[number % memory].set(loss)
+        atom = jnp.argmin(jnp.sum(losses, axis=0))
+        # The start was the play before turn 0.
+        plays = plays.at[(number + 1) % memory].set(_one_hot(atom, weights))
+        return (plays, losses), atom.astype(jnp.int32)
+
+    nothing = jnp.zeros((memory, weights.shape[0]), weights.dtype)
+    carry = (nothing.at[0].set(_one_hot(start, weights)), nothing)
+    return jax.lax.scan(turn, carry, jnp.arange(num_turns))[1]
+
+
+def _loss(weights: Array, counts: Array, floor: float) -> Array:
+    """``log(1 - D)`` by atom, of the best answer to generators that were on the atoms so often."""
+    average = counts / jnp.sum(counts)
+    return jnp.log(jnp.maximum(average / (weights + average), floor))
+
+
+def _one_hot(atom: Any, weights: Array) -> Array:
+    return jax.nn.one_hot(atom, weights.shape[0], dtype=weights.dtype)
 
 
 def fictitious_play(value_matrix: Array, num_turns: int) -> Array:
