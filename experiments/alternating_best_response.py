@@ -3,8 +3,8 @@ r"""Two players that take turns: does training each to its best answer converge,
 Claim: answering the opponent's *last* player cycles. In the exact game the generator jumps between two points for ever,
 with period 2; two networks that are trained near to their best in each turn leave their mode in at least 80 % of the
 turns, on 2 modes and on 8. Answering the *average* of the opponent's past, fictitious play, cures it: each generator
-still sits on a mode or two, but their average comes within .15 of the data in total variation, and the discriminator's
-opponent settles: what it tells apart from the data falls to a third or less.
+still sits on a mode or two, but their average comes near the data, within a quarter of the total variation of a single
+mode, and what the discriminator tells apart from the data falls to a third or less.
 Time: 5 minutes on two CPU cores, estimated; paper wants a GPU and has not been timed.
 
     python -m experiments.alternating_best_response                  2 and 8 modes, 8 seeds, on two CPU cores
@@ -64,7 +64,7 @@ MATRICES = {
     "matching pennies": ((1.0, -1.0), (-1.0, 1.0)),
     "rock, paper, scissors": ((0.0, 1.0, -1.0), (-1.0, 0.0, 1.0), (1.0, -1.0, 0.0)),
 }
-CHANGES, CLOSE, EXACT_CLOSE, SETTLED = 80.0, 0.15, 0.03, 1 / 3
+CHANGES, CLOSE, EXACT_CLOSE, SETTLED = 80.0, 0.25, 0.03, 1 / 3
 GAP = (1.2, 1.8)  # of the duality gap times sqrt t
 
 
@@ -78,14 +78,16 @@ class Config:
     """T, of the networks; 8 or more."""
     steps: options.Count = 300
     """Of Adam, for each answer."""
-    opponents: options.Count = 4
+    opponents: options.Count = 8
     """Players of the past in each step."""
     candidates: options.Count = 4
     """Generators in each turn, of which the best is kept."""
     batch: options.Count = 64
     """Reals in a step, and fakes of each generator."""
     width: options.Count = 32
-    """Of the two hidden layers of either network."""
+    """Of the hidden layers of either network."""
+    depth: options.Count = 2
+    """Hidden layers of either network."""
     latent_size: options.Count = 4
     """Standard normal latents."""
     learning_rate: options.Rate = 5e-3
@@ -102,7 +104,7 @@ class Config:
 
 PRESETS = {
     "cpu": Config(),
-    "paper": Config(turns=200, steps=1000, opponents=8, batch=256, width=128, seeds=20),
+    "paper": Config(turns=200, steps=1000, batch=256, width=128, seeds=20),
     "smoke": Config(
         modes=(2,),
         turns=8,
@@ -111,6 +113,7 @@ PRESETS = {
         candidates=2,
         batch=8,
         width=8,
+        depth=1,
         samples=16,
         exact_turns=100,
         seeds=2,
@@ -163,6 +166,7 @@ def networks(config: Config) -> dict[str, Any]:
         candidates=config.candidates,
         batch=config.batch,
         width=config.width,
+        depth=config.depth,
         latent_size=config.latent_size,
         learning_rate=config.learning_rate,
         std=config.std,
@@ -231,7 +235,7 @@ def judge_networks(
 ) -> list[dict[str, Any]]:
     """The verdict on one number of modes."""
     changes, one_turn = last["changes_mean"], last["instantaneous_mean"]
-    least = 0.8 * (1 - 1 / modes)
+    least, close = 0.8 * (1 - 1 / modes), CLOSE * (1 - 1 / modes)
     ratio = average["told_apart_mean"] / max(last["told_apart_mean"], 1e-9)
     return [
         report.claim(
@@ -242,10 +246,10 @@ def judge_networks(
         ),
         report.claim(
             f"networks, {modes} modes: answering the average, the average generator comes near the data",
-            f"TV <= {CLOSE:g}",
+            f"TV <= {close:.3f}",
             f"{average['average_mean']:.3f} (one turn {average['instantaneous_mean']:.2f}; answering the last "
             f"player, {last['average_mean']:.3f})",
-            average["average_mean"] <= CLOSE,
+            average["average_mean"] <= close,
         ),
         report.claim(
             f"networks, {modes} modes: the JS told apart falls where the average is answered",

@@ -30,7 +30,7 @@ TIED = 1e-6  # minima that differ by less are one minimum, and its mirror image
 
 def line() -> Array:
     """Nodes wide enough for every density of A3 to A5: the tails decide on logits of high degree."""
-    return jnp.linspace(-20.0, 20.0, 4001)
+    return jnp.linspace(-20.0, 20.0, 3001)
 
 
 def two_modes(nodes: Array, offset: float, left: float) -> Array:

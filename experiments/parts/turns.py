@@ -33,7 +33,8 @@ class Turns:
         opponents: drawn from the past for each step.
         candidates: generators, each from its own first parameters, of which the best is the answer.
         batch: reals in a step, and fakes of each generator.
-        width: of the two hidden layers of either network.
+        width: of the hidden layers of either network.
+        depth: hidden layers of either network.
         latent_size: Z, standard normal.
         learning_rate: of Adam, beta1 .5, falling to 0 along a cosine in each answer.
         std: of a mode, before it is projected to the circle.
@@ -47,6 +48,7 @@ class Turns:
     candidates: int
     batch: int
     width: int
+    depth: int
     latent_size: int
     learning_rate: float
     std: float
@@ -72,33 +74,52 @@ def play(key: Key, modes: Array, memory: Array, setup: Turns) -> dict[str, Array
     """
     generator, discriminator = players(setup)
     keys = jax.random.split(key, 3)
-    latents = jnp.zeros((2, setup.latent_size))
-    first = mg.uniform(keys[0], generator, 1, latents)
+    # All that start anew are initialised at once: one turn's candidates after the other, and the first of all.
+    count = setup.turns * setup.candidates
+    fresh = mg.uniform(keys[0], generator, count + 1, jnp.zeros((2, setup.latent_size)))
     opening = mg.uniform(keys[1], discriminator, 1, jnp.zeros((2, 2)))
+    first, candidates = deal(fresh, setup)
 
-    def turn(carry: Any, number: Array) -> tuple[Any, tuple[Array, Array]]:
+    def turn(carry: Any, given: tuple[Array, Params]) -> tuple[Any, tuple[Array, Array]]:
         generators, discriminators, judge = carry
-        at = jax.random.split(jax.random.fold_in(keys[2], number), 6)
+        number, params = given
+        at = jax.random.split(jax.random.fold_in(keys[2], number), 5)
         faced = remember(generators, number, memory)
         judge = answer(at[0], "discriminator", judge, faced, modes, setup)
         discriminators = store(discriminators, judge, number)
         told_apart = bound(at[1], judge, faced, modes, setup)
         faced = remember(discriminators, number, memory)
-        makers = mg.uniform(at[2], generator, setup.candidates, latents)
-        makers = answer(at[3], "generator", makers, faced, modes, setup)
-        maker = best(at[4], makers, faced, setup)
+        makers = answer(at[2], "generator", equal(params), faced, modes, setup)
+        maker = best(at[3], makers, faced, setup)
         generators = store(generators, maker, number + 1)
         carry = (generators, discriminators, judge)
-        return carry, (shares(at[5], maker, modes, setup), told_apart)
+        return carry, (shares(at[4], maker, modes, setup), told_apart)
 
     carry = (slots(first, setup.turns + 1), slots(opening, setup.turns), opening)
-    _, (histograms, told_apart) = jax.lax.scan(turn, carry, jnp.arange(setup.turns))
+    given = (jnp.arange(setup.turns), candidates)
+    _, (histograms, told_apart) = jax.lax.scan(turn, carry, given)
     return {"histograms": histograms, "told_apart": told_apart}
+
+
+def deal(fresh: mg.Mixture, setup: Turns) -> tuple[mg.Mixture, Params]:
+    """The generator before the first turn, and the candidates' parameters ``[T, candidates, ...]``."""
+
+    def by_turn(leaf: Array) -> Array:
+        return leaf[1:].reshape(setup.turns, setup.candidates, *leaf.shape[1:])
+
+    first = jax.tree.map(lambda leaf: leaf[:1], fresh.params)
+    return equal(first), jax.tree.map(by_turn, fresh.params)
+
+
+def equal(params: Params) -> mg.Mixture:
+    """Players of these parameters, leaves ``[K, ...]``, with equal weights; networks here have no other state."""
+    count = jax.tree.leaves(params)[0].shape[0]
+    return mg.Mixture(params, {}, jax.nn.log_softmax(jnp.zeros(count)))
 
 
 def players(setup: Turns) -> tuple[mg.Player, mg.Player]:
     """A generator of points on the circle, and a discriminator of the plane."""
-    net = mg.from_linen(MLP((setup.width,) * 2, outputs=2))
+    net = mg.from_linen(MLP((setup.width,) * setup.depth, outputs=2))
 
     def apply(
         params: Params, state: ModelState, latents: Array, *, train: bool
@@ -106,7 +127,7 @@ def players(setup: Turns) -> tuple[mg.Player, mg.Player]:
         points, state = net.apply(params, state, latents, train=train)
         return on_circle(points), state
 
-    return mg.Player(net.init, apply), mg.from_linen(MLP((setup.width,) * 2))
+    return mg.Player(net.init, apply), mg.from_linen(MLP((setup.width,) * setup.depth))
 
 
 def on_circle(points: Array) -> Array:
@@ -116,11 +137,12 @@ def on_circle(points: Array) -> Array:
 
 def reals(key: Key, count: int, modes: Array, std: float) -> Array:
     """``[count, 2]``: the ring of Gaussians, projected to the circle; the number of modes may be traced."""
-    keys = jax.random.split(key)
-    mode = jax.random.randint(keys[0], (count,), 0, modes)
-    angle = 2.0 * jnp.pi * mode.astype(jnp.float32) / modes.astype(jnp.float32)
+    noise = jax.random.normal(key, (count, 3))
+    number = modes.astype(jnp.float32)
+    mode = jnp.minimum(jnp.floor(number * jax.scipy.special.ndtr(noise[:, 2])), number - 1.0)
+    angle = 2.0 * jnp.pi * mode / number
     centres = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
-    return on_circle(centres + std * jax.random.normal(keys[1], centres.shape))
+    return on_circle(centres + std * noise[:, :2])
 
 
 def slots(player: mg.Mixture, count: int) -> mg.Mixture:
@@ -144,8 +166,7 @@ def remember(past: mg.Mixture, last: Array, memory: Array) -> mg.Mixture:
 def draw(key: Key, past: mg.Mixture, count: int) -> mg.Mixture:
     """Players drawn from the past by its weights, as a mixture with equal ones."""
     chosen = jax.random.categorical(key, past.log_weights, shape=(count,))
-    params, state = jax.tree.map(lambda leaf: leaf[chosen], (past.params, past.state))
-    return mg.Mixture(params, state, jax.nn.log_softmax(jnp.zeros(count)))
+    return equal(jax.tree.map(lambda leaf: leaf[chosen], past.params))
 
 
 def answer(
@@ -208,8 +229,7 @@ def best(key: Key, makers: mg.Mixture, faced: mg.Mixture, setup: Turns) -> mg.Mi
     logits = judged(drawn, fakes.reshape(-1, 2), setup)
     losses = LOSS.generator(fake=logits).reshape(JUDGED, *fakes.shape[:2])
     chosen = jnp.argmin(jnp.mean(losses, axis=(0, 2)))
-    params, state = jax.tree.map(lambda leaf: leaf[chosen][None], (makers.params, makers.state))
-    return mg.Mixture(params, state, jnp.zeros(1))
+    return equal(jax.tree.map(lambda leaf: leaf[chosen][None], makers.params))
 
 
 def shares(key: Key, maker: mg.Mixture, modes: Array, setup: Turns) -> Array:

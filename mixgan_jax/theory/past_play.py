@@ -47,6 +47,7 @@ def atom_play(
     weights = check_array("weights", check_weights("weights", weights), rank=1)
     if is_concrete(weights) and not np.all(np.asarray(weights) > 0):
         raise ValueError("weights must be > 0, got some that are 0")
+    weights = weights.astype(jnp.float32) if weights.dtype.itemsize < 4 else weights
     check_count("num_turns", num_turns)
     # A longer memory than the game is a memory of all.
     kept = num_turns + 1 if memory is None else check_count("memory", memory)
@@ -57,6 +58,7 @@ def atom_play(
     return play(weights, num_turns, start=start, floor=floor)
 
 
+@partial(jax.jit, static_argnames=("num_turns", "start", "floor"))
 def _all_remembered(weights: Array, num_turns: int, *, start: int, floor: float) -> Array:
     def turn(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
         counts, losses = carry
@@ -68,6 +70,7 @@ def _all_remembered(weights: Array, num_turns: int, *, start: int, floor: float)
     return jax.lax.scan(turn, carry, length=num_turns)[1]
 
 
+@partial(jax.jit, static_argnames=("num_turns", "start", "floor", "memory"))
 def _some_remembered(
     weights: Array, num_turns: int, *, start: int, floor: float, memory: int
 ) -> Array:
@@ -115,9 +118,15 @@ def fictitious_play(value_matrix: Array, num_turns: int) -> Array:
         TypeError, ValueError: what is no such matrix or number.
     """
     matrix = check_array("value_matrix", value_matrix, rank=2, floating=True, finite=True)
-    payoffs = zero_sum(matrix)
-    matrix = payoffs.discriminator
+    matrix = matrix.astype(jnp.float32) if matrix.dtype.itemsize < 4 else matrix
+    matrix = zero_sum(matrix).discriminator
     check_count("num_turns", num_turns)
+    return _fictitious_play(matrix, num_turns)
+
+
+@partial(jax.jit, static_argnames="num_turns")
+def _fictitious_play(matrix: Array, num_turns: int) -> Array:
+    payoffs = zero_sum(matrix)
     rows, columns = (jnp.zeros(size, matrix.dtype) for size in matrix.shape)
 
     def turn(counts: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
