@@ -18,14 +18,14 @@ and gives no numbers. Protocol: A1 to A5 are computed once, in float64, the same
 0. A1: N(0, s^2) and N(1, s^2), derivatives in the distance by automatic differentiation. A2: data on the point 0, the
 generator on 1, logits a (1/2 - x) with the least a whose loss is within eps of the best one's. A3 and A4: two modes of
 std 1/2 at ±2, logistic regression on 3001 quadrature nodes by Newton's method (largest derivative left below 1e-9).
-A5: one Gaussian fitted to three targets under five objectives, Nelder and Mead's method from four starts. A6: N(0, I/d),
-exact optimal assignment. What they are compared with (``parts/first_principles_tables.py``) are closed forms, and the
-numbers of another program, which were there before the run. A6 agrees if means are within .01 for d >= 50 and .03 below,
-where single values spread by .02.
+A5: one Gaussian fitted to three targets under five objectives, Nelder and Mead's method from four starts. A6: N(0,
+I/d), exact optimal assignment. What they are compared with (``parts/first_principles_tables.py``) are closed forms, and
+the numbers of another program, which were there before the run. A6 agrees if means are within .01 for d >= 50 and .03
+below, where single values spread by .02.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,9 @@ def headlines(panels: Mapping[str, Any]) -> list[tuple[str, float, float]]:
             ("W1", "wasserstein", 1.0),
         )
     ]
-    shown += [(f"A2 pull, {name}", pulls[name]["pull"][of], value) for name, value in expected.items()]
+    shown += [
+        (f"A2 pull, {name}", pulls[name]["pull"][of], value) for name, value in expected.items()
+    ]
     shown += [
         (f"A3 told apart, degree {n}", bounds[DEGREES.index(n)], reference[DEGREES.index(n)])
         for n in (3, 4, 10)
@@ -148,7 +150,9 @@ def rows_of(run: harness.Run) -> tuple[list[dict[str, Any]], dict[str, Any], dic
     once = [1.0] * config.seeds
     rows = [
         report.row(
-            name, {"value": np.multiply(value, once), "reference": np.multiply(reference, once)}, seconds=0.0
+            name,
+            {"value": np.multiply(value, once), "reference": np.multiply(reference, once)},
+            seconds=0.0,
         )
         for name, value, reference in headlines(panels)
     ]

@@ -1,4 +1,4 @@
-"""Divergences on a line, what scoring rules induce, and discriminators with a polynomial logit: by hand and by theorem."""
+"""Divergences on a line, what scoring rules induce, and logits that are polynomials: by hand and by theorem."""
 
 import math
 

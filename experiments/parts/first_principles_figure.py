@@ -128,7 +128,9 @@ def fits(axes: "Axes", found: Mapping[str, Any]) -> None:
     for index, ((mean, std), label) in enumerate(curves.items()):
         axes.plot(x, density(mean, std), label=label, **look(index, marker=False))
     even = found[EVEN]["jensen_shannon"]
-    axes.plot(x, density(even["mean"], even["std"]), color="0.2", ls=":", lw=1.1, label="JS, even data")
+    axes.plot(
+        x, density(even["mean"], even["std"]), color="0.2", ls=":", lw=1.1, label="JS, even data"
+    )
     axes.set(xlabel="$x$", ylabel="density", ylim=(0, 0.95), xlim=(-6, 6))
     axes.legend(loc="upper right", fontsize=7.5)
 

@@ -79,7 +79,7 @@ def degenerate() -> dict[str, Any]:
 
 
 def pulls() -> dict[str, Any]:
-    """A2: the gradient that reaches a generator on the point 1, data on 0, by how near the discriminator is to its best.
+    """A2: the gradient that reaches a generator on 1, data on 0, by how near the discriminator is to its best.
 
     The discriminator has the logit a (1/2 - x). Its best expected loss is that of a perfect one; ``slope`` is the
     least a whose loss is within the excess of that, and ``pull`` the derivative of the generator's loss in its point.
@@ -131,7 +131,7 @@ def induced() -> dict[str, Any]:
 
 
 def limited_discriminator() -> dict[str, Any]:
-    """A3: what the best logit of each degree tells apart, of two modes and the Gaussian with their mean and variance."""
+    """A3: what the best logit of each degree tells apart, of two modes and the moment-matched Gaussian."""
     nodes = line()
     real = two_modes(nodes, 2.0, 0.5)
     fake = norm.logpdf(nodes, 0.0, moment_std(2.0))
@@ -198,7 +198,7 @@ def jensen_shannon(target: Array, mean: float, std: float) -> float:
 
 
 def fits() -> dict[str, Any]:
-    """A5: the Gaussian that is best under each objective, for each target: mean, std and value; all local minima too."""
+    """A5: the Gaussian that is best under each objective, for each target: mean, std, value; all minima found."""
     found: dict[str, Any] = {}
     for name, (offset, left) in TARGETS.items():
         target = two_modes(line(), offset, left)

@@ -85,7 +85,9 @@ def smoothed_total_variation() -> list[float]:
 
 def tables(panels: Mapping[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:
     """For each exact panel its numbers by name: what was found, and what it is compared with, of the same shape."""
-    gaussians, segments, points = (panels["A1"][name] for name in ("gaussians", "segments", "points"))
+    gaussians, segments, points = (
+        panels["A1"][name] for name in ("gaussians", "segments", "points")
+    )
     offsets = panels["A1"]["offsets"]
     pulls, induced = panels["A2"]["pulls"], panels["A2"]["induced"]
     matched, fooled = panels["A3"], panels["A4"]
@@ -132,7 +134,10 @@ def tables(panels: Mapping[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:
         },
         "A5": {
             name: (
-                [[panels["A5"][name][o][key] for key in ("mean", "std", "value")] for o in OBJECTIVES],
+                [
+                    [panels["A5"][name][o][key] for key in ("mean", "std", "value")]
+                    for o in OBJECTIVES
+                ],
                 expected,
             )
             for name, expected in FITS.items()

@@ -1,9 +1,10 @@
 """Two networks that take turns: each is trained to answer the other side's last player, or the average of its past.
 
 The data are M modes on the circle of radius 1, and the generator's samples lie on it too: in the open plane there is no
-best answer, since a network that was never trained far out is without bound there. A side's past is a ``Mixture`` with a slot for every turn, in which slots that are empty, or forgotten, have weight 0.
-Which past players an answer is trained against is the only difference between alternating best response (a memory of
-1) and fictitious play (a memory of all turns), so all memories, and all numbers of modes, are one program.
+best answer, since a network that was never trained far out is without bound there. A side's past is a ``Mixture`` with
+a slot for every turn, in which slots that are empty, or forgotten, have weight 0. Which past players an answer is
+trained against is the only difference between alternating best response (a memory of 1) and fictitious play (a memory
+of all turns), so all memories, and all numbers of modes, are one program.
 """
 
 from dataclasses import dataclass, replace

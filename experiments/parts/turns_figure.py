@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN = "8 equal atoms"
+SHOWN = "8 atoms"
 SHOWN_TURNS = 60
 LABELS = ("answers the last player", "answers the average")
 
@@ -109,4 +109,6 @@ def curves(axes: "Axes", by_memory: Sequence[Any]) -> None:
         axes.plot(turns, mean, label=LABELS[index], **look)
         if count > 1:
             error = values.std(axis=0, ddof=1) / np.sqrt(count)
-            axes.fill_between(turns, mean - error, mean + error, color=look["color"], alpha=0.2, lw=0)
+            axes.fill_between(
+                turns, mean - error, mean + error, color=look["color"], alpha=0.2, lw=0
+            )

@@ -2,8 +2,8 @@ r"""Divergences between two distributions that are known exactly: densities on a
 
 Densities come as logarithms on nodes, and integrals are sums by the trapezoidal rule, which for smooth densities that
 vanish at both ends converges faster than any power of the spacing; for total variation and Wasserstein, whose
-integrands have kinks, its error is of the second order. All of it is as exact as the dtype: for more than 6 digits let JAX have
-float64. ``p`` is the real and ``q`` the fake density, logarithms are natural.
+integrands have kinks, its error is of the second order. For more than 6 digits let JAX have float64. ``p`` is the real
+and ``q`` the fake density, logarithms are natural.
 """
 
 import math
@@ -15,7 +15,9 @@ import numpy as np
 from mixgan_jax.checks import check_array, check_number, is_concrete
 from mixgan_jax.types import Array
 
-_MISSING_MASS = 1e-2  # a density whose integral over the nodes is further from 1 is taken for a mistake
+_MISSING_MASS = (
+    1e-2  # a density whose integral over the nodes is further from 1 is taken for a mistake
+)
 
 
 def line_divergences(log_real: Array, log_fake: Array, nodes: Array) -> dict[str, Array]:

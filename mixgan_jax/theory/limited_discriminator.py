@@ -43,9 +43,8 @@ def best_polynomial_logit(
     degree = check_count("degree", degree)
     if degree >= lines[2].shape[0]:
         raise ValueError(f"degree must be below the number of nodes, {len(lines[2])}, got {degree}")
-    log_real, log_fake, places = (np.asarray(line, np.float64) for line in lines)
-    weights = np.asarray(trapezoid(lines[2]), np.float64)
-    real, fake = (weights * np.exp(line) for line in (log_real, log_fake))
+    weights, places = (np.asarray(array, np.float64) for array in (trapezoid(lines[2]), lines[2]))
+    real, fake = (weights * np.exp(np.asarray(line, np.float64)) for line in lines[:2])
     real, fake = real / real.sum(), fake / fake.sum()
     basis = _orthonormal(places, 0.5 * (real + fake), degree)
     coefficients, gradient = _newton(basis, real, fake)
@@ -84,7 +83,8 @@ def _newton(basis: np.ndarray, real: np.ndarray, fake: np.ndarray) -> tuple[np.n
         scale = np.diag(np.diag(hessian) + np.finfo(np.float64).tiny)
         now = _loss(logits, real, fake)
         while damping < _GIVEN_UP:
-            step = np.linalg.solve(hessian + damping * scale, gradient)
+            # Least squares: where nothing is curved any more there is no step.
+            step = np.linalg.lstsq(hessian + damping * scale, gradient, rcond=None)[0]
             if _loss(logits - basis @ step, real, fake) <= now:
                 break
             damping *= 4.0

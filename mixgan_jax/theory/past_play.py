@@ -13,7 +13,12 @@ from mixgan_jax.types import Array
 
 
 def atom_play(
-    weights: Array, num_turns: int, *, memory: int | None = None, start: int = 0, floor: float = 1e-6
+    weights: Array,
+    num_turns: int,
+    *,
+    memory: int | None = None,
+    start: int = 0,
+    floor: float = 1e-6,
 ) -> Array:
     r"""The GAN on K atoms, both players without any limit, each answering the average of the other's past.
 
@@ -52,7 +57,9 @@ def atom_play(
     # A longer memory than the game is a memory of all.
     kept = num_turns + 1 if memory is None else check_count("memory", memory)
     if check_count("start", start, minimum=0) >= weights.shape[0]:
-        raise ValueError(f"start must be below {weights.shape[0]}, the number of atoms, got {start}")
+        raise ValueError(
+            f"start must be below {weights.shape[0]}, the number of atoms, got {start}"
+        )
     floor = check_number("floor", floor, minimum=0.0, maximum=0.5, strict=True)
     play = _all_remembered if kept > num_turns else partial(_some_remembered, memory=kept)
     return play(weights, num_turns, start=start, floor=floor)

@@ -14,8 +14,8 @@ function; and a generator that meets the best discriminator minimises, up to a c
     exponential   log p/q          2 sqrt(eta (1 - eta))     squared Hellinger
     hinge         sign(p - q)      2 min(eta, 1 - eta)       2 TV
 
-Le Cam is ``(1/2) sum (p - q)^2 / (p + q)`` in [0, 1]. The first three are strictly proper. The hinge is not a proper
-scoring rule of D, though it finds the better guess: its best logit says which of p and q is larger, and not by how much.
+Le Cam is ``(1/2) sum (p - q)^2 / (p + q)`` in [0, 1]. The first three are strictly proper. The hinge is not a
+proper scoring rule of D: its best logit says which of p and q is larger, and not by how much.
 """
 
 from collections.abc import Callable
@@ -50,8 +50,10 @@ def scoring_rules() -> tuple[ScoringRule, ...]:
         Four :class:`ScoringRule`.
     """
     strictly_proper = (logistic(), brier(), exponential())
-    return (*(ScoringRule(loss, lambda log_ratio: log_ratio) for loss in strictly_proper),
-            ScoringRule(hinge(), jnp.sign))
+    return (
+        *(ScoringRule(loss, lambda log_ratio: log_ratio) for loss in strictly_proper),
+        ScoringRule(hinge(), jnp.sign),
+    )
 
 
 def bayes_risk(rule: ScoringRule, probability: Array) -> Array:
