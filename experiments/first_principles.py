@@ -8,7 +8,7 @@ a logit of degree 3 tells nothing apart where three moments agree. A4, unlimited
 Gaussian is an equilibrium against degree 3. A5, JS as the objective: KL covers both modes, reverse KL and the
 non-saturating loss take one, JS changes from one to the other with the modes' weights. A6, infinite data: two samples
 of one distribution have JS log 2 exactly and a W1 far from 0. All tables agree with their references to 3 decimals.
-Time: 1 minute on two CPU cores; paper 10 minutes, estimated.
+Time: 1 minute on two CPU cores that had other work; paper half an hour, estimated.
 
     python -m experiments.first_principles                  A6 with 5 seeds, up to 1024 samples in 3000 dimensions
     python -m experiments.first_principles --preset paper   A6 with 20 seeds, up to 4096 samples
