@@ -36,6 +36,7 @@ CASES = (
     | runs_and_files.FILES
     | runs_and_files.FIGURES
     | theory_and_supports.THEORY
+    | theory_and_supports.PLAY
     | theory_and_supports.SUPPORTS
 )
 
@@ -45,6 +46,7 @@ EXCEPTIONS = {
     "data.digits": NO_ARGUMENTS,
     "losses.phi_identity": NO_ARGUMENTS,
     "losses.phi_log": NO_ARGUMENTS,
+    "theory.scoring_rules": NO_ARGUMENTS,
     "networks.pacgan_discriminator": NO_ARGUMENTS,
     "networks.conv_general_dilated": "hands all it does not know to lax, whose errors are lax's own",
     **dict.fromkeys(
@@ -64,7 +66,10 @@ EXCEPTIONS = {
         ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),
         CONTAINERS,
     ),
-    **dict.fromkeys(("losses.GanLoss", "losses.MeasuringFunction", "theory.Folded"), CONTAINERS),
+    **dict.fromkeys(
+        ("losses.GanLoss", "losses.MeasuringFunction", "theory.Folded", "theory.ScoringRule"),
+        CONTAINERS,
+    ),
 }
 
 

@@ -1,6 +1,8 @@
-"""What the theorems on mixtures of GANs state and build: closed forms and constructions, no training loop."""
+"""What theorems on GANs, and on mixtures of them, state and build: closed forms and constructions, no training loop."""
 
+from mixgan_jax.theory.divergences import line_divergences, parallel_segments
 from mixgan_jax.theory.folding import Folded, fold, folded_size
+from mixgan_jax.theory.limited_discriminator import best_polynomial_logit
 from mixgan_jax.theory.packing import (
     mode_collapse_region,
     packed_total_variation,
@@ -8,6 +10,7 @@ from mixgan_jax.theory.packing import (
     packing_bounds_with_collapse,
     packing_bounds_without_collapse,
 )
+from mixgan_jax.theory.past_play import atom_play, fictitious_play
 from mixgan_jax.theory.sample_size import (
     blur_error,
     mixture_error,
@@ -15,23 +18,38 @@ from mixgan_jax.theory.sample_size import (
     sufficient_components,
     sufficient_samples,
 )
+from mixgan_jax.theory.scoring_rules import (
+    ScoringRule,
+    bayes_risk,
+    induced_divergence,
+    scoring_rules,
+)
 from mixgan_jax.theory.selector import chosen_component, gates, ramp_mass, thresholds
 
 __all__ = [
     "Folded",
+    "ScoringRule",
+    "atom_play",
+    "bayes_risk",
+    "best_polynomial_logit",
     "blur_error",
     "chosen_component",
+    "fictitious_play",
     "fold",
     "folded_size",
     "gates",
+    "induced_divergence",
+    "line_divergences",
     "mixture_error",
     "mode_collapse_region",
     "packed_total_variation",
     "packing_bounds",
     "packing_bounds_with_collapse",
     "packing_bounds_without_collapse",
+    "parallel_segments",
     "ramp_mass",
     "sampling_error",
+    "scoring_rules",
     "sufficient_components",
     "sufficient_samples",
     "thresholds",

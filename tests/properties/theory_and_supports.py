@@ -123,6 +123,83 @@ THEORY = {
     ),
 }
 
+NODES = np.linspace(0.0, 2.0, 5).astype(np.float32)
+
+
+def densities(values: np.ndarray) -> np.ndarray:
+    """Positive numbers at the nodes as the logarithms of a density there, zeros among them."""
+    mass = np.sum(np.diff(NODES) * 0.5 * (values[1:] + values[:-1]))
+    with np.errstate(divide="ignore"):
+        return np.log(values / mass)
+
+
+def divergences_are_in_range(given: Any, found: Any) -> None:
+    values = {name: float(value) for name, value in found.items()}
+    assert not any(np.isnan(value) for value in values.values())
+    assert -1e-2 <= values["jensen_shannon"] <= np.log(2.0) + 1e-2
+    assert 0 <= values["total_variation"] <= 1.02
+    # A mass that is 1 but for .01 may make a divergence as much less than 0.
+    assert min(values["kl"], values["reverse_kl"], values["wasserstein"]) >= -2e-2
+
+
+def is_told_apart(given: Any, found: Any) -> None:
+    assert -1e-9 <= found["divergence"] <= np.log(2.0) + 1e-9
+    assert found["logits"].shape == (len(given["nodes"]),)
+    is_finite(given, found)
+
+
+def atoms_are_atoms(given: Any, atoms: Any) -> None:
+    assert atoms.shape == (given["num_turns"],)
+    lies_in(0, ROWS - 1)(given, atoms)
+
+
+def gaps_are_not_negative(given: Any, gaps: Any) -> None:
+    assert gaps.shape == (given["num_turns"],)
+    assert np.all(np.asarray(gaps) >= 0)
+
+
+masses = array(5, low=0, high=1).map(lambda values: densities(values + np.float32(0.125)))
+partly = array(5, low=0, high=1).map(lambda values: densities(np.append(values[:4], 1) > 0.5))
+line = {
+    "log_real": st.one_of(masses, partly),
+    "log_fake": st.one_of(masses, partly),
+    "nodes": st.just(NODES),
+}
+rule = st.sampled_from(theory.scoring_rules())
+PLAY = {
+    "theory.line_divergences": Case(theory.line_divergences, line, divergences_are_in_range),
+    "theory.parallel_segments": Case(
+        theory.parallel_segments,
+        {"offset": floats()},
+        lambda given, found: lies_in(0, 1)(given, found["total_variation"]),
+    ),
+    "theory.bayes_risk": Case(
+        theory.bayes_risk, {"rule": rule, "probability": array(5, low=0, high=1)}, lies_in(-1e-6, 2)
+    ),
+    "theory.induced_divergence": Case(
+        theory.induced_divergence, {"rule": rule, **line}, lies_in(-0.1, 2.1)
+    ),
+    "theory.best_polynomial_logit": Case(
+        theory.best_polynomial_logit, {**line, "degree": counts()}, is_told_apart
+    ),
+    "theory.atom_play": Case(
+        theory.atom_play,
+        {
+            "weights": array(ROWS, low=0.125, high=1).map(lambda values: values / values.sum()),
+            "num_turns": counts(),
+            "memory": st.one_of(st.none(), counts()),
+            "start": st.integers(0, ROWS - 1),
+            "floor": st.sampled_from([0.125, 0.25]),
+        },
+        atoms_are_atoms,
+    ),
+    "theory.fictitious_play": Case(
+        theory.fictitious_play,
+        {"value_matrix": array(2, 3), "num_turns": counts()},
+        gaps_are_not_negative,
+    ),
+}
+
 
 def pairs_are_sorted(given: Any, found: Any) -> None:
     distance = np.asarray(found["distance"], np.float64)
