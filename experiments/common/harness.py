@@ -25,7 +25,7 @@ import tyro
 
 import mixgan_jax as mg
 from experiments.common.options import check_config
-from experiments.common.progress import ProgressBar, Stopwatch, tracing
+from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
 from experiments.common.setup import Setup
 from mixgan_jax.checks import check_choice, check_path
 from mixgan_jax.data.cache import cache_folder, make_folder
@@ -232,8 +232,10 @@ def once(run: Run, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[
     path = folder / "part.json"
     if not path.exists():
         make_folder(name, folder)
-        profile = run.options.profile
-        with jax.profiler.trace(folder / "profile") if profile else contextlib.nullcontext():
+        trace = contextlib.nullcontext()
+        if run.options.profile:
+            trace = jax.profiler.trace(folder / "profile", profiler_options=trace_options())
+        with trace:
             started = time.perf_counter()
             values = jax.tree.map(_as_json, jax.device_get(dict(compute())))
             seconds = round(time.perf_counter() - started, 3)

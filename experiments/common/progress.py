@@ -86,6 +86,13 @@ class ProgressBar:
         return on_log
 
 
+def trace_options() -> jax.profiler.ProfileOptions:
+    """Traces of what devices and the runtime do: every Python call would be most of the file, and of the time."""
+    options = jax.profiler.ProfileOptions()
+    options.python_tracer_level = 0
+    return options
+
+
 @contextmanager
 def tracing(folder: Path | None, on_log: OnLog) -> Iterator[OnLog]:
     """``on_log``, which also has the profiler trace the work between its first two calls: compilation is done then.
@@ -101,7 +108,7 @@ def tracing(folder: Path | None, on_log: OnLog) -> Iterator[OnLog]:
         on_log(step, info)
         calls += 1
         if calls == 1:
-            jax.profiler.start_trace(folder)
+            jax.profiler.start_trace(folder, profiler_options=trace_options())
         elif calls == 2:
             jax.profiler.stop_trace()
 
