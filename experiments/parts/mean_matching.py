@@ -4,14 +4,14 @@ All of it is deterministic once a problem is drawn: latents are fixed, gradients
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.theory import gda_contraction, relu_kernel
+from mixgan_jax.theory import relu_kernel
 from mixgan_jax.theory.linearized_gda import Order
 from mixgan_jax.types import Array, Key
 
@@ -50,6 +50,12 @@ def mean_error(problem: Problem, hidden: Array) -> Array:
     """What a linear discriminator sees: ``x - V mean_i ReLU(W z_i)``, ``[D]``."""
     active = jax.nn.relu(hidden @ problem.latents.T)
     return problem.target - problem.output @ jnp.mean(active, axis=1)
+
+
+def linearised(error: ErrorOf, hidden: Array) -> ErrorOf:
+    """The same for a generator that is linear in W: the tangent at ``hidden``."""
+    value, tangent = jax.linearize(error, hidden)
+    return lambda moved: value + tangent(moved - hidden)
 
 
 def kernel(problem: Problem) -> Array:
@@ -105,10 +111,23 @@ def play(
     return {"steps": count, "error": left, "hidden": hidden}
 
 
+def reachable(problem: Problem) -> bool:
+    """Whether any hidden weights have error 0: whether the target is in the cone of the output layer's columns."""
+    from scipy.optimize import nnls
+
+    target = np.asarray(problem.target, np.float64)
+    distance = nnls(np.asarray(problem.output, np.float64), target)[1]
+    return bool(distance <= 1e-6 * np.linalg.norm(target))
+
+
 def trajectory(
     error: ErrorOf, hidden: Array, step_size: Array, mu: Array, order: Order, steps: int
 ) -> dict[str, Array]:
-    """``steps`` steps from d = 0: at each, before it, ``error`` and ``critic`` ``[steps]``, norms over the first error's."""
+    """``steps`` steps from d = 0.
+
+    Returns:
+        ``error`` and ``critic`` ``[steps]``, norms before each step, over the first error's; ``hidden`` ``[K, Z]``.
+    """
     first = error(hidden)
 
     def body(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -116,6 +135,20 @@ def trajectory(
         norms = jnp.linalg.norm(error(hidden)), jnp.linalg.norm(critic)
         return step(error, hidden, critic, step_size, mu, order), norms
 
-    _, (errors, critics) = jax.lax.scan(body, (hidden, jnp.zeros_like(first)), None, length=steps)
+    start = hidden, jnp.zeros_like(first)
+    (hidden, _), (errors, critics) = jax.lax.scan(body, start, None, length=steps)
     scale = jnp.linalg.norm(first)
-    return {"error": errors / scale, "critic": critics / scale}
+    return {"error": errors / scale, "critic": critics / scale, "hidden": hidden}
+
+
+def decay(norms: npt.NDArray[np.float64], low: float, high: float) -> float:
+    """The factor a step, fitted to the logarithms of what lies between ``low`` and ``high`` before either is passed.
+
+    NaN where fewer than four steps are there to fit. The first third is left out, in which fast modes still show.
+    """
+    inside = np.isfinite(norms) & (norms > low) & (norms < high)
+    stop = len(norms) if inside.all() else int(np.argmin(inside))
+    start = stop // 3
+    if stop - start < 4:
+        return float("nan")
+    return float(np.exp(np.polyfit(np.arange(start, stop), np.log(norms[start:stop]), 1)[0]))
