@@ -1,4 +1,4 @@
-"""A one-hidden-layer generator against a discriminator that is linear in fixed features: the game, and how it is played.
+"""A one-hidden-layer generator against a discriminator that is linear in fixed features: the game and its play.
 
 All of it is deterministic once a problem is drawn: latents are fixed, gradients are of the full batch.
 """
@@ -130,7 +130,9 @@ def trajectory(
     """
     first = error(hidden)
 
-    def body(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    def body(
+        carry: tuple[Array, Array], _: None
+    ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         hidden, critic = carry
         norms = jnp.linalg.norm(error(hidden)), jnp.linalg.norm(critic)
         return step(error, hidden, critic, step_size, mu, order), norms

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LARGEST = 2.6  # eta s^2 in the figure of the edge
 METHODS = {"converged": ("GDA", "steps"), "max_converged": ("GDmax", "max_steps")}
 
 
 @_figures.styled
 def widths(rows: Sequence[Mapping[str, Any]], dimension: int) -> "Figure":
     """Over the width: the share of runs that converge, their steps, the kernel's condition number."""
-    figure = _figures.new_figure(7.6, 2.8)
+    figure = _figures.new_figure(7.4, 2.9)
     shares, steps, conditions = figure.subplots(1, 3)
     k = np.array([row["width"] for row in rows])
     chances = [100 * reachable_probability(int(width), dimension) for width in k]
@@ -46,13 +47,15 @@ def widths(rows: Sequence[Mapping[str, Any]], dimension: int) -> "Figure":
         conditions, regular, lambda row: 10 ** np.asarray(row["log_condition_by_seed"]), look
     )
     shares.axvline(dimension, color="0.7", lw=0.8)
-    shares.annotate("k = D", (dimension, 100), (-3, -8), textcoords="offset points", ha="right", fontsize=8)
+    shares.annotate(
+        "k = D", (dimension, 100), (-3, -8), textcoords="offset points", ha="right", fontsize=8
+    )
     shares.set(ylabel="runs that converge (%)", ylim=(-4, 104))
-    steps.set(ylabel="steps to 1e-4 (median, 10-90 %)", yscale="log")
-    conditions.set(ylabel="condition number of K (median, 10-90 %)", yscale="log")
+    steps.set(ylabel="steps (median, 10–90 %)", yscale="log")
+    conditions.set(ylabel="cond K (median, 10–90 %)", yscale="log")
     for axes in (shares, steps, conditions):
         axes.set(xscale="log", xlabel="width $k$")
-    shares.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -96,28 +99,31 @@ def edge(edges: Mapping[str, Mapping[str, Any]]) -> "Figure":
     left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
     for index, (name, (order, mu)) in enumerate(CASES.items()):
         own = edges[name]
-        colour, marker = _figures.COLOURS[index], _figures.MARKERS[index]
+        look: dict[str, Any] = {
+            "color": _figures.COLOURS[index],
+            "marker": _figures.MARKERS[index],
+            "ls": _figures.LINES[index],
+            "ms": 4.5,
+        }
         ratios, scale = np.asarray(own["ratios"]), own["edge"]
-        line = np.linspace(0.01, ratios.max() * scale, 400)
+        line = np.linspace(0.01, min(ratios.max() * scale, LARGEST), 400)
         predicted = gda_contraction(jnp.float32(line), mu, order)
-        label = name if name == "GDmax" else f"GDA, $\\mu$ = {mu:g}"
-        left.plot(line, predicted, color=colour, ls=_figures.LINES[index], lw=1.1)
+        left.plot(line, predicted, **{**look, "marker": ""}, lw=1.1)
         measured = np.asarray(own["near_factor"], np.float64)
-        known = np.isfinite(measured).all(axis=1)
-        left.plot(
-            scale * ratios[known],
-            np.median(measured[known], axis=1),
-            color=colour,
-            marker=marker,
-            ls="none",
-            ms=5,
-            mfc="none",
-            label=label,
-        )
+        known = np.isfinite(measured).all(axis=1) & (scale * ratios < LARGEST)
+        at = scale * ratios[known], np.median(measured[known], axis=1)
+        left.plot(*at, **{**look, "ls": "none"}, mfc="none")
+        # A run that has diverged, or has no unit left that is on, is nowhere.
         ends = np.asarray(own["sharpness"], np.float64)
-        right.plot(ratios, np.median(ends, axis=1), color=colour, marker=marker, ms=4, ls=_figures.LINES[index])
+        settled = (np.asarray(own["left"], np.float64) < 1) & (ends > 0)
+        most = settled.mean(axis=1) > 0.5
+        middle = [np.median(e[s]) for e, s in zip(ends[most], settled[most], strict=True)]
+        label = name if name == "GDmax" else f"GDA, $\\mu$ = {mu:g}"
+        right.plot(ratios[most], middle, **look, mfc="none", label=label)
     left.axhline(1.0, color="0.3", ls=":", lw=1.0)
-    left.set(xlabel=r"$\eta s^2$, of the largest eigenvalue", ylabel="factor a step, near a solution")
+    left.set(
+        xlabel=r"$\eta s^2$, of the largest eigenvalue", ylabel="factor a step, near a solution"
+    )
     right.axhline(1.0, color="0.3", ls=":", lw=1.0)
     right.axline((0, 0), slope=1, color="0.7", lw=0.8)
     right.set(

@@ -12,6 +12,7 @@ from mixgan_jax.theory import reachable_probability
 ALL_CONVERGE = 32  # k from which on every run is expected to converge
 EXPECTED_STEPS = {32: 200, 2048: 24}  # medians of an independent simulation of 10 seeds
 WITHIN = 1.5  # its factor
+CATAPULT = 1.5  # step sizes over the edge's up to which a run from the start is expected to settle
 NEAREST = 0.02  # of the edge: step sizes that differ by less are not told apart
 
 
@@ -33,7 +34,9 @@ def judge(
 
 def counts(config: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The share of runs that converge: rising, none of the narrow ones, all of the wide ones."""
-    shares = {name: [row[f"{name}_mean"] for row in rows] for name in ("converged", "max_converged")}
+    shares = {
+        name: [row[f"{name}_mean"] for row in rows] for name in ("converged", "max_converged")
+    }
     text = "; ".join(
         f"{label} {', '.join(f'{share:.0f}' for share in shares[name])}"
         for label, name in (("GDA", "converged"), ("GDmax", "max_converged"))
@@ -56,7 +59,10 @@ def counts(config: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
             max(narrow) == 0,
         ),
         report.claim(
-            f"all converge with k >= {high}", "100 %", f"at least {min(wide):.1f} %", min(wide) == 100
+            f"all converge with k >= {high}",
+            "100 %",
+            f"at least {min(wide):.1f} %",
+            min(wide) == 100,
         ),
     ]
 
@@ -153,14 +159,13 @@ def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         for case in CASES:
             factor, predicted, ratios = (
                 np.array(edges[case][name], np.float64)
-                for name in (f"{game}_factor", f"{game}_predicted", "ratios")
+                for name in (f"{game}_factor", "predicted", "ratios")
             )
             # What leaves the fitted range in fewer steps than a fit needs has no factor.
             known = np.isfinite(factor)
-            wrong += int(((factor > 1) != (ratios[:, None] > 1))[known].sum())
+            wrong += int(((factor > 1) != (ratios > 1)[:, None])[known].sum())
             runs += int(known.sum())
-            near_edge = known & (np.abs(ratios[:, None] - 1) <= 0.11)
-            gaps = np.abs(factor - predicted)[near_edge]
+            gaps = np.abs(factor - predicted[:, None])[known & (np.abs(ratios - 1) < 0.11)[:, None]]
             worst = max(worst, float(gaps.max(initial=0.0)))
         claims.append(
             report.claim(
@@ -182,18 +187,21 @@ def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def from_the_start(edges: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Where runs from the start end, whose step size is above the edge there."""
-    diverged = runs = flat = 0
-    for case in CASES:
-        above = np.asarray(edges[case]["ratios"]) > 1
-        left = np.asarray(edges[case]["left"], np.float64)[above]
-        sharpness = np.asarray(edges[case]["sharpness"], np.float64)[above]
-        runs += left.size
-        diverged += int((~(left < 1)).sum())
-        flat += int((sharpness < 1).sum())
+    """Where runs from the start end, whose step size is above the edge there: a little above, and far."""
+    ratios, left, sharpness = (
+        np.concatenate([np.asarray(own[name], np.float64) for own in edges.values()])
+        for name in ("ratios", "left", "sharpness")
+    )
+    near, far = ((ratios > 1) & (ratios <= CATAPULT), ratios > CATAPULT)
+    smaller, flat = left < 1, sharpness < 1  # False for NaN
+    runs = left[near].size
+    settled = int((smaller & flat)[near].sum())
+    lost = int((~smaller | (sharpness == 0))[far].sum())
+    beyond = f"; further out {lost} of {left[far].size} diverge or end with all units off"
     return report.claim(
-        "from the start networks do not diverge beyond the edge: they move to where the kernel is smaller",
-        "the last error is below the first, and eta s^2 below the edge, in 95 % of the runs",
-        f"{runs} runs: {diverged} with a larger error, {flat} below the edge at the end",
-        diverged <= 0.05 * runs and flat >= 0.95 * runs,
+        f"from the start networks do not diverge up to {CATAPULT:g} times the edge, but move to where "
+        "the kernel is smaller",
+        "the last error below the first, and eta s^2 below the edge, in 95 % of the runs",
+        f"{settled} of {runs} runs{beyond if far.any() else ''}",
+        settled >= 0.95 * runs,
     )

@@ -1,4 +1,4 @@
-"""Where gradient descent-ascent on the mean-matching game turns unstable: measured factors a step, and predicted ones."""
+"""Where gradient descent-ascent on the mean-matching game turns unstable: factors a step, measured and predicted."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -20,18 +20,18 @@ CASES: dict[str, tuple[Order, float]] = {
     "mu = 0.25": ("simultaneous", 0.25),
     "GDmax": ("alternating", 1.0),
 }
-SMALL = 0.01  # how far from its solution a net starts, of the first error
-FITTED = (1e-3, 10.0)  # norms over the first one between which a factor is fitted
-GAMES = ("linearised", "near", "start")
+SMALL = 0.002  # how far from its solution a network starts, over the first error
+FITTED = (0.01, 10.0)  # norms over the first one between which a factor is fitted
+GAMES = ("linearised", "near")  # those with a factor
 
 
 def measure(
     problems: Problem, solutions: Array, case: str, ratios: Sequence[float], steps: int
 ) -> dict[str, Any]:
-    """Factors a step at step sizes of ``ratios`` times the predicted edge.
+    """Factors a step at step sizes of ``ratios`` times the predicted edge, of the kernel's largest eigenvalue.
 
-    Three games for each seed: the generator linearised at its start; the network from near its solution, the target
-    being moved by a hundredth; the network from its start.
+    Three games for each seed: the generator linearised at its start, and the network near its solution, their targets
+    being moved along the eigenvector, so that a single mode is excited; and the network from its start.
 
     Args:
         problems: of all seeds, leaves ``[S, ...]``.
@@ -41,33 +41,35 @@ def measure(
         steps: of each run.
 
     Returns:
-        ``predicted`` and ``factor`` by game ``[R, S]`` (NaN for what leaves the fitted range at once); ``left``
-        ``[R, S]``, the last norm of the run from the start; and ``sharpness`` ``[R, S]``, at its end the largest
-        ``eta s^2`` over the edge's.
+        ``predicted`` ``[R]``, and ``factor`` by game ``[R, S]`` (NaN for what leaves the fitted range at once);
+        ``left`` ``[R, S]``, the last error of the run from the start; and ``sharpness`` ``[R, S]``, at its end the
+        largest ``eta s^2`` over the edge's.
     """
     order, mu = CASES[case]
     edge = gda_edge(mu, order)
-    at_start, solved = problems, problems._replace(hidden=solutions)
-    spectra = {"start": eigenvalues(at_start), "near": eigenvalues(solved)}
-    spectra["linearised"] = spectra["start"]
-    sizes = {
-        game: np.asarray(ratios)[:, None] * edge / own[:, -1] for game, own in spectra.items()
+    starts = {"start": problems.hidden, "near": solutions}
+    spectra = {name: np.linalg.eigh(kernels(problems, hidden)) for name, hidden in starts.items()}
+    strengths = edge * np.asarray(ratios)
+    sizes = {name: strengths[:, None] / own[0][:, -1] for name, own in spectra.items()}
+    modes = {name: own[1][..., -1] for name, own in spectra.items()}
+    single = jax.tree.map(jnp.float32, (sizes, modes))
+    played = jax.device_get(_play(problems, solutions, *single, jnp.float32(mu), order, steps))
+    fit = partial(mean_matching.decay, low=FITTED[0], high=FITTED[1])
+    factors = {
+        f"{game}_factor": np.apply_along_axis(
+            fit, -1, np.hypot(played[game]["error"], played[game]["critic"], dtype=np.float64)
+        )
+        for game in GAMES
     }
-    played = jax.device_get(
-        _play(problems, solutions, jax.tree.map(jnp.float32, sizes), jnp.float32(mu), order, steps)
-    )
-    found: dict[str, Any] = {"ratios": list(ratios), "edge": edge}
-    for game in GAMES:
-        norms = np.hypot(played[game]["error"], played[game]["critic"])
-        strengths = jnp.float32(sizes[game][..., None] * spectra[game])
-        found[f"{game}_predicted"] = np.asarray(gda_contraction(strengths, mu, order)).max(axis=-1)
-        fit = partial(mean_matching.decay, low=FITTED[0], high=FITTED[1])
-        found[f"{game}_factor"] = np.apply_along_axis(fit, -1, np.float64(norms))
-    found["left"] = played["start"]["error"][..., -1]
-    ends = jax.vmap(lambda hidden: jax.vmap(mean_matching.kernel)(problems._replace(hidden=hidden)))
-    kernels = np.float64(jax.jit(ends)(played["start"]["hidden"]))
-    found["sharpness"] = sizes["start"] * largest(kernels) / edge
-    return found
+    ends = np.stack([kernels(problems, hidden) for hidden in played["start"]["hidden"]])
+    return {
+        "ratios": list(ratios),
+        "edge": edge,
+        "predicted": np.asarray(gda_contraction(jnp.float32(strengths), mu, order)),
+        **factors,
+        "left": played["start"]["error"][..., -1],
+        "sharpness": sizes["start"] * largest(ends) / edge,
+    }
 
 
 @partial(jax.jit, static_argnames=("order", "steps"))
@@ -75,32 +77,49 @@ def _play(
     problems: Problem,
     solutions: Array,
     sizes: dict[str, Array],
+    modes: dict[str, Array],
     mu: Array,
     order: Order,
     steps: int,
 ) -> dict[str, Any]:
-    """Trajectories by game, ``[R, S, steps]``; sizes are ``[R, S]``."""
+    """Trajectories by game, leaves ``[R, S, ...]``; sizes are ``[R, S]``, modes ``[S, D]``."""
 
-    def one(problem: Problem, solution: Array, sizes: dict[str, Array]) -> dict[str, Any]:
+    def one(
+        problem: Problem, solution: Array, sizes: dict[str, Array], modes: dict[str, Array]
+    ) -> dict[str, Any]:
+        def moved(hidden: Array, distance: Array, mode: Array) -> mean_matching.ErrorOf:
+            target = problem.target - error(hidden) + distance * mode
+            return partial(mean_matching.mean_error, problem._replace(target=target))
+
         error = partial(mean_matching.mean_error, problem)
-        shifted = problem._replace(target=problem.target + SMALL * error(problem.hidden))
+        first = jnp.linalg.norm(error(problem.hidden))
+        tangent = mean_matching.linearised(
+            moved(problem.hidden, first, modes["start"]), problem.hidden
+        )
         games = {
-            "linearised": (mean_matching.linearised(error, problem.hidden), problem.hidden),
-            "near": (partial(mean_matching.mean_error, shifted), solution),
-            "start": (error, problem.hidden),
+            "linearised": (tangent, problem.hidden, sizes["start"]),
+            "near": (moved(solution, SMALL * first, modes["near"]), solution, sizes["near"]),
+            "start": (error, problem.hidden, sizes["start"]),
         }
         return {
-            name: mean_matching.trajectory(game, hidden, sizes[name], mu, order, steps)
-            for name, (game, hidden) in games.items()
+            name: mean_matching.trajectory(game, hidden, size, mu, order, steps)
+            for name, (game, hidden, size) in games.items()
         }
 
-    return jax.vmap(jax.vmap(one), in_axes=(None, None, 0))(problems, solutions, sizes)
+    over_seeds = jax.vmap(one, in_axes=(0, 0, 0, 0))
+    return jax.vmap(over_seeds, in_axes=(None, None, 0, None))(problems, solutions, sizes, modes)
 
 
-def eigenvalues(problems: Problem) -> np.ndarray:
-    """Of every seed's tangent kernel, ``[S, D]`` rising; found on the host, one by one, where batches of them are safe."""
-    kernels = np.asarray(jax.jit(jax.vmap(mean_matching.kernel))(problems), np.float64)
-    return np.linalg.eigvalsh(kernels)
+def kernels(problems: Problem, hidden: Any) -> np.ndarray:
+    """Every seed's tangent kernel at hidden weights ``[S, K, Z]``: ``[S, D, D]``, on the host.
+
+    Their eigenvalues are found there too: on a CPU batches of LAPACK's programs can hang JAX.
+    """
+    at = problems._replace(hidden=jnp.asarray(hidden))
+    return np.float64(_kernels(at))
+
+
+_kernels = jax.jit(jax.vmap(mean_matching.kernel))
 
 
 def largest(kernels: np.ndarray) -> np.ndarray:

@@ -21,7 +21,6 @@ A discriminator that is maximised exactly before each step of the generator is t
 import math
 from typing import Any, Literal, TypeAlias
 
-import jax
 import jax.numpy as jnp
 
 from mixgan_jax.checks import check_array, check_choice, check_count, check_number, fail
@@ -104,9 +103,7 @@ def gda_edge(discriminator_step: float, order: Order = "simultaneous") -> float:
     return 1.0 if order == "simultaneous" else 4.0 / mu - 2.0
 
 
-def best_gda_step(
-    discriminator_step: float, order: Order = "simultaneous"
-) -> tuple[float, float]:
+def best_gda_step(discriminator_step: float, order: Order = "simultaneous") -> tuple[float, float]:
     """The strength at which gradient descent-ascent converges fastest, and how fast that is.
 
     Where the two eigenvalues meet: ``x = mu / 4`` with factor ``1 - mu / 2``, simultaneous;
