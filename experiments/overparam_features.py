@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RATIO = 0.25  # of the step of W to the linearised game's edge
-FLOOR = 1e-6  # errors over the first one: below it float32 has nothing to show
+FLOOR = 3e-6  # errors over the first one: below it float32 has nothing to show
 SHOWN = 500  # points in a panel of the figure
 
 

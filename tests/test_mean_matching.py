@@ -1,6 +1,5 @@
 """The over-parameterised game: it is the library's GDA on these players, and its parts measure what they say."""
 
-import dataclasses
 from functools import partial
 
 import jax
@@ -134,14 +133,15 @@ def test_inner_products_of_random_features_are_the_gaussian_kernel() -> None:
 
 
 def test_verdict_counts_exceptions_to_reachability() -> None:
-    config = dataclasses.replace(overparam_gda.PRESETS["smoke"])
+    config = overparam_gda.PRESETS["smoke"]
 
     def row(width, converged, reachable):
         return {"width": width, "n": 2, "converged_by_seed": converged, "reachable": reachable}
 
     good = [row(3, [0.0, 0.0], [False, False]), row(32, [100.0, 100.0], [True, True])]
     assert overparam_verdict.reached(config, good)["holds"]
-    bad = [row(3, [0.0, 100.0], [True, False])]
-    line = overparam_verdict.reached(config, bad)
-    assert not line["holds"]
-    assert "1 in reach and not converged, 1 converged out of reach" in line["got"]
+    impossible = [*good, row(5, [0.0, 100.0], [False, False])]
+    assert not overparam_verdict.reached(config, impossible)["holds"]
+    missed = overparam_verdict.reached(config, [*good, row(5, [0.0, 0.0], [True, False])])
+    assert not missed["holds"]
+    assert "0 out of reach, 66.7 % of 3 in reach, all but 1" in missed["got"]

@@ -61,7 +61,7 @@ def mass_is_bounded(given: Any, mass: Any) -> None:
 def contracts_inside_the_edge(given: Any, factor: Any) -> None:
     edge = theory.gda_edge(given["discriminator_step"], given["order"])
     strengths = np.asarray(given["strength"], np.float64)
-    inside = (strengths > 0) & (strengths < 0.99 * edge)
+    inside = (strengths > 1e-3) & (strengths < 0.99 * edge)
     values = np.asarray(factor)
     assert np.all(values >= 0)
     assert np.all(values[inside] < 1)
@@ -81,7 +81,7 @@ def is_at_least_one(given: Any, number: Any) -> None:
 def step_is_the_best(given: Any, result: Any) -> None:
     strength, factor = result
     assert 0 < strength <= 1
-    assert 0 <= factor < 1
+    assert 0 <= factor <= 1  # 1 is 1 - mu / 2 of the smallest mu, rounded
 
 
 def is_positive(given: Any, result: Any) -> None:
