@@ -22,7 +22,7 @@ latents and not on those of training has been learnt by heart.
 
 Protocol: seeds are 0, 1, ..., each with its own data, latents, networks and features; a seed has the same data, latents
 and networks in all rows. None is left out. Steps, widths and the bounds of the claims were chosen after trials of 2
-to 4 seeds.
+to 4 seeds; in the last, of 5000 steps, an error of 10.5 % was left where at most 10 % was claimed.
 """
 
 from collections.abc import Mapping, Sequence

@@ -20,7 +20,8 @@ Protocol, fixed before any run: seeds are 0, 1, ...; the last iterate of each is
 averages; no seed and no checkpoint is chosen. Everything but the width is the same. "Does not grow": the gap at the
 largest width less that at the smallest, mean by seed plus two of its standard errors, is at most the distance of the
 real digits to the held-out ones. Learning rate, steps, widths and number of samples were chosen after trials of 2
-seeds, of 200 to 1500 steps; the claims were not changed.
+seeds, of 200 to 1500 steps; the claims were not changed. In a trial of 1000 steps and 2000 samples the gap grew, by 7.6
+with a standard error of 3.2, and that claim failed; with 10,000 samples it held.
 """
 
 from collections.abc import Mapping, Sequence
