@@ -35,8 +35,8 @@ Changed after trials of 2 to 8 seeds: it was expected that networks diverge from
 beyond it they do not: the error first grows, which moves W to where K is smaller. So the claim is tested near a
 solution, where it belongs, and where the runs from the start end is reported beside it; at twice the edge some of them
 diverge, or throw W to where every unit is off. Factors were first fitted with all modes excited at once, to few steps:
-off by up to .07, and 3 of 348 on the wrong side of 1; hence the single mode. It was claimed that all runs converge whose target is in reach; with 16
-seeds one of them, at k = 5, took 61,398 steps, so that 5 % may now be too slow.
+off by up to .07, and 3 of 348 on the wrong side of 1; hence the single mode. It was claimed that all runs converge
+whose target is in reach; with 16 seeds one of them, at k = 5, took 61,398 steps, so that 5 % may now be too slow.
 """
 
 from collections.abc import Mapping, Sequence
