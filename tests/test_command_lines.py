@@ -18,6 +18,9 @@ from experiments import (
     mix_gan_mnist,
     mix_gan_ring,
     mix_weights,
+    overparam_features,
+    overparam_gda,
+    overparam_mnist,
     pairing,
     theory_equilibrium_exists,
     theory_small_mixtures,
@@ -41,7 +44,8 @@ def quick(tmp_path, monkeypatch):
     """Nothing is trained, and what is written lands in a folder of the test's."""
     monkeypatch.setattr(harness, "train", stop)
     monkeypatch.setattr(harness, "once", stop)
-    monkeypatch.setattr(mix_gan_mnist, "load_or_train", stop)
+    for script in (mix_gan_mnist, overparam_mnist):
+        monkeypatch.setattr(script, "load_or_train", stop)
     monkeypatch.setattr(harness, "commit", lambda: "none")
     monkeypatch.setattr(harness, "use_caches", lambda: None)
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
@@ -205,6 +209,11 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
             ["--dataset", "digits", "--batch", "240"],
             "--batch must be at most half of the 360 test images, got 240",
         ),
+        (overparam_gda, ["--widths", "5", "32", "64"], "--widths must start below the dimension 5"),
+        (overparam_gda, ["--edge-width", "16"], "--edge-width must be at least 32, got 16"),
+        (overparam_gda, ["--ratio", "1"], "--ratio must be below 1, got 1.0"),
+        (overparam_features, ["--features", "8"], "--features must be two or more, got (8,)"),
+        (overparam_mnist, ["--widths", "8"], "--widths must be two or more, got (8,)"),
         (theory_equilibrium_exists, ["--mixtures", "8"], "--mixtures must be two or more"),
         (
             theory_equilibrium_exists,

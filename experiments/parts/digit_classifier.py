@@ -29,11 +29,13 @@ class Classifier(NamedTuple):
 
     Attributes:
         probabilities: images ``[N, H, W, C]`` float32 in [-1, 1] to class probabilities ``[N, classes]``.
+        features: the same to the last hidden layer ``[N, 128]``, for distances between sets of images.
         num_classes: how many.
         test_accuracy: share of the test images it gets right.
     """
 
     probabilities: Any
+    features: Any
     num_classes: int
     test_accuracy: float
 
@@ -53,7 +55,8 @@ def load_or_train(images: Images) -> Classifier:
     if images.train_labels is None or images.test_labels is None:
         raise ValueError(f"images must have labels to train a classifier, {images.name} has none")
     num_classes = int(images.train_labels.max()) + 1
-    player = mg.from_linen(ConvClassifier(num_classes))
+    network = ConvClassifier(num_classes)
+    player = mg.from_linen(network)
     template = jax.eval_shape(
         lambda key: player.init(key, jnp.zeros((1, *images.train_images.shape[1:])))[0],
         jax.random.key(0),
@@ -71,12 +74,18 @@ def load_or_train(images: Images) -> Classifier:
             for part in np.array_split(images.test_images, max(1, len(images.test_images) // 1000))
         ]
     )
-    return Classifier(probabilities, num_classes, float(np.mean(predicted == images.test_labels)))
+    accuracy = float(np.mean(predicted == images.test_labels))
+    return Classifier(probabilities, partial(_features, network, params), num_classes, accuracy)
 
 
 @partial(jax.jit, static_argnums=0)
 def _probabilities(player: mg.Player, params: Any, images: Array) -> Array:
     return jax.nn.softmax(player.apply(params, {}, images, train=False)[0])
+
+
+@partial(jax.jit, static_argnums=0)
+def _features(network: ConvClassifier, params: Any, images: Array) -> Array:
+    return network.apply({"params": params}, images, features=True)
 
 
 def _train(player: mg.Player, images: Images) -> Any:

@@ -15,6 +15,7 @@ from mixgan_jax.metrics.distances import (
     sliced_wasserstein,
 )
 from mixgan_jax.metrics.equilibrium import equilibrium_report
+from mixgan_jax.metrics.frechet import frechet_distance
 from mixgan_jax.metrics.modes import (
     component_coverage,
     histogram_overlap,
@@ -37,6 +38,7 @@ __all__ = [
     "empirical_jensen_shannon",
     "equilibrium_report",
     "exact_wasserstein",
+    "frechet_distance",
     "histogram_overlap",
     "histogram_reverse_kl",
     "maximum_mean_discrepancy",

@@ -90,7 +90,7 @@ def exact_wasserstein(real: Array, fake: Array) -> float:
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    x, y = _on_host(real, fake)
+    x, y = on_host(real, fake)
     if len(x) != len(y):
         raise ValueError(f"fake must be as many samples as real, {len(x)}, got {len(y)}")
     cost = cdist(x, y)
@@ -115,7 +115,7 @@ def empirical_jensen_shannon(real: Array, fake: Array) -> float:
         TypeError: samples that are not floating point.
         ValueError: shapes that do not agree, or samples that are not finite.
     """
-    x, y = _on_host(real, fake)
+    x, y = on_host(real, fake)
     # Adding 0 makes one zero of both.
     _, point = np.unique(np.concatenate([x, y]) + 0.0, axis=0, return_inverse=True)
     point = point.reshape(-1)
@@ -176,6 +176,9 @@ def _pair(real: Any, fake: Any, at_least: int = 1) -> tuple[Array, Array]:
     return first.reshape(first.shape[0], -1), second.reshape(second.shape[0], -1)
 
 
-def _on_host(real: Any, fake: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    first, second = _pair(real, fake)
+def on_host(
+    real: Any, fake: Any, at_least: int = 1
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Both sets of samples, checked and flattened: ``[N, D]`` and ``[M, D]``, N and M >= ``at_least``."""
+    first, second = _pair(real, fake, at_least)
     return np.asarray(first, np.float64), np.asarray(second, np.float64)

@@ -1,8 +1,19 @@
 """What theorems on GANs, and on mixtures of them, state and build: closed forms and constructions, no training loop."""
 
+"""What theorems on GANs and their mixtures state and build: closed forms and constructions, no training loop."""
+
 from mixgan_jax.theory.divergences import line_divergences, parallel_segments
 from mixgan_jax.theory.folding import Folded, fold, folded_size
 from mixgan_jax.theory.limited_discriminator import best_polynomial_logit
+from mixgan_jax.theory.linearized_gda import (
+    best_gda_step,
+    condition_number,
+    gda_contraction,
+    gda_edge,
+    gda_matrix,
+    reachable_probability,
+    relu_kernel,
+)
 from mixgan_jax.theory.packing import (
     mode_collapse_region,
     packed_total_variation,
@@ -31,13 +42,18 @@ __all__ = [
     "ScoringRule",
     "atom_play",
     "bayes_risk",
+    "best_gda_step",
     "best_polynomial_logit",
     "blur_error",
     "chosen_component",
+    "condition_number",
     "fictitious_play",
     "fold",
     "folded_size",
     "gates",
+    "gda_contraction",
+    "gda_edge",
+    "gda_matrix",
     "induced_divergence",
     "line_divergences",
     "mixture_error",
@@ -48,6 +64,8 @@ __all__ = [
     "packing_bounds_without_collapse",
     "parallel_segments",
     "ramp_mass",
+    "reachable_probability",
+    "relu_kernel",
     "sampling_error",
     "scoring_rules",
     "sufficient_components",

@@ -197,6 +197,11 @@ METRICS = {
         {"real": array(3, 2), "fake": array(3, 2)},
         lies_in(0, np.inf),
     ),
+    "metrics.frechet_distance": Case(
+        metrics.frechet_distance,
+        {"real": array(4, 2), "fake": array(3, 2)},
+        lies_in(0, np.inf),
+    ),
     "metrics.empirical_jensen_shannon": Case(
         metrics.empirical_jensen_shannon, two_samples, lies_in(0, np.log(2) + 1e-9)
     ),

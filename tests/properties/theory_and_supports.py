@@ -25,6 +25,10 @@ from mixgan_jax import metrics, theory
 positive = floats(0.125, 4)
 output = st.sampled_from(["linear", "relu"])
 steepness = {"payoff_bound": positive, "lipschitz": positive, "phi_lipschitz": positive}
+steps = {
+    "discriminator_step": floats(0.125, 1),
+    "order": st.sampled_from(["simultaneous", "alternating"]),
+}
 FOLDED = theory.fold(GENERATOR, GENERATORS, jnp.ones((2, LATENT)))
 
 
@@ -52,6 +56,32 @@ def edges_rise(given: Any, edges: Any) -> None:
 
 def mass_is_bounded(given: Any, mass: Any) -> None:
     assert 0 <= mass["exact"] <= mass["bound"] * (1 + 1e-6)
+
+
+def contracts_inside_the_edge(given: Any, factor: Any) -> None:
+    edge = theory.gda_edge(given["discriminator_step"], given["order"])
+    strengths = np.asarray(given["strength"], np.float64)
+    inside = (strengths > 1e-3) & (strengths < 0.99 * edge)
+    values = np.asarray(factor)
+    assert np.all(values >= 0)
+    assert np.all(values[inside] < 1)
+    assert np.all(values[(strengths > 1.01 * edge) | (strengths < -1e-3)] > 1)
+
+
+def kernel_is_semidefinite(given: Any, kernel: Any) -> None:
+    matrix = np.asarray(kernel, np.float64)
+    np.testing.assert_allclose(matrix, matrix.T, rtol=1e-2, atol=1e-3 * np.abs(matrix).max())
+    assert np.linalg.eigvalsh(matrix)[0] >= -1e-2 * max(1.0, np.abs(matrix).max())
+
+
+def is_at_least_one(given: Any, number: Any) -> None:
+    assert number >= 1 - 1e-3
+
+
+def step_is_the_best(given: Any, result: Any) -> None:
+    strength, factor = result
+    assert 0 < strength <= 1
+    assert 0 <= factor <= 1  # 1 is 1 - mu / 2 of the smallest mu, rounded
 
 
 def is_positive(given: Any, result: Any) -> None:
@@ -90,6 +120,25 @@ THEORY = {
             "output": output,
         },
         is_positive,
+    ),
+    "theory.gda_matrix": Case(theory.gda_matrix, {"strength": array(5), **steps}),
+    "theory.gda_contraction": Case(
+        theory.gda_contraction, {"strength": array(5), **steps}, contracts_inside_the_edge
+    ),
+    "theory.gda_edge": Case(theory.gda_edge, steps, is_at_least_one),
+    "theory.best_gda_step": Case(theory.best_gda_step, steps, step_is_the_best),
+    "theory.relu_kernel": Case(
+        theory.relu_kernel,
+        {"hidden": array(4, 3), "output": array(2, 4), "latents": array(5, 3)},
+        kernel_is_semidefinite,
+    ),
+    "theory.condition_number": Case(
+        theory.condition_number,
+        {"matrix": array(3, 2).map(lambda a: a @ a.T)},
+        is_at_least_one,
+    ),
+    "theory.reachable_probability": Case(
+        theory.reachable_probability, {"width": counts(9), "dimension": counts(9)}, lies_in(0, 1)
     ),
     "theory.sufficient_samples": Case(
         theory.sufficient_samples,

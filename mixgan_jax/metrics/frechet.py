@@ -1,0 +1,51 @@
+"""The Frechet distance between sets of features: of the Gaussians with their means and covariances.
+
+It runs on the host, in double precision, and knows no network: which features are compared is the caller's choice, and
+only distances in the same features, from equally many samples, can be compared with each other.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mixgan_jax.metrics.distances import on_host
+from mixgan_jax.types import Array
+
+
+def frechet_distance(real: Array, fake: Array) -> float:
+    """The squared Wasserstein-2 distance between Gaussians with the means and covariances of two sets of samples.
+
+    ``|m - m'|^2 + tr(S + S' - 2 (S S')^(1/2))`` (Dowson and Landau 1982); of features of the Inception network it is
+    the FID (Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter 2017, arXiv 1706.08500). Covariances are the
+    unbiased ones, over N - 1. The estimate is biased upward, by more the fewer samples there are.
+
+    No square root of a matrix is taken: with ``S = A^T A`` and ``S' = B^T B`` the trace of ``(S S')^(1/2)`` is the
+    sum of the singular values of ``A B^T``, and A, B are triangular factors of the centred samples. That is real and
+    finite for fewer samples than features and for samples that are all the same, where the usual ``sqrtm`` is not.
+
+    Args:
+        real: ``[N, ...]``, N >= 2; axes after the first are flattened to D features.
+        fake: ``[M, ...]``, M >= 2; M may differ from N.
+
+    Returns:
+        A number >= 0, in the square of the features' unit.
+
+    Raises:
+        TypeError: samples that are not floating point.
+        ValueError: shapes that do not agree, fewer than two samples, or samples that are not finite.
+    """
+    x, y = on_host(real, fake, at_least=2)
+    mean, factor = _moments(x)
+    other_mean, other_factor = _moments(y)
+    shift = float(np.sum((mean - other_mean) ** 2))
+    traces = float(np.sum(factor**2) + np.sum(other_factor**2))
+    overlap = float(np.linalg.svd(factor @ other_factor.T, compute_uv=False).sum())
+    return shift + max(traces - 2.0 * overlap, 0.0)  # rounding may bring it below 0
+
+
+def _moments(samples: npt.NDArray[np.float64]) -> tuple[Any, Any]:
+    """The mean ``[D]``, and a factor ``[min(N, D), D]`` of the covariance."""
+    mean = samples.mean(axis=0)
+    scaled = (samples - mean) / np.sqrt(len(samples) - 1)
+    return mean, np.linalg.qr(scaled, mode="r")
