@@ -1,7 +1,5 @@
 """What theorems on GANs, and on mixtures of them, state and build: closed forms and constructions, no training loop."""
 
-"""What theorems on GANs and their mixtures state and build: closed forms and constructions, no training loop."""
-
 from mixgan_jax.theory.divergences import line_divergences, parallel_segments
 from mixgan_jax.theory.folding import Folded, fold, folded_size
 from mixgan_jax.theory.limited_discriminator import best_polynomial_logit
