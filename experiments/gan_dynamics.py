@@ -45,18 +45,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-import mixgan_jax as mg
-from experiments.common import exponents, harness, options, report
+from experiments.common import harness, options, report
 from experiments.common.session import session
 from experiments.parts import gan_dynamics_figures as figures
+from experiments.parts import gan_dynamics_verdict as verdict
 from experiments.parts import interval_examples, interval_extensions, interval_orders
-from experiments.parts.interval_runs import Rule, cells, on_grid
+from experiments.parts.interval_runs import Rule, Sweep, cells, grid_summary, summary
 from mixgan_jax import theory
-from mixgan_jax.parallel import map_runs
+from mixgan_jax.theory import IntervalState
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ PRESETS = {
     "paper": Config(costly_side=100, seeds=20, starts=1000, at_once=2**16),
     "smoke": Config(
         side=5,
-        costly_side=4,
+        costly_side=5,
         discriminators=2,
         seeds=2,
         steps=20,
@@ -118,7 +117,6 @@ COLUMNS = {
     "escaped": ("escaped, %", 1),
     "tv": ("median TV", 3),
 }
-TARGET = interval_examples.TARGET
 SHOWN = 5  # the k of figures and claims
 
 
@@ -150,44 +148,38 @@ def sizes(config: Config) -> tuple[float, float]:
     return config.step_size, config.large_step_size
 
 
+def sweep(config: Config) -> Sweep:
+    """What all rows share."""
+    return Sweep(config.seeds, config.steps, config.reach, config.at_once)
+
+
 def on_the_grid(config: Config, rule: Rule, side: int) -> dict[str, Any]:
-    """What :func:`on_grid` gives by step size, numbers by seed, maps averaged over seeds."""
-    optimal = rule.dynamics == "optimal"
-    one_seed = functools.partial(
-        on_grid,
-        game=theory.interval_game(jnp.asarray(TARGET)),
-        rule=rule,
-        side=side,
-        discriminators=1 if optimal else config.discriminators,
-        reach=config.reach,
-        steps=config.steps,
-        at_once=config.at_once,
-    )
-    if optimal:
-        # Both step sizes at once, each on a device of its own; the key stands for nothing.
-        keys = mg.spread_over_devices(harness.seed_keys(2))
-        found = jax.jit(map_runs(keys, one_seed))(keys, jnp.asarray(sizes(config)))
-        by_step = [harness.seed(found, np.full(config.seeds, i)) for i in range(2)]
-    else:
-        keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
-        program = jax.jit(map_runs(keys, one_seed, shared=1))
-        by_step = [program(keys, jnp.float32(size)) for size in sizes(config)]
-    return {
-        f"{size:g}": {
-            name: np.asarray(value).mean(axis=0).round(4) if "map" in name else value
-            for name, value in jax.device_get(own).items()
+    """What becomes of the runs on the grid, by step size: rates by seed, maps."""
+    game = theory.interval_game(jnp.asarray(interval_examples.TARGET))
+    if rule.dynamics != "optimal":
+        return {
+            f"{size:g}": sweep(config).on_grid(game, rule, side, config.discriminators, size)
+            for size in sizes(config)
         }
-        for size, own in zip(sizes(config), by_step, strict=True)
+    # No start of the discriminator, no seeds: both step sizes at once, each on a device of its own.
+    both = sweep(config)._replace(seeds=2)
+    means = np.stack([cells(side)] * 2)
+    found = both.run(game, rule, IntervalState(means, means, means), sizes(config))
+    return {
+        f"{size:g}": grid_summary(
+            {name: value[[i] * config.seeds] for name, value in found.items()}, side
+        )
+        for i, size in enumerate(sizes(config))
     }
 
 
 def beyond(config: Config, setting: interval_extensions.Setting) -> dict[str, Any]:
     """The same for a row beyond the grid, without maps."""
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
-    one_seed = setting.program(config.starts, config.reach, config.steps)
-    program = jax.jit(map_runs(keys, one_seed, shared=1))
+    start = functools.partial(setting.draw, count=config.starts, reach=config.reach)
+    starts = sweep(config).draw(start)
     return {
-        f"{size:g}": jax.device_get(program(keys, jnp.float32(size))) for size in sizes(config)
+        f"{size:g}": summary(sweep(config).run(setting.game(), setting.rule, starts, size))
+        for size in sizes(config)
     }
 
 
@@ -206,133 +198,22 @@ def row(config: Config, name: str, found: Mapping[str, Any], runs: int) -> dict[
     return report.row(name, metrics, seconds=found["seconds"], runs=runs, **kept)
 
 
-def judge_grid(
-    config: Config, rows: Mapping[str, Any], optimal: Mapping[str, Any]
+def judge(
+    config: Config,
+    rows: Sequence[Mapping[str, Any]],
+    parts: Mapping[str, Any],
+    singles: Mapping[str, Any],
+    hits: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The verdict on the grid."""
-    apart = np.diff(cells(config.side), axis=0)[0] > 0
-    worst = min(np.min(np.array(optimal[f"{size:g}"]["map"])[apart]) for size in sizes(config))
-    merged = [optimal[f"{size:g}"] for size in sizes(config)]
-    best = max(np.max(np.array(own["map"])[~apart]) for own in merged)
-    stuck = np.concatenate([np.array(own["map_tv"])[~apart] for own in merged])
-    first, ordered = rows["simultaneous"], rows["simultaneous, in order"]
-    plain = [rows[f"{k} steps"] for k in config.discriminator_steps]
-    most = max(max(entry["success_mean"], entry["large_mean"]) for entry in plain)
-    unrolled = rows[f"unrolled by {SHOWN}"]
-    ever = 100.0 * np.mean(first["ever_inverted"][f"{config.step_size:g}"])
-    in_order = max(ordered["success_mean"], ordered["large_mean"])
+    """The verdict: what was claimed before the run against what came out."""
+    named = {entry["method"]: entry for entry in rows}
+    plain = [f"{k} steps" for k in config.discriminator_steps]
     return [
-        report.claim(
-            "with the optimal discriminator every start off the diagonal succeeds, at both step sizes",
-            "100 % of cells",
-            f"least {100 * worst:.1f} %",
-            worst == 1.0,
-        ),
-        report.claim(
-            "and none on the diagonal, where total variation stays at .0581",
-            "0 %, TV .0581 in all cells",
-            f"{100 * best:.1f} %, TV {stuck.min():.4f} to {stuck.max():.4f}",
-            best == 0.0 and np.abs(stuck - 0.0581).max() < 1e-4,
-        ),
-        report.claim(
-            f"simultaneous gradient steps of {config.step_size:g} succeed in a tenth of at least 5000 runs",
-            "8 to 14 %",
-            f"{report.cell(first, 'success', 2)} % of {first['runs']} runs",
-            8.0 <= first["success_mean"] <= 14.0 and first["runs"] >= 5000,
-        ),
-        report.claim(
-            "discriminator steps that are kept do not help, however many",
-            "< 30 % for every k and both step sizes",
-            f"at most {most:.1f} %",
-            most < 30.0,
-        ),
-        report.claim(
-            f"unrolling by {SHOWN}, differentiated through, does",
-            f">= 70 % at {config.step_size:g}, >= 90 % at {config.large_step_size:g}",
-            f"{report.cell(unrolled, 'success', 1)} %, {report.cell(unrolled, 'large', 1)} %",
-            unrolled["success_mean"] >= 70.0 and unrolled["large_mean"] >= 90.0,
-        ),
-        report.claim(
-            "discriminator collapse is the rule: most simultaneous runs invert an interval at some step",
-            "> 50 %",
-            f"{ever:.1f} %; {report.cell(first, 'inverted', 1)} % at the end",
-            ever > 50.0,
-        ),
-        report.claim(
-            "and it is not the inverted intervals that make runs fail: kept in order, they fail too",
-            "success < 30 % at both step sizes",
-            f"at most {in_order:.1f} %",
-            in_order < 30.0,
-        ),
-    ]
-
-
-def judge_beyond(
-    rows: Mapping[str, Any], singles: Mapping[str, Any], hits: Mapping[str, Any], limit: int
-) -> list[dict[str, Any]]:
-    """The verdict on single runs, extensions and Theorem 4.1."""
-    error, at = singles["one_step_error"], singles["collapse"]["inverts"]
-    ends = {name: np.array(path[-1]) for name, path in singles["far"].items()}
-    goal = np.array(interval_examples.FAR[1])
-    plain, scaled = rows["weights 0.1, 0.9, in order, eta"], rows["weights 0.1, 0.9, in order, eta / w"]
-    arrived = max(np.max(values) for values in hits.values()) < limit
-    fits = interval_orders.orders(hits)
-    growth = np.diff(np.mean(hits["separation"], axis=0))
-    one, three = rows["one interval, optimal"], rows["three, optimal"]
-    first = rows["three, simultaneous"]
-    gained, better = report.separated(three, first, "success")
-    return [
-        report.claim(
-            "single steps agree with an implementation in NumPy",
-            "within 1e-7, float64",
-            f"{error:.1e}",
-            error <= 1e-7,
-        ),
-        report.claim(
-            "an interval on which the data are rarer shrinks until it is inverted",
-            "at step 60",
-            f"at step {at}",
-            at == 60,
-        ),
-        report.claim(
-            "with weights .1 and .9 a step eta / w_j succeeds from all starts in order, at .1",
-            "100 %",
-            f"{report.cell(scaled, 'success', 1)} %; with eta {report.cell(plain, 'success', 1)} %",
-            scaled["success_mean"] == 100.0,
-        ),
-        report.claim(
-            "far out the heavy mean overtakes the light one with steps eta, and gets stuck; not with eta / w_j",
-            "swapped and off by > .1; within .1",
-            "; ".join(f"{name}: {end[0]:.3f}, {end[1]:.3f}" for name, end in ends.items()),
-            ends["eta"][0] > ends["eta"][1]
-            and np.abs(ends["eta"] - goal).max() > 0.1
-            and np.abs(ends["eta / w"] - goal).max() < 0.1,
-        ),
-        report.claim(
-            "three components are learned by the optimal discriminator more often than by gradient steps",
-            "more than 2 standard errors",
-            gained,
-            better,
-        ),
-        report.claim(
-            "two intervals are needed: with one, even the optimal discriminator fails from some starts",
-            "50 to 99 %",
-            f"{report.cell(one, 'success', 1)} %",
-            50.0 <= one["success_mean"] <= 99.0,
-        ),
-        report.claim(
-            "every run with the optimal discriminator reaches TV <= delta, in a number of steps that grows no "
-            "faster than 1 / delta^1.2 and e^(C^2)",
-            "orders <= 1.2 and <= 1",
-            ", ".join(f"{name}: {exponents.in_words(fits[name])}" for name in ("delta", "box")),
-            arrived and fits["delta"]["high"] <= 1.2 and fits["box"]["high"] <= 1.0,
-        ),
-        report.claim(
-            "in the separation it grows as its logarithm: by as many steps with each halving",
-            "last increments within 10 %",
-            f"{', '.join(f'{step:.0f}' for step in growth)}",
-            np.ptp(growth[1:]) <= 0.1 * np.abs(growth[1:].mean()),
-        ),
+        *verdict.of_optimum([parts["optimal"][f"{size:g}"] for size in sizes(config)], config.side),
+        *verdict.of_gradients(named, plain, f"unrolled by {SHOWN}", sizes(config)),
+        *verdict.of_single_runs(singles),
+        *verdict.of_extensions(named),
+        *verdict.of_theorem(hits, config.limit),
     ]
 
 
@@ -391,13 +272,9 @@ def main(argv: list[str] | None = None) -> None:
         )
         hits = {name: hits[name] for name in interval_orders.SERIES}
         rows = [row(config, name, found, runs[name]) for name, found in parts.items()]
-        named = {entry["method"]: entry for entry in rows}
-        verdict = judge_grid(config, named, parts["optimal"])
-        verdict += judge_beyond(named, singles, hits, config.limit)
         files = draw(run, rows, parts, singles, hits)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=files
-        )
+        found = judge(config, rows, parts, singles, hits)
+        results = report.save_results(run, rows=rows, verdict=found, columns=COLUMNS, figures=files)
     report.show(run, results, files)
 
 

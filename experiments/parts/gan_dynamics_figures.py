@@ -69,8 +69,8 @@ def trajectories(paths: Mapping[str, Any]) -> "Figure":
     """A column for each example: the means over steps, and below them the intervals."""
     figure = _figures.new_figure(7.2, 3.7)
     panels = figure.subplots(2, len(paths), sharex=True, sharey="row")
-    for (above, below), (name, path) in zip(panels.T, paths.items(), strict=True):
-        means, left, right = (np.asarray(path[key]) for key in ("means", "left", "right"))
+    for (above, below), name in zip(panels.T, interval_examples.EXAMPLES, strict=True):
+        means, left, right = (np.asarray(paths[name][key]) for key in ("means", "left", "right"))
         times = np.arange(len(means))
         for index in range(2):
             colour, line = _figures.COLOURS[index], _figures.LINES[index]
@@ -87,7 +87,7 @@ def trajectories(paths: Mapping[str, Any]) -> "Figure":
         for goal in interval_examples.TARGET:
             above.axhline(goal, color="0.4", ls=":", lw=0.9)
         step_size = interval_examples.EXAMPLES[name][0]
-        above.set(title=f"{name}, step size {step_size:g}", ylim=(-1.7, 1.7))
+        above.set(title=rf"{name}, $\eta = {step_size:g}$", ylim=(-1.7, 1.7))
         below.set(xlabel="step", ylim=(-3.5, 3.5))
         above.locator_params(axis="x", nbins=4)
     panels[0, 0].set_ylabel("means [std]")
@@ -157,7 +157,7 @@ def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
     panels = figure.subplots(1, 3)
     labels = {"delta": r"$1 / \delta$", "separation": r"1 / separation", "box": r"$e^{C^2}$"}
     for axes, (series, (_, factor)) in zip(panels, interval_orders.SERIES.items(), strict=True):
-        values = np.asarray(found[series], np.float64)
+        values = np.maximum(np.asarray(found[series], np.float64), 1.0)
         mean, error = values.mean(axis=0), values.std(axis=0) / math.sqrt(len(values))
         axes.errorbar(factor, mean, error, fmt="o", ms=4, color=_figures.COLOURS[0], label="runs")
         x, a = np.asarray(factor), fits[series]["exponent"]
@@ -168,6 +168,7 @@ def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
             label = f"{level:.0f} + {slope:.0f} log(1/s)"
             axes.plot(x, level + slope * np.log(x), color=_figures.COLOURS[1], label=label)
         axes.set(xscale="log", yscale="log", xlabel=labels[series])
+        axes.set_ylim(0.7 * values.min(), 3.0 * values.max())
         axes.legend(loc="upper left")
     panels[0].set_ylabel(r"steps until TV $\leq \delta$")
     return figure

@@ -1,14 +1,14 @@
 """The interval game beyond the paper's grid: known unequal weights, three components, a discriminator of one interval."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from experiments.parts.interval_runs import Rule, from_draws
+from experiments.parts.interval_runs import Rule, draw_intervals
 from mixgan_jax import theory
+from mixgan_jax.theory import IntervalGame, IntervalState
 from mixgan_jax.types import Array, Key
 
 TARGET = (-0.5, 0.5)
@@ -33,18 +33,16 @@ class Setting(NamedTuple):
     starts: Callable[[Key, int], Array]
     intervals: int
 
-    def program(self, count: int, reach: float, steps: int) -> Callable[[Key, Array], Any]:
-        """Key and step size of one seed to its rates, over so many starts."""
+    def game(self) -> IntervalGame:
+        """The game."""
         weights = None if self.weights is None else jnp.asarray(self.weights)
-        return partial(
-            from_draws,
-            game=theory.interval_game(jnp.asarray(self.target), weights),
-            rule=self.rule,
-            starts=lambda key: self.starts(key, count),
-            intervals=self.intervals,
-            reach=reach,
-            steps=steps,
-        )
+        return theory.interval_game(jnp.asarray(self.target), weights)
+
+    def draw(self, key: Key, count: int, reach: float) -> IntervalState:
+        """One seed's starts ``[K, count]``."""
+        mean_key, end_key = jax.random.split(key)
+        ends = draw_intervals(end_key, count, self.intervals, reach)
+        return IntervalState(self.starts(mean_key, count), *ends)
 
 
 def in_box(size: int, reach: float, order: int = 0) -> Callable[[Key, int], Array]:
