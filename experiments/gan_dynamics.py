@@ -1,4 +1,4 @@
-r"""GAN dynamics, exactly: is it gradient steps of the discriminator that make training fail, where its optimum succeeds?
+"""GAN dynamics, exactly: do gradient steps of the discriminator make training fail where its optimum succeeds?
 
 Claim: two Gaussians are learned from every start off the diagonal when the discriminator is optimal, and from about a
 tenth of the starts when both players take gradient steps; more discriminator steps do not help (below .3), while a
@@ -29,9 +29,9 @@ Rows beyond the grid draw their means too, anew for each seed: known weights .1 
 mean is the left one; in order or swapped; a step eta for each mean, or eta / w_j), three components with means -1.5, 0,
 1.5 and three intervals from [-2.5, 2.5]^3, and one interval for the discriminator, from [-1, 1]^2.
 
-Theorem 4.1 bounds the steps T until TV <= delta by a polynomial in 1 / delta and e^(C^2), for means in [-C, C] that start at
-least delta apart. We take steps of size delta and measure T against each of delta, the separation and C, the others
-fixed; an order is fitted for each seed, which draws where its starts lie.
+Theorem 4.1 bounds the steps T until TV <= delta by a polynomial in 1 / delta and e^(C^2), for means in [-C, C] that
+start at least delta apart. We take steps of size delta and measure T against each of delta, the separation and C, the
+others fixed; an order is fitted for each seed, which draws where its starts lie.
 
 Speed: a first-order step of one run costs 5 ns on two cores (7.7 on one): 16 exponentials, of which XLA vectorises one
 in .45 ns once runs are the last axis, long and contiguous. With components last it would be 45 ns, with the loop over

@@ -57,6 +57,7 @@ EXCEPTIONS = {
         CONTAINERS,
     ),
     **dict.fromkeys(("losses.GanLoss", "losses.MeasuringFunction", "theory.Folded"), CONTAINERS),
+    **dict.fromkeys(("theory.IntervalGame", "theory.IntervalState"), CONTAINERS),
 }
 
 

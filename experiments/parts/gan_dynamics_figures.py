@@ -152,7 +152,7 @@ def collapse(found: Mapping[str, Any]) -> "Figure":
 
 @_figures.styled
 def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
-    """Steps until TV <= delta over what each series varies, with the fitted power law; over separation also the line."""
+    """Steps until TV <= delta over what each series varies, and the fitted order; over separation also a line."""
     figure = _figures.new_figure(7.2, 2.6)
     panels = figure.subplots(1, 3)
     labels = {"delta": r"$1 / \delta$", "separation": r"1 / separation", "box": r"$e^{C^2}$"}

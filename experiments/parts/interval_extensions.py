@@ -1,4 +1,4 @@
-"""The interval game beyond the paper's grid: known unequal weights, three components, a discriminator of one interval."""
+"""The interval game beyond the grid: known unequal weights, three components, a discriminator of one interval."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -87,7 +87,7 @@ def draw_intervals(key: Key, starts: int, intervals: int, reach: float) -> tuple
 
 
 def grid_starts(key: Key, side: int, discriminators: int, reach: float) -> IntervalState:
-    """One seed's starts ``[2, cells * discriminators]``: in every cell of the grid so many, each with ends of its own."""
+    """One seed's starts ``[2, cells * discriminators]``: in every cell so many, each with ends of its own."""
     means = jnp.repeat(jnp.asarray(cells(side)), discriminators, axis=1)
     return IntervalState(means, *draw_intervals(key, means.shape[1], 2, reach))
 
@@ -188,7 +188,7 @@ class Sweep(NamedTuple):
     def on_grid(
         self, game: IntervalGame, rule: Rule, side: int, discriminators: int, step_size: float
     ) -> dict[str, np.ndarray]:
-        """:func:`summary` of the runs off the diagonal; ``map`` and ``map_tv`` ``[cells]`` of all, means over seeds too."""
+        """What :func:`grid_summary` says of so many runs in every cell."""
         starts = _grid_starts(self, side, discriminators)(self.keys())
         found = self.run(game, rule, starts, step_size)
         return grid_summary(found, side)

@@ -97,7 +97,7 @@ def total_variation(game: IntervalGame, means: Array, *, points: int = POINTS) -
 
 
 def _roots(game: IntervalGame, means: Array, points: int) -> tuple[Array, Array]:
-    """Where g changes its sign, ``[2K - 1, ...]``, rising, ``inf`` for those that are not there; and ``g(-inf) > 0``."""
+    """Where g changes its sign, ``[2K - 1, ...]``, rising, ``inf`` where there are fewer; and ``g(-inf) > 0``."""
     low = jnp.minimum(jnp.min(means, axis=0), jnp.min(game.target)) - REACH
     high = jnp.maximum(jnp.max(means, axis=0), jnp.max(game.target)) + REACH
     spacing = (high - low) / (points - 1)
