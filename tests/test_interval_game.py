@@ -14,6 +14,10 @@ UNEVEN = theory.interval_game(jnp.asarray((-1.0, 0.2, 1.5)), jnp.asarray((0.2, 0
 MEANS = np.array([(-1.0, 1.0), (0.3, 0.9), (-4.0, 4.0), (6.0, 7.0), (0.0, 0.0)], np.float32).T
 
 
+best_of = jax.jit(theory.optimal_intervals)
+worth_of = jax.jit(theory.total_variation)
+
+
 def state(means=(-1.0, 1.0), left=(-0.75, 0.0), right=(-0.25, 0.75), game=GAME):
     return theory.interval_start(game, *(jnp.asarray(part) for part in (means, left, right)))
 
@@ -60,22 +64,20 @@ def test_the_gradients_are_those_of_the_payoff():
 @pytest.mark.parametrize("means", MEANS.T)
 def test_the_optimum_earns_half_the_integral_of_the_absolute_gap(means):
     expected = integrate.quad(lambda x: 0.5 * abs(gap(GAME, means, x)), -12, 16, limit=500)[0]
-    assert float(theory.total_variation(GAME, jnp.asarray(means))) == pytest.approx(
-        expected, abs=2e-6
-    )
+    assert float(worth_of(GAME, jnp.asarray(means))) == pytest.approx(expected, abs=2e-6)
 
 
 def test_no_other_intervals_earn_more_and_at_the_optimum_the_gap_is_zero():
     many = starts(runs=300, intervals=3, size=3)
-    best = theory.total_variation(UNEVEN, many.means)
+    best = worth_of(UNEVEN, many.means)
     assert np.all(theory.interval_payoff(UNEVEN, many) <= best + 1e-6)
-    one = theory.best_interval(UNEVEN, many.means)
+    one = jax.jit(theory.best_interval)(UNEVEN, many.means)
     worth = theory.interval_payoff(UNEVEN, theory.IntervalState(many.means, *one))
     single = starts(runs=300, intervals=1, size=3)
     assert np.all(theory.interval_payoff(UNEVEN, single._replace(means=many.means)) <= worth + 1e-6)
     assert np.all(worth <= best + 1e-6)
     assert np.mean(worth < best - 1e-4) > 0.1, "else one interval is as good"
-    left, right = theory.optimal_intervals(UNEVEN, many.means)
+    left, right = best_of(UNEVEN, many.means)
     slopes = theory.interval_gradients(UNEVEN, theory.IntervalState(many.means, left, right))
     assert max(np.abs(slopes.left).max(), np.abs(slopes.right).max()) < 1e-6
 
@@ -84,24 +86,24 @@ def test_known_total_variations_and_slopes():
     with jax.enable_x64(True):
         game = theory.interval_game(jnp.asarray((-0.5, 0.5)))
         means = jnp.asarray(MEANS, jnp.float64)[:, jnp.array([0, 2, 4])]
-        left, right = theory.optimal_intervals(game, means)
+        left, right = best_of(game, means)
         slopes = theory.interval_gradients(game, theory.IntervalState(means, left, right))
         np.testing.assert_allclose(
             slopes.means[:, :2],
             np.array([(-0.17680743, 0.17680743), (-0.04527796, 0.04527796)]).T,
             atol=1e-7,
         )
-        distance = theory.total_variation(game, means)
+        distance = worth_of(game, means)
         np.testing.assert_allclose(
             distance[jnp.array([0, 2])], [0.149005, 0.0581], rtol=0, atol=5e-5
         )
 
 
 def test_equal_mixtures_need_no_interval_and_far_ones_are_told_apart():
-    left, right = theory.optimal_intervals(GAME, GAME.target)
+    left, right = best_of(GAME, GAME.target)
     assert np.all(np.isinf(left)) and np.all(left == right)
-    assert float(theory.total_variation(GAME, GAME.target)) == 0.0
-    assert float(theory.total_variation(GAME, jnp.asarray((12.0, 15.0)))) == pytest.approx(1.0)
+    assert float(worth_of(GAME, GAME.target)) == 0.0
+    assert float(worth_of(GAME, jnp.asarray((12.0, 15.0)))) == pytest.approx(1.0)
 
 
 def test_one_step_agrees_with_known_values_in_float64():
