@@ -26,7 +26,7 @@ def heat_maps(maps: Mapping[str, Mapping[float, Any]], sides: Mapping[str, int])
         sides: of the grid, by dynamics.
     """
     steps = list(next(iter(maps.values())))
-    figure = _figures.new_figure(1.62 * len(maps) + 0.7, 1.62 * len(steps) + 0.75)
+    figure = _figures.new_figure(1.62 * len(maps) + 0.7, 1.45 * len(steps) + 0.55)
     panels = figure.subplots(len(steps), len(maps), sharex=True, sharey=True, squeeze=False)
     for column, (name, by_step) in zip(panels.T, maps.items(), strict=True):
         for axes, step in zip(column, steps, strict=True):
@@ -38,8 +38,10 @@ def heat_maps(maps: Mapping[str, Mapping[float, Any]], sides: Mapping[str, int])
                 vmax=1.0,
                 rasterized=True,
             )
-            axes.plot([-0.5, 0.5], [0.5, -0.5], "+", color="white", mec="red", ms=5, mew=1.0)
+            for colour, width in (("white", 2.4), ("black", 1.0)):
+                axes.plot([-0.5, 0.5], [0.5, -0.5], "x", color=colour, ms=5, mew=width)
             axes.set(aspect="equal", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+            axes.set(xlim=(-1, 1), ylim=(-1, 1))
             axes.spines[:].set_visible(False)
         column[0].set_title(name)
         column[-1].set_xlabel(r"$\mu_1(0)$ [std]")
@@ -70,8 +72,11 @@ def trajectories(paths: Mapping[str, Any]) -> "Figure":
     figure = _figures.new_figure(7.2, 3.7)
     panels = figure.subplots(2, len(paths), sharex=True, sharey="row")
     for (above, below), name in zip(panels.T, interval_examples.EXAMPLES, strict=True):
-        means, left, right = (np.asarray(paths[name][key]) for key in ("means", "left", "right"))
-        times = np.arange(len(means))
+        every = max(1, len(paths[name]["means"]) // 600)  # more points only make the file large
+        means, left, right = (
+            np.asarray(paths[name][key])[::every] for key in ("means", "left", "right")
+        )
+        times = every * np.arange(len(means))
         for index in range(2):
             colour, line = _figures.COLOURS[index], _figures.LINES[index]
             above.plot(times, means[:, index], color=colour, ls=line, label=rf"$\mu_{index + 1}$")
@@ -132,9 +137,10 @@ def collapse(found: Mapping[str, Any]) -> "Figure":
         colour, line = _figures.COLOURS[index], _figures.LINES[index]
         left.plot(times, own[name], color=colour, ls=line, label=label)
     left.axvline(own["inverts"], color="0.4", ls=":", lw=1.0)
-    left.annotate(f"inverts at {own['inverts']}", (own["inverts"] + 2, 1.02), fontsize=8)
+    text = f"inverts at {own['inverts']}"
+    left.text(own["inverts"], 1.1, text, ha="center", fontsize=8, backgroundcolor="white")
     left.set(xlabel="discriminator's step", ylabel="ends [std]", title="generator frozen")
-    left.legend(loc="lower left")
+    left.legend(loc="lower center")
     target, weights = interval_examples.FAR[1:]
     for axes, (name, path) in zip((middle, right), found["far"].items(), strict=True):
         path = np.asarray(path)
@@ -146,13 +152,15 @@ def collapse(found: Mapping[str, Any]) -> "Figure":
             axes.axhline(target[index], color=colour, ls=":", lw=0.9)
         title = "step size 0.1" if name == "eta" else r"step size $0.1 / w_j$"
         axes.set(xscale="log", xlabel="step + 1", ylabel="means [std]", title=title)
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 0.12))
+        axes.legend(loc="upper right")
     return figure
 
 
 @_figures.styled
 def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
     """Steps until TV <= delta over what each series varies, and the fitted order; over separation also a line."""
+    from matplotlib.ticker import NullFormatter
+
     figure = _figures.new_figure(7.2, 2.6)
     panels = figure.subplots(1, 3)
     labels = {"delta": r"$1 / \delta$", "separation": r"1 / separation", "box": r"$e^{C^2}$"}
@@ -166,9 +174,12 @@ def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
         if series == "separation":
             slope, level = np.polyfit(np.log(x), mean, 1)
             label = f"{level:.0f} + {slope:.0f} log(1/s)"
-            axes.plot(x, level + slope * np.log(x), color=_figures.COLOURS[1], label=label)
+            fine = np.geomspace(x[0], x[-1], 100)
+            axes.plot(fine, level + slope * np.log(fine), color=_figures.COLOURS[1], label=label)
         axes.set(xscale="log", yscale="log", xlabel=labels[series])
         axes.set_ylim(0.7 * values.min(), 3.0 * values.max())
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper left")
     panels[0].set_ylabel(r"steps until TV $\leq \delta$")
     return figure

@@ -98,9 +98,16 @@ def _far(steps: int) -> dict[str, Any]:
     start, target, weights = (jnp.asarray(part) for part in FAR)
     game = theory.interval_game(target, weights)
     nothing = (jnp.zeros(2), jnp.zeros(2))
-    return {
-        name: _path(
-            game, (start, *nothing), steps, dynamics="optimal", step_size=0.1, mean_step_sizes=sizes
-        )["means"]
-        for name, sizes in (("eta", None), ("eta / w", 0.1 / weights))
-    }
+    state = theory.interval_start(game, start, *nothing)
+    sizes = {"eta": jnp.full(2, 0.1), "eta / w": 0.1 / weights}
+
+    def path(own: Any) -> Any:
+        step = {"dynamics": "optimal", "step_size": 0.1, "mean_step_sizes": own}
+
+        def advance(state: IntervalState, _: None) -> tuple[IntervalState, Any]:
+            return theory.interval_step(game, state, **step), state.means
+
+        return jax.lax.scan(advance, state, None, length=steps + 1)[1]
+
+    both = jax.device_get(jax.jit(jax.vmap(path))(jnp.stack([*sizes.values()])))
+    return dict(zip(sizes, both, strict=True))

@@ -182,7 +182,10 @@ class Sweep(NamedTuple):
     ) -> dict[str, np.ndarray]:
         """What became of runs ``[S, N]`` from starts ``[S, ..., N]``; a step size for each seed, or one."""
         step_sizes = np.broadcast_to(step_sizes, (self.seeds,))
-        end = _player(self, rule)(starts, jnp.asarray(step_sizes, jnp.float32), game)
+        # By how it steps, not by its name: rows that differ in the game alone share a program.
+        end = _player(self, rule._replace(name=""))(
+            starts, jnp.asarray(step_sizes, jnp.float32), game
+        )
         return {name: np.asarray(value) for name, value in _judge(self)(end, game).items()}
 
     def on_grid(
