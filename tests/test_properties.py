@@ -70,6 +70,7 @@ EXCEPTIONS = {
         ("losses.GanLoss", "losses.MeasuringFunction", "theory.Folded", "theory.ScoringRule"),
         CONTAINERS,
     ),
+    **dict.fromkeys(("theory.IntervalGame", "theory.IntervalState"), CONTAINERS),
 }
 
 

@@ -2,6 +2,16 @@
 
 from mixgan_jax.theory.divergences import line_divergences, parallel_segments
 from mixgan_jax.theory.folding import Folded, fold, folded_size
+from mixgan_jax.theory.interval_dynamics import Dynamics, interval_step
+from mixgan_jax.theory.interval_game import (
+    IntervalGame,
+    IntervalState,
+    interval_game,
+    interval_gradients,
+    interval_payoff,
+    interval_start,
+)
+from mixgan_jax.theory.interval_optimum import best_interval, optimal_intervals, total_variation
 from mixgan_jax.theory.limited_discriminator import best_polynomial_logit
 from mixgan_jax.theory.linearized_gda import (
     best_gda_step,
@@ -36,11 +46,15 @@ from mixgan_jax.theory.scoring_rules import (
 from mixgan_jax.theory.selector import chosen_component, gates, ramp_mass, thresholds
 
 __all__ = [
+    "Dynamics",
     "Folded",
+    "IntervalGame",
+    "IntervalState",
     "ScoringRule",
     "atom_play",
     "bayes_risk",
     "best_gda_step",
+    "best_interval",
     "best_polynomial_logit",
     "blur_error",
     "chosen_component",
@@ -53,9 +67,15 @@ __all__ = [
     "gda_edge",
     "gda_matrix",
     "induced_divergence",
+    "interval_game",
+    "interval_gradients",
+    "interval_payoff",
+    "interval_start",
+    "interval_step",
     "line_divergences",
     "mixture_error",
     "mode_collapse_region",
+    "optimal_intervals",
     "packed_total_variation",
     "packing_bounds",
     "packing_bounds_with_collapse",
@@ -69,4 +89,5 @@ __all__ = [
     "sufficient_components",
     "sufficient_samples",
     "thresholds",
+    "total_variation",
 ]

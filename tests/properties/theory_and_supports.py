@@ -88,7 +88,94 @@ def is_positive(given: Any, result: Any) -> None:
     assert 0 < result < np.inf
 
 
+GAME = theory.interval_game(jnp.asarray((-0.5, 0.5)))
+ENDS = np.asarray([-1.0, 0.5], np.float32)
+START = theory.interval_start(GAME, ENDS, ENDS, ENDS + np.float32(0.75))
+game, start = st.just(GAME), st.just(START)
+points = counts(60, low=40)
+
+
+def weights_are_positive(given: Any, made: theory.IntervalGame) -> None:
+    assert made.target.shape == made.weights.shape
+    assert np.all(np.asarray(made.weights) > 0)
+
+
+def ends_rise(given: Any, made: theory.IntervalState) -> None:
+    ends = np.stack([made.left, made.right], axis=1).reshape(-1, *made.left.shape[1:])
+    assert np.all(ends[1:] >= ends[:-1])
+    assert np.all(np.abs(np.asarray(made.means)) <= 16)
+
+
+def intervals_rise(given: Any, found: Any) -> None:
+    left, right = (np.asarray(ends) for ends in found)
+    assert np.all(left <= right)
+    assert np.all(right[:-1] <= left[1:])
+
+
+def is_a_state(given: Any, found: theory.IntervalState) -> None:
+    assert [part.shape[0] for part in found] == [2, 2, 2]
+
+
+INTERVALS = {
+    "theory.interval_game": Case(
+        theory.interval_game,
+        {
+            "target": array(2, low=-4, high=4),
+            "weights": st.one_of(st.none(), st.just(np.asarray((0.25, 0.75), np.float32))),
+            "box": floats(4, 16),
+        },
+        weights_are_positive,
+    ),
+    "theory.interval_start": Case(
+        theory.interval_start,
+        {
+            "game": game,
+            "means": array(2, low=-4, high=4),
+            "left": st.just(ENDS),
+            "right": st.just(ENDS + np.float32(0.5)),
+            "box": floats(4, 16),
+        },
+        ends_rise,
+    ),
+    "theory.interval_payoff": Case(
+        theory.interval_payoff, {"game": game, "state": start}, lies_in(-1, 1)
+    ),
+    "theory.interval_gradients": Case(
+        theory.interval_gradients, {"game": game, "state": start}, is_a_state
+    ),
+    "theory.interval_step": Case(
+        theory.interval_step,
+        {
+            "game": game,
+            "state": start,
+            "dynamics": st.sampled_from(["optimal", "simultaneous", "alternating", "unrolled"]),
+            "step_size": floats(0.125, 1),
+            "mean_step_sizes": st.one_of(st.none(), array(2, low=0.125, high=1)),
+            "depth": counts(2, low=0),
+            "ordered": st.booleans(),
+            "points": points,
+        },
+        is_a_state,
+    ),
+    "theory.optimal_intervals": Case(
+        theory.optimal_intervals,
+        {"game": game, "means": array(2, low=-4, high=4), "points": points},
+        intervals_rise,
+    ),
+    "theory.best_interval": Case(
+        theory.best_interval,
+        {"game": game, "means": array(2, low=-4, high=4), "points": points},
+        intervals_rise,
+    ),
+    "theory.total_variation": Case(
+        theory.total_variation,
+        {"game": game, "means": array(2, low=-4, high=4), "points": points},
+        lies_in(-1e-6, 1 + 1e-6),
+    ),
+}
+
 THEORY = {
+    **INTERVALS,
     "theory.fold": Case(
         theory.fold,
         {
