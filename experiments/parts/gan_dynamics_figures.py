@@ -152,7 +152,7 @@ def collapse(found: Mapping[str, Any]) -> "Figure":
             axes.axhline(target[index], color=colour, ls=":", lw=0.9)
         title = "step size 0.1" if name == "eta" else r"step size $0.1 / w_j$"
         axes.set(xscale="log", xlabel="step + 1", ylabel="means [std]", title=title)
-        axes.legend(loc="upper right")
+        axes.legend(loc="center right")
     return figure
 
 
@@ -166,6 +166,8 @@ def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
     labels = {"delta": r"$1 / \delta$", "separation": r"1 / separation", "box": r"$e^{C^2}$"}
     for axes, (series, (_, factor)) in zip(panels, interval_orders.SERIES.items(), strict=True):
         values = np.maximum(np.asarray(found[series], np.float64), 1.0)
+        axes.set(xscale="log", yscale="log", xlabel=labels[series])
+        axes.set_ylim(0.7 * values.min(), 3.0 * values.max())
         mean, error = values.mean(axis=0), values.std(axis=0) / math.sqrt(len(values))
         axes.errorbar(factor, mean, error, fmt="o", ms=4, color=_figures.COLOURS[0], label="runs")
         x, a = np.asarray(factor), fits[series]["exponent"]
@@ -176,8 +178,6 @@ def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
             label = f"{level:.0f} + {slope:.0f} log(1/s)"
             fine = np.geomspace(x[0], x[-1], 100)
             axes.plot(fine, level + slope * np.log(fine), color=_figures.COLOURS[1], label=label)
-        axes.set(xscale="log", yscale="log", xlabel=labels[series])
-        axes.set_ylim(0.7 * values.min(), 3.0 * values.max())
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_formatter(NullFormatter())
         axes.legend(loc="upper left")

@@ -57,10 +57,9 @@ def in_box(size: int, reach: float, order: int = 0) -> Callable[[Key, int], Arra
 
 def settings() -> list[Setting]:
     """The rows, in their order."""
-    weights = f"weights {WEIGHTS[0]:g}, {WEIGHTS[1]:g}"
     rows = [
         Setting(
-            Rule(f"{weights}, {start}, {step}", "optimal", per_weight=step == "eta / w"),
+            Rule(f"unequal, {start}, {step}", "optimal", per_weight=step == "eta / w"),
             TARGET,
             WEIGHTS,
             in_box(2, 2.0, order),
