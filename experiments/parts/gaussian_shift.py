@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -50,7 +50,6 @@ class Method(NamedTuple):
         return {
             "none": None,
             "consensus": adjustments.consensus(self.gamma),
-            "generator": adjustments.jare(self.gamma, (0,)),
             "jare": adjustments.jare(self.gamma),
         }[self.rule]
 
@@ -123,6 +122,7 @@ def deviation(found: Mapping[str, Any]) -> float:
     return float(np.abs(ratios - 1.0).max())
 
 
+@cache
 def _jacobian(std: float, distance: float) -> np.ndarray:
     """Both directions': across the mean and along it."""
     variances = np.array([std**2, std**2 + distance**2])

@@ -32,7 +32,7 @@ def toy_figure(rows: Sequence[Mapping[str, Any]], toy: Toy, gamma: float) -> "Fi
     """Both factors and the speed over gamma, for every rule; and the decay of runs against the linear game.
 
     Args:
-        rows: with the toy's numbers of each method.
+        rows: of simultaneous descent, consensus and JARE, with the toy's numbers.
         toy: which.
         gamma: of the runs, a dotted line in the other panels.
     """
@@ -43,10 +43,10 @@ def toy_figure(rows: Sequence[Mapping[str, Any]], toy: Toy, gamma: float) -> "Fi
         axes.axvline(gamma, color="0.6", ls=":", lw=0.9)
         axes.set(xscale="log", xlabel="gamma", ylabel=label)
     panels[0].set_yscale("symlog", linthresh=0.1)
-    panels[0].set_ylim(bottom=-0.01)
+    panels[0].set_ylim(-0.01, 10.0)
     for axes in panels[1:]:
         axes.set_yscale("log")
-    _draw_decay(panels[3], rows, toy)
+    _draw_decay(panels[3], rows, toy, gamma)
     handles, labels = panels[0].get_legend_handles_labels()
     more, names = panels[3].get_legend_handles_labels()
     figure.legend([*handles, *more], [*labels, *names], loc="outside lower center", ncols=4)
@@ -69,13 +69,15 @@ def _draw_factor(axes: "Axes", name: str, toy: Toy) -> None:
         )
 
 
-def _draw_decay(axes: "Axes", rows: Sequence[Mapping[str, Any]], toy: Toy) -> None:
-    """Lines for the linear game, markers for the exact losses, bars for runs with noise; one gamma's rows only."""
+def _draw_decay(
+    axes: "Axes", rows: Sequence[Mapping[str, Any]], toy: Toy, gamma: float
+) -> None:
+    """Lines for the linear game, markers for the exact losses, bars for runs with noise."""
     steps = np.unique(np.linspace(0, toy.steps[-1], 61).astype(int))
-    for index, (row, rule) in enumerate(zip(rows, RULES, strict=False)):
-        method = Method(row["method"], rule, 0.0 if rule == "none" else _gamma(row))
+    for row, rule in zip(rows, ("none", "consensus", "jare"), strict=True):
+        index, found = list(RULES).index(rule), row["toy"]
+        method = Method(row["method"], rule, gamma)
         colour, marker = _figures.COLOURS[index], _figures.MARKERS[index]
-        found = row["toy"]
         line = gaussian_shift.predicted(toy._replace(steps=tuple(steps)), method)
         axes.plot(steps, line, color=colour, lw=1.0)
         axes.plot(toy.steps, found["noise_free"], color=colour, marker=marker, ls="", ms=5)
@@ -86,11 +88,8 @@ def _draw_decay(axes: "Axes", rows: Sequence[Mapping[str, Any]], toy: Toy) -> No
     for look, label in (
         ({"color": "0.3", "lw": 1.0}, "linear game"),
         ({"color": "0.3", "ls": "", "marker": "o", "ms": 5}, "exact losses"),
-        ({"color": "0.3", "ls": "", "marker": "o", "mfc": "white", "ms": 5}, "batches of 128"),
+        ({"color": "0.3", "ls": "", "marker": "o", "mfc": "white", "ms": 5}, "batches"),
     ):
         axes.plot([], [], label=label, **look)
     axes.set(yscale="log", xlabel="steps", ylabel="distance from the equilibrium")
 
-
-def _gamma(row: Mapping[str, Any]) -> float:
-    return float(row["method"].rsplit(" ", 1)[1])

@@ -60,16 +60,16 @@ def gaussian_shift_losses(
 
     def losses(players: tuple[Array, Array]) -> tuple[Array, Array]:
         shift, direction = players
-        dtype = jnp.promote_types(direction.dtype, jnp.float32)
-        variance = std**2 * jnp.vdot(direction, direction).astype(dtype)
-        real = neutral + jnp.vdot(direction, mean.astype(direction.dtype)).astype(dtype)
-        fake = neutral + jnp.vdot(direction, shift).astype(dtype)
-        # A loss of both counts the other side's neutral term twice.
-        both = jnp.full((), neutral, dtype)
-        discriminator = _gaussian_mean(discriminators_real, real, variance) + _gaussian_mean(
-            discriminators_fake, fake, variance
+        variance = std**2 * jnp.vdot(direction, direction)
+        real = neutral + jnp.vdot(direction, mean.astype(direction.dtype))
+        fake = neutral + jnp.vdot(direction, shift)
+        both = jnp.full_like(variance, neutral)
+        discriminator = (
+            _gaussian_mean(discriminators_real, real, variance)
+            + _gaussian_mean(discriminators_fake, fake, variance)
+            # Each of the two has the other side's neutral term in it.
+            - loss.discriminator(real=both, fake=both)
         )
-        discriminator = discriminator - loss.discriminator(real=both, fake=both)
         generator = _gaussian_mean(lambda logits: loss.generator(fake=logits), fake, variance)
         return generator, discriminator
 
