@@ -108,8 +108,8 @@ def _run(rule: mg.Solver, steps: int, key: Key) -> dict[str, Array]:
 
     _, points = jax.lax.scan(body, first, None, length=steps)
     points = jnp.concatenate([jnp.stack(first.iterate)[None], points])
-    # What has come to 0 in float32 has no logarithm: the least number stands for it.
-    radii = jnp.maximum(jnp.linalg.norm(points, axis=1), jnp.finfo(points.dtype).tiny)
+    # What has come to 0 in float32 has no logarithm: the least number stands for it. Squares would come there sooner.
+    radii = jnp.maximum(jnp.hypot(*points.T), jnp.finfo(points.dtype).tiny)
     logs = jnp.log10(radii)
     before, after = points[:-1], points[1:]
     cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]

@@ -20,7 +20,7 @@ import numpy as np
 from mixgan_jax.checks import check_array, check_kind, check_number, fail
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.losses.core import Term
-from mixgan_jax.theory.linear_games import Matrices, fake_slopes
+from mixgan_jax.theory.linear_games import Matrices, fake_slopes, host_numbers
 from mixgan_jax.types import Array
 
 NODES = 64
@@ -95,7 +95,7 @@ def gaussian_shift_jacobian(loss: GanLoss, variances: Any) -> Matrices:
         TypeError, ValueError: a bad argument.
     """
     _check_separable(loss)
-    values = np.asarray(check_array("variances", variances, finite=True), np.float64)
+    values = host_numbers("variances", variances)
     if np.any(values < 0):
         raise fail("variances", variances, "numbers >= 0")
     slope, pull = fake_slopes(loss)

@@ -84,7 +84,7 @@ def linear_descent(jacobian: Any, start: Any, step_size: float, steps: int) -> M
     Raises:
         TypeError, ValueError: a bad argument.
     """
-    matrix, point = _matrices(jacobian), _numbers("start", start)
+    matrix, point = _matrices(jacobian), host_numbers("start", start)
     step_size = check_number("step_size", step_size, minimum=0.0)
     steps = check_count("steps", steps, minimum=0)
     if point.shape != matrix.shape[:-1]:
@@ -114,14 +114,25 @@ def fake_slopes(loss: GanLoss) -> tuple[float, float]:
 
 
 def _matrices(jacobian: Any) -> Matrices:
-    matrix = _numbers("jacobian", jacobian)
+    matrix = host_numbers("jacobian", jacobian)
     if matrix.ndim < 2 or matrix.shape[-2:] != (2, 2):
         raise fail("jacobian", jacobian, "2 x 2 matrices, shape [..., 2, 2]")
     return matrix
 
 
-def _numbers(name: str, value: Any) -> Matrices:
-    """Finite numbers in float64, of a size whose squares float64 holds."""
+def host_numbers(name: str, value: Any) -> Matrices:
+    """Finite numbers in float64, of a size whose powers float64 holds.
+
+    Args:
+        name: of the argument.
+        value: anything.
+
+    Returns:
+        The same as an array of float64, on the host.
+
+    Raises:
+        TypeError, ValueError: not numbers, not finite, or larger than 1e100.
+    """
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
