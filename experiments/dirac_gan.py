@@ -4,7 +4,7 @@ Claim: without a penalty no loss converges at a linear rate, since all eigenvalu
 leave the equilibrium, of zero-sum losses for good, and alternating steps of zero-sum losses stay on their orbit;
 WGAN-GP's penalty does not change that; R1, R2, consensus optimisation, JARE and the symplectic adjustment converge, at
 the rate that the eigenvalues say.
-Time: CPU_TIME on two CPU cores.
+Time: 15 seconds on two CPU cores.
 
     python -m experiments.dirac_gan                  1,000 steps of 0.1, 16 starts
     python -m experiments.dirac_gan --preset paper   10,000 steps of 0.01, 100 starts
@@ -14,19 +14,19 @@ discriminator's logit is psi x. Losses are mixgan_jax's; for least squares, whos
 1/2 + psi x. The coefficient of every penalty is gamma; WGAN-GP's target norm is 1. Penalties and adjustments are the
 library's, the dynamics gradient descent. Adjusted gradients are defined for simultaneous steps only.
 
-Protocol: a seed is a start, at a radius uniform in [0.5, 1.5] and at any angle, the same for all losses and rows. A cell
-is log10 of the last radius over the first: 0 is an orbit, positive is outward. Turns around the equilibrium are in the
-JSON. The prediction is ``log10`` of the largest ``|1 - step x eigenvalue|`` at the equilibrium; the measured rate is the
-slope of log10 radius while the radius is between 1e-2, below which the game is nearly linear, and 1e-30, averaged over
-starts.
+Protocol: a seed is a start, at a radius uniform in [0.5, 1.5] and at any angle, the same for all losses and rows. A
+cell is log10 of the last radius over the first: 0 is an orbit, positive is outward. Turns around the equilibrium are in
+the JSON. The rate predicted is log10 of the largest ``|1 - step x eigenvalue|`` at the equilibrium; the measured one is
+the slope of log10 radius while the radius is between 1e-2, below which the game is nearly linear, and 1e-30, averaged
+over starts.
 
 At psi = 0 the norm in WGAN-GP has no derivative, and a run may come to rest there away from the equilibrium, where the
 penalty's push and the discriminator's pull cancel, at theta = 2 gamma / a: as wrong as turning, and counted with it.
 
 What is predicted beyond the eigenvalues (``theory.dirac_gan_inward_pull``): losses that are not zero-sum contract by
 higher-order terms, so that simultaneous steps end on a cycle of radius ``2 a sqrt(step / k)``, .45 for non-saturating
-and relativistic and .22 for least squares at steps of 0.1, and alternating steps approach as ``t^(-1/2)``, not linearly.
-A Wasserstein loss under simultaneous steps grows by ``sqrt(1 + step^2)`` a step, exactly.
+and relativistic and .22 for least squares at steps of 0.1, and alternating steps approach as ``t^(-1/2)`` only. A
+Wasserstein loss under simultaneous steps grows by ``sqrt(1 + step^2)`` a step, exactly.
 """
 
 import math
@@ -70,7 +70,7 @@ PRESETS = {
     "smoke": Config(seeds=2),
 }
 
-COLUMNS = {name: (name.replace("_", " "), 2) for name in LOSSES}
+COLUMNS = {name: (title, 2) for name, title in phase_portrait.TITLES.items()}
 
 
 def check(config: Config) -> None:
@@ -150,7 +150,7 @@ def _unpenalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict
             radius = float(np.mean(plain[name]["radius"]))
             verdict.append(
                 report.claim(
-                    f"{name.replace('_', ' ')} ends on a cycle, simultaneous steps",
+                    f"{phase_portrait.TITLES[name]} ends on a cycle, simultaneous steps",
                     f"mean radius within 10 % of {expected:.3f}",
                     f"{radius:.3f}",
                     abs(radius / expected - 1.0) < 0.1,

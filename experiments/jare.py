@@ -4,7 +4,7 @@ Claim: on a Gaussian that a linear discriminator drives to its place, JARE has s
 than simultaneous descent, where consensus optimisation trades the one for the other; at their best steps JARE is faster
 than simultaneous descent and that is faster than consensus; noise-free runs decay as the linear game says, within 5 %;
 and networks on a ring of 8 Gaussians make more good samples, more evenly spread, with JARE than without.
-Time: CPU_TIME on two CPU cores; paper wants a GPU and has not been timed.
+Time: 5 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments.jare                  networks cut down to 3 layers of 64 units
     python -m experiments.jare --preset paper   the authors' networks, learning rate and number of steps, 10 seeds
@@ -32,6 +32,11 @@ those over the modes, say more.
 Protocol: seeds are 0, 1, ..., all of a row trained at once; nothing is chosen. Differences count from two standard
 errors on. The sizes of cpu were set after one trial of 4,000 steps with two seeds, in which simultaneous descent had
 14 % good samples, consensus 51 % and JARE 54 %.
+
+Changed: a trial of 3,000 steps with four seeds found the noise-free toy 1.3 % from the linear game under simultaneous
+descent, 4.6 % under consensus and 6.1 % under JARE: more than the 5 % expected. From half as far it was half of that
+(in proportion to the start, as terms of second order make it), so the claim was left as it was, a second one from half
+as far added, and the number of seeds raised from 4 to 6.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,9 +78,11 @@ class Config:
     """Step of gradient descent on the toy."""
     toy_steps: options.Sizes = (1000, 5000, 15_000)
     """After which the toy's distance is measured."""
+    toy_start: options.Positive = 0.05
+    """Of each of the toy's coordinates, less the equilibrium's."""
     std: options.Positive = 0.06
     """Of each Gaussian on the ring."""
-    seeds: options.Count = 4
+    seeds: options.Count = 6
     """Runs of each method, seeds 0, 1, ..."""
     steps: options.Count = 10_000
     """Simultaneous updates on the ring."""
@@ -95,9 +102,7 @@ class Config:
 
 PRESETS = {
     "cpu": Config(),
-    "paper": Config(
-        seeds=10, steps=20_000, width=256, depth=4, latent_size=64, learning_rate=1e-4
-    ),
+    "paper": Config(seeds=10, steps=20_000, width=256, depth=4, latent_size=64, learning_rate=1e-4),
     "smoke": Config(
         gammas=(10.0,),
         toy_steps=(10, 20, 40),
@@ -141,7 +146,12 @@ def methods(config: Config) -> list[Method]:
 def toy(config: Config) -> Toy:
     """The Gaussian toy."""
     return Toy(
-        config.toy_std, config.toy_distance, config.toy_rate, config.toy_steps, config.batch
+        std=config.toy_std,
+        distance=config.toy_distance,
+        learning_rate=config.toy_rate,
+        steps=config.toy_steps,
+        batch=config.batch,
+        start=config.toy_start,
     )
 
 
@@ -201,49 +211,10 @@ def measure(
     return report.row(method.name, metrics, toy=found, seconds=seconds), state
 
 
-def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The verdict: what was claimed before the run against what came out."""
     plain, consensus, jare, *_ = rows
-    phases, conditions, iterations = (
-        [row["toy"]["factors"][name] for row in (jare, plain, consensus)]
-        for name in ("phase", "conditioning", "iterations")
-    )
-    spread = max(np.ptp(row["toy"]["factors"]["determinants"]) for row in rows[2:])
-    off = max(gaussian_shift.deviation(row["toy"]) for row in (plain, consensus, jare))
-    return [
-        report.claim(
-            f"{jare['method']} has smaller phase and conditioning factors than simultaneous descent",
-            "both smaller",
-            f"{phases[0]:.3g} < {phases[1]:.3g}, {conditions[0]:.3g} < {conditions[1]:.3g}",
-            phases[0] < phases[1] and conditions[0] < conditions[1],
-        ),
-        report.claim(
-            f"{consensus['method']} has a smaller phase factor and a larger conditioning factor",
-            "smaller and larger",
-            f"{phases[2]:.3g} < {phases[1]:.3g}, {conditions[2]:.3g} > {conditions[1]:.3g}",
-            phases[2] < phases[1] and conditions[2] > conditions[1],
-        ),
-        report.claim(
-            "the determinant of JARE's Jacobian does not depend on the data's variance in a direction",
-            "difference < 1e-9",
-            f"{spread:.1e}",
-            spread < 1e-9,
-        ),
-        report.claim(
-            f"iterations to 1e-3 at the best step rise from {jare['method']} by way of simultaneous "
-            f"descent to {consensus['method']}",
-            "rising",
-            " < ".join(f"{count:.0f}" for count in iterations),
-            iterations[0] < iterations[1] < iterations[2],
-        ),
-        report.claim(
-            "the noise-free toy decays as the linear game says, at every number of steps",
-            "within 5 %",
-            f"{100 * off:.2f} %",
-            off <= 0.05,
-        ),
-        *_on_the_ring(plain, consensus, jare),
-    ]
+    return [*gaussian_shift.claims(rows), *_on_the_ring(plain, consensus, jare)]
 
 
 def _on_the_ring(
@@ -311,7 +282,7 @@ def main(argv: list[str] | None = None) -> None:
             rows.append(row)
         figures = draw(run, rows, states)
         results = report.save_results(
-            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=figures
+            run, rows=rows, verdict=judge(rows), columns=COLUMNS, figures=figures
         )
     report.show(run, results, figures)
 

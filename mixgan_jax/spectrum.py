@@ -231,7 +231,7 @@ def conditioning_factor(eigenvalues: Any) -> float:
 def _numbers(eigenvalues: Any) -> np.ndarray:
     try:
         values = np.atleast_1d(np.asarray(eigenvalues)).astype(np.complex128)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise fail("eigenvalues", eigenvalues, "an array of numbers", TypeError) from error
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise fail("eigenvalues", eigenvalues, "one finite number or more, in one axis")

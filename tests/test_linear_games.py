@@ -50,7 +50,9 @@ TABLE = [
 def test_the_table_of_factors(variances, rule, gamma, tabled):
     values = eigenvalues(variances, rule, gamma)
     phase, conditioning, contraction, iterations = tabled
-    assert spectrum.phase_factor(values) == pytest.approx(phase, abs=6e-2 * phase if gamma else 5e-2)
+    assert spectrum.phase_factor(values) == pytest.approx(
+        phase, abs=6e-2 * phase if gamma else 5e-2
+    )
     assert spectrum.conditioning_factor(values) == pytest.approx(conditioning, rel=1e-2)
     step, found = spectrum.best_step(values)
     assert contraction - 6e-4 < found < contraction + 6e-5
@@ -198,8 +200,13 @@ def test_the_dirac_gans_losses_by_hand():
 
 @pytest.mark.parametrize(
     ("name", "pull"),
-    [("minimax", 0), ("wasserstein", 0), ("non_saturating", 0.5), ("relativistic", 0.5)]
-    + [("least_squares", 2)],
+    [
+        ("minimax", 0),
+        ("wasserstein", 0),
+        ("non_saturating", 0.5),
+        ("relativistic", 0.5),
+        ("least_squares", 2),
+    ],
 )
 def test_the_inward_pull_is_how_the_flow_loses_radius(name, pull):
     """The field's own rate of change of r^2, averaged over a small circle, in float64."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.parts.phase_portrait import LOSSES
+from experiments.parts.phase_portrait import LOSSES, TITLES
 from mixgan_jax import _figures
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def portraits(found: Mapping[str, Any]) -> "Figure":
             axes.set(xticks=(-2, 0, 2), yticks=(-2, 0, 2))
         line[0].set_ylabel(f"{penalty}\npsi")
     for axes, loss in zip(grid[0], LOSSES, strict=True):
-        axes.set_title(loss.replace("_", " "))
+        axes.set_title(TITLES[loss])
     for axes in grid[-1]:
         axes.set_xlabel("theta")
     handles, labels = grid[0, 0].get_legend_handles_labels()

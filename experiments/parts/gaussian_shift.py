@@ -1,7 +1,7 @@
 """The Gaussian toy of jare: its spectrum, its decay as the linear game has it and without noise, and with batches."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -11,12 +11,10 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
+from experiments.common import report
 from mixgan_jax import adjustments, losses, spectrum, theory
 from mixgan_jax.adjustments import Adjustment, Players
 from mixgan_jax.types import Array, Key
-
-START = 0.05
-"""Of each coordinate of the shift less the mean, and of the discriminator; as in the authors' code."""
 
 
 class Toy(NamedTuple):
@@ -28,6 +26,7 @@ class Toy(NamedTuple):
         learning_rate: of gradient descent.
         steps: at which the distance from the equilibrium is looked at, rising.
         batch: of the run with noise.
+        start: each coordinate of the shift less the mean, and of the discriminator.
     """
 
     std: float
@@ -35,6 +34,7 @@ class Toy(NamedTuple):
     learning_rate: float
     steps: tuple[int, ...]
     batch: int
+    start: float
 
 
 class Method(NamedTuple):
@@ -70,10 +70,8 @@ def factors(std: float, distance: float, rule: Any, gamma: float) -> dict[str, A
 
 def predicted(toy: Toy, method: Method) -> list[float]:
     """Distances from the equilibrium after each of the numbers of steps, of the linear game."""
-    matrices = theory.adjusted_jacobian(
-        _jacobian(toy.std, toy.distance), method.gamma, method.rule
-    )
-    start = np.full((2, 2), START)
+    matrices = theory.adjusted_jacobian(_jacobian(toy.std, toy.distance), method.gamma, method.rule)
+    start = np.full((2, 2), toy.start)
     ends = [theory.linear_descent(matrices, start, toy.learning_rate, n) for n in toy.steps]
     return [float(np.linalg.norm(end)) for end in ends]
 
@@ -104,22 +102,73 @@ def with_noise(toy: Toy, method: Method, keys: Key) -> Array:
 
 
 def measure(toy: Toy, methods: list[Method], keys: Key) -> dict[str, Any]:
-    """All of the toy, by method: ``predicted`` and ``noise_free`` ``[T]``, ``with_noise`` ``[S, T]``, factors."""
+    """All of the toy, by method: factors, ``predicted`` and ``noise_free`` ``[T]``, ``with_noise`` ``[S, T]``.
+
+    ``predicted_near`` and ``noise_free_near`` are of runs from half as far.
+    """
+    near = toy._replace(start=toy.start / 2)
     return {
         method.name: {
             "factors": factors(toy.std, toy.distance, method.rule, method.gamma),
             "predicted": predicted(toy, method),
+            "predicted_near": predicted(near, method),
             "noise_free": noise_free(toy, method),
+            "noise_free_near": noise_free(near, method),
             "with_noise": with_noise(toy, method, keys),
         }
         for method in methods
     }
 
 
-def deviation(found: Mapping[str, Any]) -> float:
-    """The largest relative difference between the noise-free run and the linear prediction."""
-    ratios = np.array(found["noise_free"]) / np.array(found["predicted"])
+def deviation(found: Mapping[str, Any], start: str = "") -> float:
+    """The largest relative difference between noise-free runs and the linear game; ``start`` may be ``_near``."""
+    ratios = np.array(found[f"noise_free{start}"]) / np.array(found[f"predicted{start}"])
     return float(np.abs(ratios - 1.0).max())
+
+
+def claims(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What was claimed of the toy: rows of simultaneous descent, consensus and JARE, and of JARE with other gammas."""
+    plain, consensus, jare, *_ = rows
+    phases, conditions, iterations = (
+        [row["toy"]["factors"][name] for row in (jare, plain, consensus)]
+        for name in ("phase", "conditioning", "iterations")
+    )
+    spread = max(np.ptp(row["toy"]["factors"]["determinants"]) for row in rows[2:])
+    verdict = [
+        report.claim(
+            f"{jare['method']} has smaller phase and conditioning factors than simultaneous descent",
+            "both smaller",
+            f"{phases[0]:.3g} < {phases[1]:.3g}, {conditions[0]:.3g} < {conditions[1]:.3g}",
+            phases[0] < phases[1] and conditions[0] < conditions[1],
+        ),
+        report.claim(
+            f"{consensus['method']} has a smaller phase factor and a larger conditioning factor",
+            "smaller and larger",
+            f"{phases[2]:.3g} < {phases[1]:.3g}, {conditions[2]:.3g} > {conditions[1]:.3g}",
+            phases[2] < phases[1] and conditions[2] > conditions[1],
+        ),
+        report.claim(
+            "the determinant of JARE's Jacobian does not depend on the data's variance in a direction",
+            "difference < 1e-9",
+            f"{spread:.1e}",
+            spread < 1e-9,
+        ),
+        report.claim(
+            f"iterations to 1e-3 at the best step rise from {jare['method']} by way of simultaneous "
+            f"descent to {consensus['method']}",
+            "rising",
+            " < ".join(f"{count:.0f}" for count in iterations),
+            iterations[0] < iterations[1] < iterations[2],
+        ),
+    ]
+    starts = {
+        "the noise-free toy decays as the linear game says, at every number of steps": "",
+        "so it does from half as far": "_near",
+    }
+    for text, start in starts.items():
+        off = max(deviation(row["toy"], start) for row in (plain, consensus, jare))
+        verdict.append(report.claim(text, "within 5 %", f"{100 * off:.1f} %", off <= 0.05))
+    return verdict
 
 
 @cache
@@ -135,7 +184,7 @@ def _mean(toy: Toy) -> Array:
 
 def _solver(toy: Toy, method: Method, game: Any) -> mg.Solver:
     def init(key: Key) -> Players:
-        return _mean(toy) + START, jnp.full((2,), START)
+        return _mean(toy) + toy.start, jnp.full((2,), toy.start)
 
     txs = (optax.sgd(toy.learning_rate),) * 2
     return mg.gradient_play(init, game, txs, adjust=method.adjustment)

@@ -69,9 +69,7 @@ def _draw_factor(axes: "Axes", name: str, toy: Toy) -> None:
         )
 
 
-def _draw_decay(
-    axes: "Axes", rows: Sequence[Mapping[str, Any]], toy: Toy, gamma: float
-) -> None:
+def _draw_decay(axes: "Axes", rows: Sequence[Mapping[str, Any]], toy: Toy, gamma: float) -> None:
     """Lines for the linear game, markers for the exact losses, bars for runs with noise."""
     steps = np.unique(np.linspace(0, toy.steps[-1], 61).astype(int))
     for row, rule in zip(rows, ("none", "consensus", "jare"), strict=True):
@@ -92,4 +90,3 @@ def _draw_decay(
     ):
         axes.plot([], [], label=label, **look)
     axes.set(yscale="log", xlabel="steps", ylabel="distance from the equilibrium")
-

@@ -24,10 +24,9 @@ LOSSES: dict[str, Callable[[], mg.GanLoss]] = {
     "relativistic": losses.relativistic,
     "least_squares": losses.least_squares,
 }
+TITLES = {name: make().name for name, make in LOSSES.items()}
 DAMPED = ("consensus", "jare", "symplectic")
 """Rows that adjust gradients, by the names of ``theory.adjusted_jacobian``."""
-
-PATH = 400  # points of a trajectory that are kept
 
 
 class Row(NamedTuple):
@@ -98,7 +97,8 @@ def _run(rule: mg.Solver, steps: int, key: Key) -> dict[str, Array]:
 
     Returns:
         ``ratio``, log10 of the last radius over the first; ``rate``, the slope of log10 radius while the radius is
-        below 1e-2 and above 1e-30, 0 where it does not come there; ``turns`` around 0; ``radius``, mean, and ``nearest``, least, over the last tenth; ``path`` ``[400, 2]``.
+        below 1e-2 and above 1e-30, 0 where it does not come there; ``turns`` around 0; ``radius``, mean, and
+        ``nearest``, least, over the last tenth; ``path`` ``[T, 2]``, of the first two fifths of the run.
     """
     first = rule.init(key)
 
@@ -121,7 +121,7 @@ def _run(rule: mg.Solver, steps: int, key: Key) -> dict[str, Array]:
         "turns": jnp.abs(jnp.sum(angles)) / (2 * math.pi),
         "radius": jnp.mean(last),
         "nearest": jnp.min(last),
-        "path": points[:PATH],
+        "path": points[: 2 * steps // 5 : max(1, steps // 1000)],
     }
 
 

@@ -81,8 +81,8 @@ def dirac_gan_jacobian(loss: GanLoss, damping: float = 0.0) -> Matrices:
 def dirac_gan_inward_pull(loss: GanLoss) -> float:
     r"""How strongly the unregularised game contracts beyond the linear order: k in ``d(r^2)/dt = -(k / 4) r^4``.
 
-    In continuous time ``r^2 = theta^2 + psi^2`` changes by ``-2 f (h_G'(f) + h_D'(f))`` with ``f = theta psi`` and h the
-    losses in the fake's logit. Zero-sum losses give 0: orbits close. Others give ``-2 k f^2`` to lowest order with
+    In continuous time ``r^2 = theta^2 + psi^2`` changes by ``-2 f (h_G'(f) + h_D'(f))`` with ``f = theta psi`` and h
+    the losses in the fake's logit. Zero-sum losses give 0: orbits close. Others give ``-2 k f^2`` to lowest order with
     ``k = h_G''(0) + h_D''(0)``, of mean ``-(k / 4) r^4`` over a turn: r falls as ``t^(-1/2)``. Simultaneous steps of
     size s grow ``r^2`` by ``s a^2 r^2`` per unit of time, so that they end on a cycle of radius ``2 a sqrt(s / k)``,
     or leave where k = 0; alternating steps have no such term (our algebra).

@@ -135,7 +135,7 @@ def host_numbers(name: str, value: Any) -> Matrices:
     """
     try:
         array = np.asarray(value, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise fail(name, value, "an array of numbers", TypeError) from error
     if not np.all(np.abs(array) <= 1e100):  # also true of NaN
         raise fail(name, value, "finite, of numbers up to 1e100")
