@@ -12,7 +12,8 @@ Time: 15 seconds on two CPU cores.
 After Mescheder, Geiger and Nowozin (2018, arXiv 1801.04406, section 2): data at 0, the generator is a point theta, the
 discriminator's logit is psi x. Losses are mixgan_jax's; for least squares, whose neutral output is 1/2, the logit is
 1/2 + psi x. The coefficient of every penalty is gamma; WGAN-GP's target norm is 1. Penalties and adjustments are the
-library's, the dynamics gradient descent. Adjusted gradients are defined for simultaneous steps only.
+library's, the dynamics gradient descent. Adjusted gradients are defined for simultaneous steps only, abbreviated
+sim. in the table; GP is that of WGAN-GP.
 
 Protocol: a seed is a start, at a radius uniform in [0.5, 1.5] and at any angle, the same for all losses and rows. A
 cell is log10 of the last radius over the first: 0 is an orbit, positive is outward. Turns around the equilibrium are in
@@ -41,7 +42,7 @@ import numpy as np
 from experiments.common import harness, options, report
 from experiments.common.session import session
 from experiments.parts import dirac_figure, phase_portrait
-from experiments.parts.phase_portrait import DAMPED, LOSSES, Row
+from experiments.parts.phase_portrait import DAMPED, LOSSES, ROWS, Row
 from mixgan_jax import spectrum, theory
 
 HORIZON = 100.0
@@ -70,7 +71,7 @@ PRESETS = {
     "smoke": Config(seeds=2),
 }
 
-COLUMNS = {name: (title, 2) for name, title in phase_portrait.TITLES.items()}
+COLUMNS = {name: (title, 1) for name, title in phase_portrait.TITLES.items()}
 
 
 def check(config: Config) -> None:
@@ -86,8 +87,11 @@ def check(config: Config) -> None:
 
 def measure(config: Config) -> dict[str, Any]:
     """Of every row: ``ratio``, ``rate``, ``turns``, ``radius`` by loss and seed; the first seed's trajectory."""
-    rows = phase_portrait.rows(config.gamma, config.adjustment)
-    run = jax.jit(lambda keys: phase_portrait.run_all(keys, rows, config.step_size, config.steps))
+    run = jax.jit(
+        lambda keys: phase_portrait.run_all(
+            keys, config.gamma, config.adjustment, config.step_size, config.steps
+        )
+    )
     return jax.device_get(run(harness.seed_keys(config.seeds)))
 
 
@@ -108,7 +112,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 def _unpenalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     by_name = {row["method"]: row["cells"] for row in rows}
-    plain, turns = by_name["none, simultaneous"], by_name["none, alternating"]
+    plain, turns = by_name["none sim."], by_name["none alt."]
     wasserstein = np.array(plain["wasserstein"]["ratio"])
     exact = 0.5 * config.steps * math.log10(1.0 + config.step_size**2)
     error = float(np.abs(wasserstein - exact).max())
@@ -160,9 +164,9 @@ def _unpenalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict
 
 
 def _penalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    known = {row.name: row for row in phase_portrait.rows(config.gamma, config.adjustment)}
+    known = {row.name: row for row in ROWS}
     by_name = {row["method"]: row["cells"] for row in rows}
-    stuck = [name for name in by_name if name.startswith("WGAN-GP")]
+    stuck = [name for name in by_name if known[name].penalty == "GP"]
     nearest = min(np.min(by_name[name][loss]["nearest"]) for name in stuck for loss in LOSSES)
     curing = [name for name in by_name if known[name].penalty in ("R1", "R2", *DAMPED)]
     worst = max(np.max(by_name[name][loss]["ratio"]) for name in curing for loss in LOSSES)
@@ -214,7 +218,7 @@ def main(argv: list[str] | None = None) -> None:
                 cells=_without_paths(found[row.name]),
                 seconds=seconds / len(found),
             )
-            for row in phase_portrait.rows(config.gamma, config.adjustment)
+            for row in ROWS
         ]
         picture = dirac_figure.portraits(found)
         figures: dict[str, Path] = {"portraits": report.save_figure(run, picture, "portraits")}

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.parts.phase_portrait import LOSSES, TITLES
+from experiments.parts.phase_portrait import LOSSES, TITLES, row_of
 from mixgan_jax import _figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHOWN = ("none", "WGAN-GP", "R1", "JARE")
+SHOWN = {"none": "none", "GP": "WGAN-GP", "R1": "R1", "jare": "JARE"}
 """R2 is R1 here, and consensus and symplectic adjustment look as JARE does."""
 LIMIT = 2.2
 
@@ -32,8 +32,8 @@ def portraits(found: Mapping[str, Any]) -> "Figure":
     for line, penalty in zip(grid, SHOWN, strict=True):
         for axes, loss in zip(line, LOSSES, strict=True):
             for update, look in looks.items():
-                cell = found.get(f"{penalty}, {update}")
-                if cell is None:
+                cell = found.get(row_of(penalty, update).name)
+                if cell is None or (penalty == "jare" and update == "alternating"):
                     continue
                 path = np.array(cell[loss]["path"])
                 axes.plot(path[:, 0], path[:, 1], label=f"{update} steps", **look)
@@ -41,7 +41,7 @@ def portraits(found: Mapping[str, Any]) -> "Figure":
             axes.plot(0, 0, color="black", marker="+", ms=7, mew=1.2)
             axes.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), aspect="equal")
             axes.set(xticks=(-2, 0, 2), yticks=(-2, 0, 2))
-        line[0].set_ylabel(f"{penalty}\npsi")
+        line[0].set_ylabel(f"{SHOWN[penalty]}\npsi")
     for axes, loss in zip(grid[0], LOSSES, strict=True):
         axes.set_title(TITLES[loss])
     for axes in grid[-1]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +11,7 @@ import optax
 
 import mixgan_jax as mg
 from mixgan_jax import adjustments, losses, penalties, theory
-from mixgan_jax.adjustments import Adjustment, Players
+from mixgan_jax.adjustments import Players
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.solvers.game_gradients import Update
 from mixgan_jax.types import Array, Key
@@ -24,9 +24,18 @@ LOSSES: dict[str, Callable[[], mg.GanLoss]] = {
     "relativistic": losses.relativistic,
     "least_squares": losses.least_squares,
 }
+UPDATES: tuple[Update, Update] = ("simultaneous", "alternating")
 TITLES = {name: make().name for name, make in LOSSES.items()}
 DAMPED = ("consensus", "jare", "symplectic")
 """Rows that adjust gradients, by the names of ``theory.adjusted_jacobian``."""
+
+
+PENALTIES = {
+    "none": None,
+    "R1": penalties.r1,
+    "R2": penalties.r2,
+    "GP": penalties.gradient_penalty,
+}
 
 
 class Row(NamedTuple):
@@ -35,48 +44,70 @@ class Row(NamedTuple):
     name: str
     penalty: str
     update: Update
-    of_discriminator: Penalty | None
-    adjust: Adjustment | None
 
 
-def rows(gamma: float, adjustment: float) -> list[Row]:
-    """Every penalty, with simultaneous and, where that is defined, alternating steps."""
-    of_discriminator = {
-        "none": None,
-        "R1": penalties.r1(gamma),
-        "R2": penalties.r2(gamma),
-        "WGAN-GP": penalties.gradient_penalty(gamma),
+def row_of(penalty: str, update: Update) -> Row:
+    """A row by what it is made of, with a short name."""
+    if penalty in DAMPED:
+        return Row("JARE" if penalty == "jare" else penalty, penalty, update)
+    return Row(f"{penalty} {update[:3]}.", penalty, update)
+
+
+ROWS = [
+    *(row_of(penalty, update) for penalty in PENALTIES for update in UPDATES),
+    *(row_of(name, "simultaneous") for name in DAMPED),
+]
+
+
+def run_all(
+    keys: Key, gamma: float, adjustment: float, step_size: float, steps: int
+) -> dict[str, Any]:
+    """Measures by row and loss, of starts ``[S]`` by key: see :func:`_run`; the path of the first.
+
+    Penalties of the discriminator differ in their coefficients alone, so that one program runs all of them.
+    """
+    found: dict[str, Any] = {row.name: {} for row in ROWS}
+    # Of all penalties but "none", whose coefficients are all 0.
+    coefficients = gamma * jnp.eye(len(PENALTIES))[:, 1:]
+
+    def over_starts(rule: mg.Solver) -> Any:
+        return jax.vmap(partial(_run, rule, steps))(keys)
+
+    for loss, make in LOSSES.items():
+        for update in UPDATES:
+
+            def of_row(weights: Array, make: Any = make, update: Update = update) -> Any:
+                rule = _solver(make(), _weighted(weights), step_size, update=update)
+                return over_starts(rule)
+
+            cells = jax.vmap(of_row)(coefficients)
+            for index, penalty in enumerate(PENALTIES):
+                cell = jax.tree.map(lambda leaf, at=index: leaf[at], cells)
+                found[row_of(penalty, update).name][loss] = cell
+        for name in DAMPED:
+            adjust = getattr(adjustments, name)(adjustment)
+            rule = _solver(make(), None, step_size, adjust=adjust)
+            found[row_of(name, "simultaneous").name][loss] = over_starts(rule)
+    return {
+        name: {loss: cell | {"path": cell["path"][0]} for loss, cell in cells.items()}
+        for name, cells in found.items()
     }
-    updates: tuple[Update, Update] = ("simultaneous", "alternating")
-    found = [
-        Row(f"{name}, {update}", name, update, penalty, None)
-        for name, penalty in of_discriminator.items()
-        for update in updates
-    ]
-    for name in DAMPED:
-        rule = getattr(adjustments, name)(adjustment)
-        title = "JARE" if name == "jare" else name
-        found.append(Row(f"{title}, simultaneous", name, "simultaneous", None, rule))
-    return found
 
 
-def run_all(keys: Key, rows: list[Row], step_size: float, steps: int) -> dict[str, Any]:
-    """Measures of every row and loss from the starts ``[S]`` of keys: see :func:`_run`."""
-    found: dict[str, Any] = {}
-    for row in rows:
-        found[row.name] = {}
-        for name, make in LOSSES.items():
-            game = theory.dirac_gan_losses(make(), row.of_discriminator)
-            rule = mg.gradient_play(
-                start,
-                lambda key, players, batch, game=game: game(players),
-                (optax.sgd(step_size),) * 2,
-                update=row.update,
-                adjust=row.adjust,
-            )
-            cell = jax.vmap(partial(_run, rule, steps))(keys)
-            found[row.name][name] = cell | {"path": cell["path"][0]}
-    return found
+def _weighted(weights: Array) -> Penalty:
+    """The sum of all penalties of the discriminator with coefficients ``[3]``."""
+    made = [make(weights[index]) for index, make in enumerate(filter(None, PENALTIES.values()))]
+
+    def penalty(*arguments: Any) -> Array:
+        return reduce(jnp.add, [term(*arguments) for term in made])
+
+    return penalty
+
+
+def _solver(loss: mg.GanLoss, penalty: Penalty | None, step_size: float, **options: Any) -> Any:
+    game = theory.dirac_gan_losses(loss, penalty)
+    txs = (optax.sgd(step_size),) * 2
+    return mg.gradient_play(start, lambda key, players, batch: game(players), txs, **options)
 
 
 def start(key: Key) -> Players:
