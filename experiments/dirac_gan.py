@@ -12,8 +12,8 @@ Time: 15 seconds on two CPU cores.
 After Mescheder, Geiger and Nowozin (2018, arXiv 1801.04406, section 2): data at 0, the generator is a point theta, the
 discriminator's logit is psi x. Losses are mixgan_jax's; for least squares, whose neutral output is 1/2, the logit is
 1/2 + psi x. The coefficient of every penalty is gamma; WGAN-GP's target norm is 1. Penalties and adjustments are the
-library's, the dynamics gradient descent. Adjusted gradients are defined for simultaneous steps only, abbreviated
-sim. in the table; GP is that of WGAN-GP.
+library's, the dynamics gradient descent. Rows are of simultaneous (sim.) and alternating (alt.) steps; adjusted
+gradients are defined for simultaneous ones only. GP is WGAN-GP's penalty.
 
 Protocol: a seed is a start, at a radius uniform in [0.5, 1.5] and at any angle, the same for all losses and rows. A
 cell is log10 of the last radius over the first: 0 is an orbit, positive is outward. Turns around the equilibrium are in
@@ -71,7 +71,14 @@ PRESETS = {
     "smoke": Config(seeds=2),
 }
 
-COLUMNS = {name: (title, 1) for name, title in phase_portrait.TITLES.items()}
+COLUMNS = {
+    "minimax": ("minimax", 1),
+    "wasserstein": ("WGAN", 1),
+    "hinge": ("hinge", 1),
+    "non_saturating": ("NS", 1),
+    "relativistic": ("relat.", 1),
+    "least_squares": ("LS", 1),
+}
 
 
 def check(config: Config) -> None:
