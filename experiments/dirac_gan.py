@@ -68,7 +68,7 @@ class Config:
 PRESETS = {
     "cpu": Config(),
     "paper": Config(step_size=0.01, steps=10_000, seeds=100),
-    "smoke": Config(seeds=2),
+    "smoke": Config(step_size=0.5, steps=200, seeds=2),
 }
 
 COLUMNS = {
