@@ -33,6 +33,7 @@ Wasserstein loss under simultaneous steps grows by ``sqrt(1 + step^2)`` a step, 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def measure(config: Config) -> dict[str, Any]:
 def rate(config: Config, row: Row, loss: str) -> float:
     """log10 of the contraction per simultaneous step that the eigenvalues at the equilibrium predict."""
     damping = config.gamma if row.penalty in ("R1", "R2") else 0.0
-    jacobian = theory.dirac_gan_jacobian(LOSSES[loss](), damping)
+    jacobian = _jacobian(loss, damping)
     rule = row.penalty if row.penalty in DAMPED else "none"
     adjusted = theory.adjusted_jacobian(jacobian, config.adjustment, rule)
     step = 1.0 - config.step_size * np.linalg.eigvals(adjusted)
@@ -156,7 +157,7 @@ def _unpenalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict
     for name, make in LOSSES.items():
         pull = theory.dirac_gan_inward_pull(make())
         if pull > 0:
-            slope = theory.dirac_gan_jacobian(make())[1, 0]
+            slope = _jacobian(name, 0.0)[1, 0]
             expected = 2.0 * slope * math.sqrt(config.step_size / pull)
             radius = float(np.mean(plain[name]["radius"]))
             verdict.append(
@@ -207,8 +208,12 @@ def _penalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 
 def _phase(loss: str) -> float:
-    jacobian = theory.dirac_gan_jacobian(LOSSES[loss]())
-    return spectrum.phase_factor(np.linalg.eigvals(jacobian))
+    return spectrum.phase_factor(np.linalg.eigvals(_jacobian(loss, 0.0)))
+
+
+@cache
+def _jacobian(loss: str, damping: float) -> np.ndarray:
+    return theory.dirac_gan_jacobian(LOSSES[loss](), damping)
 
 
 def main(argv: list[str] | None = None) -> None:
