@@ -1,4 +1,4 @@
-r"""The Jacobian of a game's simultaneous gradients: eigenvalues, how much of it is rotation, stable steps.
+r"""The Jacobian of a game's simultaneous gradients: eigenvalues, how much of it is rotation, stable and best steps.
 
 With field v (see ``adjustments``), players w and ``J = dv/dw``, a step of simultaneous descent near an equilibrium
 multiplies what is left by ``1 - eta J``. Eigenvalues of J with positive real part are what makes it converge, imaginary
@@ -151,18 +151,91 @@ def stable_step(eigenvalues: Any) -> float:
     Raises:
         TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
     """
-    try:
-        values = np.atleast_1d(np.asarray(eigenvalues)).astype(np.complex128)
-    except (TypeError, ValueError) as error:
-        raise fail("eigenvalues", eigenvalues, "an array of numbers", TypeError) from error
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise fail("eigenvalues", eigenvalues, "one finite number or more, in one axis")
+    values = _numbers(eigenvalues)
     values = values[values != 0]
     if not values.size:
         return float("inf")
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         steps = 2.0 * (values.real / np.abs(values)) / np.abs(values)
     return max(0.0, float(steps.min()))
+
+
+def best_step(eigenvalues: Any) -> tuple[float, float]:
+    r"""The step with which simultaneous descent converges fastest locally, and its contraction per step.
+
+    ``min_eta max_i |1 - eta lambda_i|``, exactly: squared, each term is a parabola in eta, so the minimum is at the
+    vertex of one or where two cross.
+
+    Args:
+        eigenvalues: ``[n]``, complex or real, finite, one or more.
+
+    Returns:
+        The step and the largest ``|1 - step lambda|``, in [0, 1): a distance is multiplied by it at each step, in the
+        long run. ``(0, 1)`` where a real part is <= 0: nothing converges then.
+
+    Raises:
+        TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
+    """
+    values = _numbers(eigenvalues)
+    if not np.all(values.real > 0):
+        return 0.0, 1.0
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        scale = np.abs(values).max()
+        slopes = (values / scale).real
+        squares = np.abs(values / scale) ** 2
+        crossings = 2.0 * np.subtract.outer(slopes, slopes) / np.subtract.outer(squares, squares)
+        steps = np.concatenate([slopes / squares, crossings.ravel(), [0.0]])
+        steps = steps[np.isfinite(steps) & (steps >= 0)]
+        worst = np.max(1.0 - 2.0 * steps * slopes[:, None] + steps**2 * squares[:, None], axis=0)
+        best = int(np.argmin(worst))
+        return float(steps[best] / scale), float(np.sqrt(np.clip(worst[best], 0.0, 1.0)))
+
+
+def phase_factor(eigenvalues: Any) -> float:
+    """How much a game turns: the largest ``|Im / Re|`` of its eigenvalues (Nie and Patel 2019, arXiv 1806.09235).
+
+    Args:
+        eigenvalues: ``[n]``, complex or real, finite, one or more.
+
+    Returns:
+        >= 0: 0 where all are real, infinite where one is imaginary.
+
+    Raises:
+        TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
+    """
+    values = _numbers(eigenvalues)
+    turning = values[values.imag != 0]
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        return float(np.max(np.abs(turning.imag / turning.real), initial=0.0))
+
+
+def conditioning_factor(eigenvalues: Any) -> float:
+    """How unequal a game's speeds are: the largest modulus of its eigenvalues over the smallest (as above).
+
+    Args:
+        eigenvalues: ``[n]``, complex or real, finite, one or more.
+
+    Returns:
+        >= 1; infinite where one is 0.
+
+    Raises:
+        TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
+    """
+    sizes = np.abs(_numbers(eigenvalues))
+    if sizes.min() == 0:
+        return float("inf")
+    with np.errstate(over="ignore"):
+        return float(sizes.max() / sizes.min())
+
+
+def _numbers(eigenvalues: Any) -> np.ndarray:
+    try:
+        values = np.atleast_1d(np.asarray(eigenvalues)).astype(np.complex128)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise fail("eigenvalues", eigenvalues, "an array of numbers", TypeError) from error
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise fail("eigenvalues", eigenvalues, "one finite number or more, in one axis")
+    return values
 
 
 def _flattened(field: Field, players: Players) -> tuple[Array, Any]:

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 import mixgan_jax as mg
 from experiments import __main__ as overview
 from experiments import (
+    dirac_gan,
+    jare,
     mix_gan_mnist,
     mix_gan_ring,
     mix_weights,
@@ -194,6 +196,9 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
         (mix_gan_ring, ["--batch", "1"], "--batch must be larger for k = 5, got 1"),
         (pairing, ["--batch", "64"], "--batch must be a multiple of k = 5, got 64"),
         (pairing, ["--components", "3", "5"], "--components must be one number, got (3, 5)"),
+        (jare, ["--gammas", "10", "10"], "--gammas must differ from each other, got (10.0, 10.0)"),
+        (dirac_gan, ["--step-size", "0.6"], "--step-size must be at most 0.5, got 0.6"),
+        (dirac_gan, ["--steps", "500"], "--steps must be at least 100 / step size = 1000, got 500"),
         (mix_weights, ["--steps", "75"], "--steps must be a multiple of 50, got 75"),
         (mix_weights, ["--batch", "64"], "--batch must be a multiple of 5, got 64"),
         (theory_small_mixtures, ["--size", "100"], "--size must be a multiple of 16, got 100"),

@@ -36,7 +36,7 @@ BESIDE = {
     "networks": {"types", "checks", "player"},
     "data": {"types", "checks"},
     "metrics": {"types", "checks", "player", "losses", "game"},
-    "theory": {"types", "checks", "losses", "game", "player", "mixture"},
+    "theory": {"types", "checks", "player", "losses", "game", "mixture", "penalties"},
     "_figure_checks": {"types", "checks"},
     "_figures": {"types", "checks", "_figure_checks"},
     "plots": {"types", "checks", "game", "_figure_checks", "_figures"},

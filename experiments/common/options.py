@@ -70,6 +70,9 @@ def _positive(name: str, value: tuple[float, ...]) -> None:
 Tolerances: TypeAlias = Annotated[tuple[float, ...], _positive]
 """Finite numbers > 0, one or more."""
 
+Coefficients: TypeAlias = Tolerances
+"""The same, of penalties."""
+
 
 def _losses() -> dict[str, Any]:
     """The losses that a name alone makes."""

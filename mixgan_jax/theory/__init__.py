@@ -1,7 +1,9 @@
 """What theorems on GANs, and on mixtures of them, state and build: closed forms and constructions, no training loop."""
 
+from mixgan_jax.theory.dirac_gan import dirac_gan_inward_pull, dirac_gan_jacobian, dirac_gan_losses
 from mixgan_jax.theory.divergences import line_divergences, parallel_segments
 from mixgan_jax.theory.folding import Folded, fold, folded_size
+from mixgan_jax.theory.gaussian_shift import gaussian_shift_jacobian, gaussian_shift_losses
 from mixgan_jax.theory.interval_dynamics import Dynamics, interval_step
 from mixgan_jax.theory.interval_game import (
     IntervalGame,
@@ -13,6 +15,7 @@ from mixgan_jax.theory.interval_game import (
 )
 from mixgan_jax.theory.interval_optimum import best_interval, optimal_intervals, total_variation
 from mixgan_jax.theory.limited_discriminator import best_polynomial_logit
+from mixgan_jax.theory.linear_games import adjusted_jacobian, linear_descent
 from mixgan_jax.theory.linearized_gda import (
     best_gda_step,
     condition_number,
@@ -51,6 +54,7 @@ __all__ = [
     "IntervalGame",
     "IntervalState",
     "ScoringRule",
+    "adjusted_jacobian",
     "atom_play",
     "bayes_risk",
     "best_gda_step",
@@ -59,10 +63,15 @@ __all__ = [
     "blur_error",
     "chosen_component",
     "condition_number",
+    "dirac_gan_inward_pull",
+    "dirac_gan_jacobian",
+    "dirac_gan_losses",
     "fictitious_play",
     "fold",
     "folded_size",
     "gates",
+    "gaussian_shift_jacobian",
+    "gaussian_shift_losses",
     "gda_contraction",
     "gda_edge",
     "gda_matrix",
@@ -73,6 +82,7 @@ __all__ = [
     "interval_start",
     "interval_step",
     "line_divergences",
+    "linear_descent",
     "mixture_error",
     "mode_collapse_region",
     "optimal_intervals",

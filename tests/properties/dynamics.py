@@ -43,6 +43,12 @@ def adjusts_a_finite_field(given: Any, result: Any) -> None:
     assert [leaf.shape for leaf in adjusted] == [(2,), (3,)]
 
 
+def contracts_at_a_step(given: Any, result: tuple[float, float]) -> None:
+    step, contraction = result
+    assert step >= 0
+    assert 0 <= contraction <= 1
+
+
 def can_start(given: Any, result: mg.Solver) -> None:
     assert isinstance(result, mg.Solver)
     result.init(jax.random.key(0))
@@ -80,6 +86,17 @@ DYNAMICS = {
         spectrum.stable_step,
         {"eigenvalues": array(4)},
         lambda given, result: np.testing.assert_(result >= 0),
+    ),
+    "spectrum.best_step": Case(spectrum.best_step, {"eigenvalues": array(4)}, contracts_at_a_step),
+    "spectrum.phase_factor": Case(
+        spectrum.phase_factor,
+        {"eigenvalues": array(4)},
+        lambda given, result: np.testing.assert_(result >= 0),
+    ),
+    "spectrum.conditioning_factor": Case(
+        spectrum.conditioning_factor,
+        {"eigenvalues": array(4)},
+        lambda given, result: np.testing.assert_(result >= 1),
     ),
     "gradient_play": Case(
         partial(mg.gradient_play, losses=lambda key, players, batch: losses(players)),

@@ -20,7 +20,7 @@ from properties.games_and_losses import (
     lies_in,
 )
 
-from mixgan_jax import metrics, theory
+from mixgan_jax import losses, metrics, penalties, theory
 
 positive = floats(0.125, 4)
 output = st.sampled_from(["linear", "relu"])
@@ -29,6 +29,10 @@ steps = {
     "discriminator_step": floats(0.125, 1),
     "order": st.sampled_from(["simultaneous", "alternating"]),
 }
+
+
+smooth = st.sampled_from([losses.minimax(), losses.least_squares()])
+any_loss = st.sampled_from([losses.wasserstein(), losses.relativistic()])
 FOLDED = theory.fold(GENERATOR, GENERATORS, jnp.ones((2, LATENT)))
 
 
@@ -82,6 +86,17 @@ def step_is_the_best(given: Any, result: Any) -> None:
     strength, factor = result
     assert 0 < strength <= 1
     assert 0 <= factor <= 1  # 1 is 1 - mu / 2 of the smallest mu, rounded
+
+
+def two_losses(players: Any) -> Any:
+    """Asserts that what comes out of a function of two players are two finite losses."""
+
+    def holds(given: Any, result: Any) -> None:
+        values = result(players)
+        assert [value.shape for value in values] == [(), ()]
+        is_finite(given, values)
+
+    return holds
 
 
 def is_positive(given: Any, result: Any) -> None:
@@ -256,6 +271,43 @@ THEORY = {
             "phi_lipschitz": positive,
         },
         lies_in(0, 32),
+    ),
+    "theory.gaussian_shift_losses": Case(
+        theory.gaussian_shift_losses,
+        {"loss": smooth, "mean": array(2), "std": positive},
+        two_losses((jnp.zeros(2), jnp.full(2, 0.1))),
+    ),
+    "theory.gaussian_shift_jacobian": Case(
+        theory.gaussian_shift_jacobian, {"loss": smooth, "variances": array(3, low=0)}, is_finite
+    ),
+    "theory.dirac_gan_losses": Case(
+        theory.dirac_gan_losses,
+        {"loss": any_loss, "penalty": st.sampled_from([None, penalties.r1(1.0)])},
+    ),
+    "theory.dirac_gan_jacobian": Case(
+        theory.dirac_gan_jacobian, {"loss": any_loss, "damping": floats(0, 4)}, is_finite
+    ),
+    "theory.dirac_gan_inward_pull": Case(
+        theory.dirac_gan_inward_pull, {"loss": any_loss}, is_finite
+    ),
+    "theory.adjusted_jacobian": Case(
+        theory.adjusted_jacobian,
+        {
+            "jacobian": array(3, 2, 2),
+            "gamma": floats(0, 10),
+            "rule": st.sampled_from(["none", "consensus", "symplectic", "jare", "generator"]),
+        },
+        is_finite,
+    ),
+    "theory.linear_descent": Case(
+        theory.linear_descent,
+        {
+            "jacobian": array(3, 2, 2),
+            "start": array(3, 2),
+            "step_size": floats(0, 1),
+            "steps": counts(9, low=0),
+        },
+        is_finite,
     ),
 }
 
