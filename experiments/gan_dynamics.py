@@ -29,8 +29,8 @@ succeed in the figure.
 
 The table is in % of runs, at step size .1 but for its second column; TV is the median. Rows beyond the grid draw their
 means too, anew for each seed: "unequal" has known weights .1 and .9, means from [-2, 2]^2 (the data's light mean is the
-left one; in order or swapped; a step eta for each mean, or eta / w_j) and the optimal discriminator; "three" has means
--1.5, 0, 1.5, from [-2.5, 2.5]^3, and three intervals; "one interval" is from [-1, 1]^2.
+left one; in order or swapped; a step eta for each mean, or eta / w_j, "eta/w") and the optimal discriminator; "three" has means
+-1.5, 0, 1.5, from [-2.5, 2.5]^3, and three intervals; "single" has one interval, means from [-1, 1]^2.
 
 Theorem 4.1 bounds the steps T until TV <= delta by a polynomial in 1 / delta and e^(C^2), for means in [-C, C] that
 start at least delta apart. We take steps of size delta and measure T against each of delta, the separation and C, the
