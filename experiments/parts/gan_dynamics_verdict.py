@@ -109,9 +109,9 @@ def of_single_runs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def of_extensions(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Of the rows beyond the grid, at the smaller step size."""
-    plain, scaled = (rows[f"unequal, in order, {step}"] for step in ("eta", "eta / w"))
+    plain, scaled = (rows[f"unequal, in order, {step}"] for step in ("eta", "eta/w"))
     one, three, first = (
-        rows[name] for name in ("one interval, optimal", "three, optimal", "three, simultaneous")
+        rows[name] for name in ("single, optimal", "three, optimal", "three, simultaneous")
     )
     gained, better = report.separated(three, first, "success")
     return [

@@ -59,13 +59,13 @@ def settings() -> list[Setting]:
     """The rows, in their order."""
     rows = [
         Setting(
-            Rule(f"unequal, {start}, {step}", "optimal", per_weight=step == "eta / w"),
+            Rule(f"unequal, {start}, {step}", "optimal", per_weight=step == "eta/w"),
             TARGET,
             WEIGHTS,
             in_box(2, 2.0, order),
             2,
         )
-        for step in ("eta", "eta / w")
+        for step in ("eta", "eta/w")
         for start, order in (("in order", 1), ("swapped", -1))
     ]
     kinds = (("optimal", 1), ("simultaneous", 1), ("unrolled", 5))
@@ -74,7 +74,7 @@ def settings() -> list[Setting]:
         for kind, k in kinds
     ]
     return rows + [
-        Setting(Rule(f"one interval, {named(kind, k)}", kind, k), TARGET, None, in_box(2, 1.0), 1)
+        Setting(Rule(f"single, {named(kind, k)}", kind, k), TARGET, None, in_box(2, 1.0), 1)
         for kind, k in kinds
     ]
 
