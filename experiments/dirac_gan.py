@@ -28,6 +28,9 @@ What is predicted beyond the eigenvalues (``theory.dirac_gan_inward_pull``): los
 higher-order terms, so that simultaneous steps end on a cycle of radius ``2 a sqrt(step / k)``, .45 for non-saturating
 and relativistic and .22 for least squares at steps of 0.1, and alternating steps approach as ``t^(-1/2)`` only. A
 Wasserstein loss under simultaneous steps grows by ``sqrt(1 + step^2)`` a step, exactly.
+
+Changed: in a first smoke run, with adjustments of coefficient 1 and rates taken over the second half of a run, radii
+underflowed there and had no rate; the coefficient has been 0.5 since, and rates are taken where radii are in range.
 """
 
 import math
