@@ -134,9 +134,12 @@ def host_numbers(name: str, value: Any) -> Matrices:
         TypeError, ValueError: not numbers, not finite, or larger than 1e100.
     """
     try:
-        array = np.asarray(value, np.float64)
+        array = np.asarray(value)
+        if np.iscomplexobj(array):
+            raise TypeError
+        array = array.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise fail(name, value, "an array of numbers", TypeError) from error
+        raise fail(name, value, "an array of real numbers", TypeError) from error
     if not np.all(np.abs(array) <= 1e100):  # also true of NaN
         raise fail(name, value, "finite, of numbers up to 1e100")
     return array
