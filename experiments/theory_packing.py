@@ -2,7 +2,7 @@
 
 Claim: among pairs with TV(P, Q) = tau, TV(P^m, Q^m) lies between the bounds of PacGAN's theorem for every random pair,
 and packing ranks a generator that misses a mode above one that only weighs modes wrongly, at every m >= 2, though both
-are at .2 from the data (Lin, Khetan, Fanti and Oh 2018, arXiv 1712.04086, sections 3.1 and 3.2).
+are at .2 from the data (Lin, Khetan, Fanti and Oh 2018, arXiv 1712.04086).
 Time: 20 seconds on one CPU core; paper has not been timed.
 
     python -m experiments.theory_packing                     2,000 random pairs for each of 8 seeds

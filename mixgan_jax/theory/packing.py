@@ -77,7 +77,7 @@ def packing_bounds(tv: float, packing: int) -> tuple[float, float]:
     r"""The least and the largest ``TV(P^m, Q^m)`` among all pairs with ``TV(P, Q) = tau``.
 
     The largest is ``1 - (1 - tau)^m``, of a generator that misses a mass of tau altogether; the least is
-    ``min_a TV([1 - a, a]^m, [1 - a - tau, a + tau]^m)`` over ``0 <= a <= 1 - tau`` (theorem 3 of the paper). At m = 2
+    ``min_a TV([1 - a, a]^m, [1 - a - tau, a + tau]^m)`` over ``0 <= a <= 1 - tau``. At m = 2
     it is tau itself: without collapse packing need not help.
 
     Args:
@@ -100,7 +100,7 @@ def packing_bounds(tv: float, packing: int) -> tuple[float, float]:
 def packing_bounds_with_collapse(
     tv: float, packing: int, epsilon: float, delta: float
 ) -> tuple[float, float]:
-    """The same among pairs that have ``(eps, delta)``-mode collapse (theorem 4): the lower bound rises.
+    """The same among pairs that have ``(eps, delta)``-mode collapse: the lower bound rises.
 
     For every place x where the region touches ``delta = eps + tau`` the smallest region with collapse is the concave
     hull of (0, 0), ``(x, x + tau)``, ``(eps, delta)`` and (1, 1); the bound is the least TV of these. Departure: the
@@ -133,7 +133,7 @@ def packing_bounds_with_collapse(
 def packing_bounds_without_collapse(
     tv: float, packing: int, epsilon: float, delta: float
 ) -> tuple[float, float]:
-    r"""The same among pairs with neither ``(eps, delta)``-mode collapse nor augmentation (theorem 5): the upper falls.
+    r"""The same among pairs with neither ``(eps, delta)``-mode collapse nor augmentation: the upper falls.
 
     Where ``tau < delta - eps`` nothing is excluded. Else the largest region is below ``x + tau``, below a line through
     ``(eps, delta)`` and one through ``(1 - delta, 1 - eps)``; the bound is the largest TV over both slopes, a family on
