@@ -5,7 +5,7 @@ with period 2; two networks that are trained near to their best in each turn lea
 turns, on 2 modes and on 8. Answering the *average* of the opponent's past, fictitious play, cures it: each generator
 still sits on a mode or two, but their average comes near the data, within a quarter of the total variation of a single
 mode, and what the discriminator tells apart from the data falls to a third or less.
-Time: 4 minutes on two CPU cores, estimated from two seeds; paper wants a GPU and has not been timed.
+Time: 3 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments.alternating_best_response                  2 and 8 modes, 8 seeds, on two CPU cores
     python -m experiments.alternating_best_response --preset paper   wider networks, 200 turns, 20 seeds

@@ -4,7 +4,7 @@ Claim: measured contraction on ``min_x max_y x y`` is the closed form's to 1e-5,
 extragradient converges; the eigenvalues of a GAN's Jacobian at an equilibrium predict which steps of simultaneous
 descent diverge; on a ring of Gaussians extragradient, consensus and the symplectic adjustment capture more modes than
 simultaneous Adam.
-Time: 3 minutes on two CPU cores for cpu; paper wants a GPU and has not been timed.
+Time: 2 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments.game_optimisers                    8 seeds of the ring, on two CPU cores
     python -m experiments.game_optimisers --preset paper     PacGAN's networks, ring and number of steps, 10 seeds

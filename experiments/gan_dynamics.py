@@ -3,8 +3,8 @@
 Claim: two Gaussians are learned from every start off the diagonal when the discriminator is optimal, and from about a
 tenth of the starts when both players take gradient steps; more discriminator steps do not help (below .3), while a
 generator that differentiates through 5 virtual ones succeeds in at least .7 (step size .1) and .9 (.3) of all runs.
-Time: 9 minutes on two CPU cores, estimated from a smaller grid; paper, the whole grid for all dynamics, wants a GPU and
-has not been timed.
+Time: 10 minutes on two CPU cores that had other work; paper, the whole grid for all dynamics, wants a GPU and has not
+been timed.
 
     python -m experiments.gan_dynamics                   100 x 100 starts x 100 discriminators, first-order dynamics
     python -m experiments.gan_dynamics --preset paper    the same for all dynamics

@@ -4,7 +4,7 @@ Claim: with a linear discriminator it is found in those runs, and only those, in
 rises with the width as Wendel's theorem says, from none below the data's dimension to all; beyond that, width makes
 the tangent kernel well conditioned and convergence fast; and the step size at which the game turns unstable is that of
 its linearisation (after Balaji et al. 2021, arXiv 2104.05605).
-Time: 6 minutes on two CPU cores; paper not timed.
+Time: 5 minutes on two CPU cores; paper not timed.
 
     python -m experiments.overparam_gda                   32 seeds, widths 1 to 2048, on two CPU cores
     python -m experiments.overparam_gda --preset paper    200 seeds, widths up to 8192

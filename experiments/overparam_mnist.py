@@ -3,7 +3,7 @@
 Claim: the Frechet distance to held-out digits falls with each doubling of the networks' width, and the gap between the
 distances to held-out and to training images does not grow (after Balaji et al. 2021, arXiv 2104.05605, whose figure
 shows that for CIFAR-10; the numbers here are our own).
-Time: 6 minutes on two CPU cores; paper wants a GPU and has not been timed.
+Time: 8 minutes on two CPU cores that had other work; paper wants a GPU and has not been timed.
 
     python -m experiments.overparam_mnist --data-dir DIR                    widths 4 to 32 on two CPU cores
     python -m experiments.overparam_mnist --data-dir DIR --preset paper     widths 4 to 64, longer training
