@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_count, check_fraction, check_number
-from mixgan_jax.solvers.iterate import Around, blended, check_solver, players_of
+from mixgan_jax.checks import check_count, check_fraction, check_kind, check_number
+from mixgan_jax.solvers.iterate import Around, blended, players_of
 from mixgan_jax.solvers.side import choose
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Batch, Info, Key
@@ -34,7 +34,7 @@ def lookahead(solver: Solver, period: int = 5, rate: float = 0.5) -> Solver:
     Raises:
         TypeError, ValueError: a bad argument, or, at ``init``, a state without an iterate.
     """
-    check_solver("solver", solver)
+    check_kind("solver", solver, Solver)
     check_count("period", period)
     rate = check_number("rate", rate, minimum=0.0, maximum=1.0)
 
@@ -83,7 +83,7 @@ def averaged(solver: Solver, decay: float | None = None) -> Solver:
     Raises:
         TypeError, ValueError: a bad argument, or, at ``init``, a state without an iterate.
     """
-    check_solver("solver", solver)
+    check_kind("solver", solver, Solver)
     if decay is not None:
         decay = check_fraction("decay", decay)
 

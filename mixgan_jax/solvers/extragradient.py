@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.solvers.iterate import Around, check_solver, players_of, shifted
+from mixgan_jax.checks import check_kind
+from mixgan_jax.solvers.iterate import Around, players_of, shifted
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Batch, Info, Key
 
@@ -30,7 +31,7 @@ def extragradient(solver: Solver) -> Solver:
     Raises:
         TypeError: ``solver`` is not a Solver, or, at ``init``, its state has no iterate.
     """
-    check_solver("solver", solver)
+    check_kind("solver", solver, Solver)
 
     def init(key: Key) -> Any:
         state = solver.init(key)
@@ -66,7 +67,7 @@ def past_extragradient(solver: Solver) -> Solver:
     Raises:
         TypeError: ``solver`` is not a Solver, or, at ``init``, its state has no iterate.
     """
-    check_solver("solver", solver)
+    check_kind("solver", solver, Solver)
 
     def init(key: Key) -> Around:
         state = solver.init(key)

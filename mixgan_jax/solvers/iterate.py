@@ -13,9 +13,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_kind
 from mixgan_jax.mixture import Mixture
-from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array
 
 
@@ -66,11 +64,6 @@ class Around:
     def frozen(self) -> dict[str, Array]:
         """As the state inside says, which quarantines its components."""
         return getattr(self.inner, "frozen", {})
-
-
-def check_solver(name: str, solver: Solver) -> Solver:
-    """A solver; whether its state has an iterate is known when ``init`` is called."""
-    return check_kind(name, solver, Solver)
 
 
 def players_of(state: Any) -> Any:
