@@ -4,7 +4,7 @@ Claim: on a Gaussian that a linear discriminator drives to its place, JARE has s
 than simultaneous descent, where consensus optimisation trades the one for the other; at their best steps JARE is faster
 than simultaneous descent and that is faster than consensus; noise-free runs decay as the linear game says, within 5 %;
 and networks on a ring of 8 Gaussians make more good samples, more evenly spread, with JARE than without.
-Time: 5 minutes on two CPU cores; paper wants a GPU and has not been timed.
+Time: 10 minutes on two CPU cores that had other work; paper wants a GPU and has not been timed.
 
     python -m experiments.jare                  networks cut down to 3 layers of 64 units
     python -m experiments.jare --preset paper   the authors' networks, learning rate and number of steps, 10 seeds
