@@ -260,7 +260,21 @@ def test_a_mixture_of_one_with_batch_norm_is_the_plain_gan_bit_for_bit(update: s
         assert not any(map(np.array_equal, *averages)), "running averages stood still"
 
 
-def test_gda_hands_every_option_on() -> None:
+# Several steps go with alternating updates only, an adjustment with simultaneous ones only.
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"update": "alternating", "adjust": None, "discriminator_steps": 2, "generator_steps": 3},
+        {
+            "update": "simultaneous",
+            "adjust": mg.adjustments.consensus(0.1),
+            "discriminator_steps": 1,
+            "generator_steps": 1,
+        },
+    ],
+    ids=lambda options: options["update"],
+)
+def test_gda_hands_every_option_on(options) -> None:
     players = (GENERATOR, DISCRIMINATOR, mg.losses.non_saturating())
     required = {
         "latent_size": LATENT,
@@ -270,9 +284,7 @@ def test_gda_hands_every_option_on() -> None:
     options = {
         "penalty": mg.penalties.gradient_penalty(10.0),
         "latent_sampler": jax.random.uniform,
-        "update": "alternating",  # the only one that goes with several steps
-        "discriminator_steps": 2,
-        "generator_steps": 3,
+        **options,
     }
     parameters = inspect.signature(mg.gda).parameters.values()
     optional = {each.name for each in parameters if each.default is not each.empty}
