@@ -98,7 +98,7 @@ PRESETS = {
         }
     ),
     "smoke": Config(
-        methods=("simultaneous", "extragradient", "consensus"),
+        methods=("simultaneous", "extragradient"),
         seeds=2,
         steps=20,
         batch=24,
