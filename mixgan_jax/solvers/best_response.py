@@ -11,21 +11,18 @@ from mixgan_jax.checks import (
     check_array,
     check_choice,
     check_count,
-    check_function,
     check_key,
     check_kind,
 )
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import STRATEGIES, Mixture, Strategy, with_uniform_weights
+from mixgan_jax.mixture import Mixture, Strategy, with_uniform_weights
 from mixgan_jax.optim import check_transform, exponentiated_gradient
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.game_gradients import (
-    Game,
     discriminator_gradients,
-    draw_latents,
-    first_mixtures,
     generator_gradients,
 )
+from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
 from mixgan_jax.solvers.side import MixGanState, Rules, enter, move
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
@@ -88,19 +85,16 @@ def best_response(
     sizes = (count, opponents.num_components)
     num_generators, num_discriminators = sizes if responder == "generator" else sizes[::-1]
     game = Game(
-        generator=check_kind("generator", generator, Player),
-        discriminator=check_kind("discriminator", discriminator, Player),
-        loss=check_kind("loss", loss, GanLoss),
-        num_generators=num_generators,
-        num_discriminators=num_discriminators,
-        latent_size=check_count("latent_size", latent_size),
-        latent_sampler=check_function("latent_sampler", latent_sampler),
-        shared_latents=False,
-        penalty=None,
-        weight_barrier=0.0,
-        pairing="full",
-        strategy=check_choice("strategy", strategy, STRATEGIES),
+        generator,
+        discriminator,
+        loss,
+        num_generators,
+        num_discriminators,
+        latent_size,
+        latent_sampler,
+        strategy=strategy,
     )
+    game = check_game(game)
     rules = Rules(check_transform("tx", tx), exponentiated_gradient(0.0))
     still = Rules(optax.set_to_zero(), exponentiated_gradient(0.0))
 

@@ -11,9 +11,7 @@ from mixgan_jax import history
 from mixgan_jax.checks import (
     check_array,
     check_count,
-    check_function,
     check_key,
-    check_kind,
     check_number,
 )
 from mixgan_jax.history import History
@@ -23,13 +21,10 @@ from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_g
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.game_gradients import (
-    Game,
-    check_penalty,
     discriminator_gradients,
-    draw_latents,
-    first_mixtures,
     generator_gradients,
 )
+from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
 from mixgan_jax.solvers.side import MixGanState, Rules, enter, move
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
@@ -133,19 +128,17 @@ def fictitious_gan(
     check_count("record_every", record_every)
     decay = check_number("decay", decay, minimum=0.0, maximum=1.0)
     game = Game(
-        generator=check_kind("generator", generator, Player),
-        discriminator=check_kind("discriminator", discriminator, Player),
-        loss=check_kind("loss", loss, GanLoss),
-        num_generators=check_count("num_generators", num_generators),
-        num_discriminators=check_count("num_discriminators", num_discriminators),
-        latent_size=check_count("latent_size", latent_size),
-        latent_sampler=check_function("latent_sampler", latent_sampler),
-        shared_latents=False,
-        penalty=check_penalty("penalty", penalty),
-        weight_barrier=check_number("weight_barrier", weight_barrier, minimum=0.0),
-        pairing="full",
-        strategy="auto",
+        generator,
+        discriminator,
+        loss,
+        num_generators,
+        num_discriminators,
+        latent_size,
+        latent_sampler,
+        penalty=penalty,
+        weight_barrier=weight_barrier,
     )
+    game = check_game(game)
     weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
     check_weight_rule("weight_tx", check_transform("weight_tx", weight_tx))
     rules = (

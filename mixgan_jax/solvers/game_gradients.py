@@ -1,89 +1,26 @@
 """Gradients of both sides of a game between mixtures, at given players and latents."""
 
-import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
 from mixgan_jax import penalties
 from mixgan_jax.adjustments import Adjustment
-from mixgan_jax.checks import check_logits, fail
-from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Mixture, Strategy, generate, uniform
-from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators, sum_shares
+from mixgan_jax.mixture import Mixture, generate
+from mixgan_jax.pairing import map_discriminators, sum_shares
 from mixgan_jax.payoff import Outcome, check_reals, judge
-from mixgan_jax.player import Player
+from mixgan_jax.solvers.gan_game import Game, draw_latents
 from mixgan_jax.solvers.side import Gradients
-from mixgan_jax.types import Array, Info, Key, LatentSampler, ModelState, Params
+from mixgan_jax.types import Array, Info, Key, ModelState, Params
 
 Update: TypeAlias = Literal["alternating", "simultaneous"]
 """Whether the generators answer the updated discriminators, or both sides move from the same point."""
 
 GeneratorSteps: TypeAlias = int | Callable[[Array], Array]
 """A number of updates, or a function from the discriminators' loss ``[]`` to one, an int32 ``[]``."""
-
-
-class Game(NamedTuple):
-    """Everything about a game between two mixtures that training does not change; see ``mix_gan``."""
-
-    generator: Player
-    discriminator: Player
-    loss: GanLoss
-    num_generators: int
-    num_discriminators: int
-    latent_size: int
-    latent_sampler: LatentSampler
-    shared_latents: bool
-    penalty: penalties.Penalty | None
-    weight_barrier: float
-    pairing: Pairing
-    strategy: Strategy
-
-
-def check_penalty(name: str, penalty: penalties.Penalty | None) -> penalties.Penalty | None:
-    """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
-    try:
-        if penalty is not None:
-            inspect.signature(penalty).bind(None, None, None, None)
-    except TypeError as error:
-        expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
-        raise fail(name, penalty, expected, TypeError) from error
-    return penalty
-
-
-def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
-    """Freshly initialised generators and discriminators, with uniform weights, whose shapes fit together."""
-    generator_key, discriminator_key = jax.random.split(key)
-    latents = jnp.zeros((2, game.latent_size))
-    generators = uniform(generator_key, game.generator, game.num_generators, latents)
-    stacked = jnp.zeros((game.num_generators, *latents.shape))
-    shape, _ = jax.eval_shape(lambda g: generate(game.generator, g, stacked), generators)
-    packs = (2 * game.discriminator.packing, *shape.shape[2:])
-    fakes = jnp.zeros(packs, shape.dtype)
-    discriminators = uniform(discriminator_key, game.discriminator, game.num_discriminators, fakes)
-
-    def judge(params: Params, state: ModelState) -> Array:
-        result = game.discriminator.apply(params, state, fakes, train=False)
-        if not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError(
-                f"discriminator.apply must return (logits, new_state), got {type(result).__name__}"
-            )
-        return result[0]
-
-    logits = jax.eval_shape(jax.vmap(judge), discriminators.params, discriminators.state)
-    check_logits("discriminator", jax.ShapeDtypeStruct(logits.shape[1:], logits.dtype), 2)
-    return generators, discriminators
-
-
-def draw_latents(game: Game, key: Key, batch: int) -> Array:
-    """Latents ``[I, F, Z]`` for a batch of reals; all generators' own, or one set for all of them."""
-    fakes = fakes_per_generator(game.pairing, batch, game.num_generators, game.num_discriminators)
-    num_sets = 1 if game.shared_latents else game.num_generators
-    latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
-    return jnp.broadcast_to(latents, (game.num_generators, *latents.shape[1:]))
 
 
 def discriminator_gradients(

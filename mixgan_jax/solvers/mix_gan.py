@@ -13,30 +13,25 @@ from mixgan_jax.checks import (
     check_array,
     check_choice,
     check_count,
-    check_flag,
     check_function,
     check_key,
-    check_kind,
     check_number,
     fail,
 )
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import STRATEGIES, Strategy
+from mixgan_jax.mixture import Strategy
 from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_gradient
-from mixgan_jax.pairing import PAIRINGS, Pairing
+from mixgan_jax.pairing import Pairing
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.game_gradients import (
-    Game,
     GeneratorSteps,
     Update,
-    check_penalty,
     discriminator_gradients,
-    draw_latents,
-    first_mixtures,
     generator_gradients,
     simultaneous_gradients,
 )
+from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
 from mixgan_jax.solvers.side import MixGanState, Rules, choose, enter, move
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
@@ -117,19 +112,20 @@ def mix_gan(
             that does not fit, when ``step`` is traced.
     """
     game = Game(
-        generator=check_kind("generator", generator, Player),
-        discriminator=check_kind("discriminator", discriminator, Player),
-        loss=check_kind("loss", loss, GanLoss),
-        num_generators=check_count("num_generators", num_generators),
-        num_discriminators=check_count("num_discriminators", num_discriminators),
-        latent_size=check_count("latent_size", latent_size),
-        latent_sampler=check_function("latent_sampler", latent_sampler),
-        shared_latents=check_flag("shared_latents", shared_latents),
-        penalty=check_penalty("penalty", penalty),
-        weight_barrier=check_number("weight_barrier", weight_barrier, minimum=0.0),
-        pairing=check_choice("pairing", pairing, PAIRINGS),
-        strategy=check_choice("strategy", strategy, STRATEGIES),
+        generator,
+        discriminator,
+        loss,
+        num_generators,
+        num_discriminators,
+        latent_size,
+        latent_sampler,
+        shared_latents,
+        penalty,
+        weight_barrier,
+        pairing,
+        strategy,
     )
+    game = check_game(game)
     weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
     plan = _Plan(
         Rules(generator_tx, weight_tx),

@@ -1,0 +1,101 @@
+"""What is played: a game between a mixture of generators and one of discriminators, as a solver is given it."""
+
+import inspect
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax.checks import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_function,
+    check_kind,
+    check_logits,
+    check_number,
+    fail,
+)
+from mixgan_jax.losses import GanLoss
+from mixgan_jax.mixture import STRATEGIES, Mixture, Strategy, generate, uniform
+from mixgan_jax.pairing import PAIRINGS, Pairing, fakes_per_generator
+from mixgan_jax.penalties import Penalty
+from mixgan_jax.player import Player
+from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
+
+
+class Game(NamedTuple):
+    """Everything about a game between two mixtures that training does not change; see ``mix_gan``."""
+
+    generator: Player
+    discriminator: Player
+    loss: GanLoss
+    num_generators: int
+    num_discriminators: int
+    latent_size: int
+    latent_sampler: LatentSampler
+    shared_latents: bool = False
+    penalty: Penalty | None = None
+    weight_barrier: float = 0.0
+    pairing: Pairing = "full"
+    strategy: Strategy = "auto"
+
+
+def check_game(game: Game) -> Game:
+    """The same game with each field checked; an error names the field."""
+    check_kind("generator", game.generator, Player)
+    check_kind("discriminator", game.discriminator, Player)
+    check_kind("loss", game.loss, GanLoss)
+    check_function("latent_sampler", game.latent_sampler)
+    check_flag("shared_latents", game.shared_latents)
+    check_choice("pairing", game.pairing, PAIRINGS)
+    check_choice("strategy", game.strategy, STRATEGIES)
+    _check_penalty(game.penalty)
+    return game._replace(
+        num_generators=check_count("num_generators", game.num_generators),
+        num_discriminators=check_count("num_discriminators", game.num_discriminators),
+        latent_size=check_count("latent_size", game.latent_size),
+        weight_barrier=check_number("weight_barrier", game.weight_barrier, minimum=0.0),
+    )
+
+
+def _check_penalty(penalty: Penalty | None) -> None:
+    """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
+    try:
+        if penalty is not None:
+            inspect.signature(penalty).bind(None, None, None, None)
+    except TypeError as error:
+        expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
+        raise fail("penalty", penalty, expected, TypeError) from error
+
+
+def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
+    """Freshly initialised generators and discriminators, with uniform weights, whose shapes fit together."""
+    generator_key, discriminator_key = jax.random.split(key)
+    latents = jnp.zeros((2, game.latent_size))
+    generators = uniform(generator_key, game.generator, game.num_generators, latents)
+    stacked = jnp.zeros((game.num_generators, *latents.shape))
+    shape, _ = jax.eval_shape(lambda g: generate(game.generator, g, stacked), generators)
+    packs = (2 * game.discriminator.packing, *shape.shape[2:])
+    fakes = jnp.zeros(packs, shape.dtype)
+    discriminators = uniform(discriminator_key, game.discriminator, game.num_discriminators, fakes)
+
+    def judge(params: Params, state: ModelState) -> Array:
+        result = game.discriminator.apply(params, state, fakes, train=False)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise TypeError(
+                f"discriminator.apply must return (logits, new_state), got {type(result).__name__}"
+            )
+        return result[0]
+
+    logits = jax.eval_shape(jax.vmap(judge), discriminators.params, discriminators.state)
+    check_logits("discriminator", jax.ShapeDtypeStruct(logits.shape[1:], logits.dtype), 2)
+    return generators, discriminators
+
+
+def draw_latents(game: Game, key: Key, batch: int) -> Array:
+    """Latents ``[I, F, Z]`` for a batch of reals; all generators' own, or one set for all of them."""
+    fakes = fakes_per_generator(game.pairing, batch, game.num_generators, game.num_discriminators)
+    num_sets = 1 if game.shared_latents else game.num_generators
+    latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
+    return jnp.broadcast_to(latents, (game.num_generators, *latents.shape[1:]))
