@@ -20,13 +20,10 @@ from mixgan_jax.mixture import Mixture
 from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_gradient
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
-from mixgan_jax.solvers.game_gradients import (
-    discriminator_gradients,
-    generator_gradients,
-)
-from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
-from mixgan_jax.solvers.side import MixGanState, Rules, enter, move
+from mixgan_jax.solvers.gan_game import Game, check_game, first_mixtures
+from mixgan_jax.solvers.side import MixGanState, Rules, enter
 from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.solvers.turns import discriminators_turn, generators_turn, turn_keys
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 
@@ -169,25 +166,25 @@ def _step(
 ) -> tuple[FictitiousState, Info]:
     check_key("key", key)
     real = check_array("batch", batch, floating=True)
-    keys = _turn_keys(key)
+    (discriminator_key,), generator_key = turn_keys(key)
     count = state.count + 1
     due = count % record_every == 0
     current = state.current
 
     past = history.average(state.generator_history, decay)
     against = game._replace(num_generators=past.num_components)
-    latents = draw_latents(against, keys["discriminator_latents"], real.shape[0])
-    down, down_info = discriminator_gradients(
-        against, keys["penalty"], past, current.discriminators, real, latents
+    discriminator_side, down_info = discriminators_turn(
+        against, rules[1], discriminator_key, past, current.discriminator_side, real
     )
-    discriminator_side = move(rules[1], current.discriminator_side, down)
     discriminators = history.record(state.discriminator_history, discriminator_side.mixture, due)
 
     past = history.average(discriminators, decay)
     against = game._replace(num_discriminators=past.num_components)
-    latents = draw_latents(against, keys["generator_latents"], real.shape[0])
-    up, up_info = generator_gradients(against, current.generators, past, real, latents)
-    generator_side = move(rules[0], current.generator_side, up)
+    # keys as mix_gan has them, so that a history of 1 is that, bit for bit
+    generator_key = jax.random.fold_in(generator_key, 0)
+    generator_side, up_info = generators_turn(
+        against, rules[0], generator_key, current.generator_side, past, real
+    )
     generators = history.record(state.generator_history, generator_side.mixture, due)
 
     moved = FictitiousState(
@@ -196,14 +193,3 @@ def _step(
     frozen = {name: value.astype(jnp.float32) for name, value in moved.frozen.items()}
     info = {name: value for name, value in down_info.items() if name != "values"}
     return moved, {**info, **up_info, **frozen}
-
-
-def _turn_keys(key: Key) -> dict[str, Key]:
-    """Keys as ``mix_gan`` makes them with alternating updates, so that a history of 1 is that, bit for bit."""
-    discriminator_key, generator_key = jax.random.split(key)
-    latents, penalty = jax.random.split(jax.random.split(discriminator_key, 1)[0])
-    return {
-        "discriminator_latents": latents,
-        "penalty": penalty,
-        "generator_latents": jax.random.fold_in(generator_key, 0),
-    }

@@ -24,16 +24,11 @@ from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_g
 from mixgan_jax.pairing import Pairing
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
-from mixgan_jax.solvers.game_gradients import (
-    GeneratorSteps,
-    Update,
-    discriminator_gradients,
-    generator_gradients,
-    simultaneous_gradients,
-)
-from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
+from mixgan_jax.solvers.game_gradients import GeneratorSteps, Update, simultaneous_gradients
+from mixgan_jax.solvers.gan_game import Game, check_game, first_mixtures
 from mixgan_jax.solvers.side import MixGanState, Rules, choose, enter, move
 from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.solvers.turns import discriminators_turn, generators_turn, turn_keys
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 
@@ -195,33 +190,30 @@ def _simultaneous(
 def _alternating(
     game: Game, plan: _Plan, key: Key, state: MixGanState, reals: Array
 ) -> tuple[MixGanState, Info]:
-    discriminator_key, generator_key = jax.random.split(key)
+    keys, generator_key = turn_keys(key, plan.discriminator_steps)
 
-    def discriminators_turn(
-        state: MixGanState, inputs: tuple[Key, Array]
-    ) -> tuple[MixGanState, Info]:
+    def down(state: MixGanState, inputs: tuple[Key, Array]) -> tuple[MixGanState, Info]:
         return _discriminators_turn(game, plan, inputs[0], state, inputs[1])
 
-    def generators_turn(
-        index: Array | int, carry: tuple[MixGanState, Info]
-    ) -> tuple[MixGanState, Info]:
-        return _generators_turn(
-            game, plan, jax.random.fold_in(generator_key, index), carry[0], reals[-1]
+    def up(index: Array | int, carry: tuple[MixGanState, Info]) -> tuple[MixGanState, Info]:
+        state, key = carry[0], jax.random.fold_in(generator_key, index)
+        side, info = generators_turn(
+            game, plan.generator_rules, key, state.generator_side, state.discriminators, reals[-1]
         )
+        return replace(state, generator_side=side), info
 
-    keys = jax.random.split(discriminator_key, plan.discriminator_steps)
     if plan.discriminator_steps == 1:
-        state, discriminator_info = discriminators_turn(state, (keys[0], reals[0]))
+        state, discriminator_info = down(state, (keys[0], reals[0]))
     else:
-        state, infos = jax.lax.scan(discriminators_turn, state, (keys, reals))
+        state, infos = jax.lax.scan(down, state, (keys, reals))
         discriminator_info = jax.tree.map(lambda leaf: leaf[-1], infos)
     num_steps: Any = plan.generator_steps
     if callable(num_steps):
         num_steps = num_steps(discriminator_info["discriminator_loss"])
     # The first turn stands outside the loop: it says what info looks like, and there is always one.
-    carry = generators_turn(0, (state, {}))
+    carry = up(0, (state, {}))
     if not (isinstance(num_steps, int) and num_steps == 1):
-        carry = jax.lax.fori_loop(1, num_steps, generators_turn, carry)
+        carry = jax.lax.fori_loop(1, num_steps, up, carry)
     state, generator_info = carry
     return state, {**discriminator_info, **generator_info}
 
@@ -229,28 +221,14 @@ def _alternating(
 def _discriminators_turn(
     game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
 ) -> tuple[MixGanState, Info]:
-    latents_key, penalty_key = jax.random.split(key)
-    latents = draw_latents(game, latents_key, real.shape[0])
-    gradients, info = discriminator_gradients(
-        game, penalty_key, state.generators, state.discriminators, real, latents
+    side, info = discriminators_turn(
+        game, plan.discriminator_rules, key, state.generators, state.discriminator_side, real
     )
-    side = move(plan.discriminator_rules, state.discriminator_side, gradients)
     if plan.skip_discriminator_below is not None:
         # A loss that is NaN is not below: whose update it spoils is to be found out.
         awake = ~(info["discriminator_loss"] < plan.skip_discriminator_below)
         side = choose(awake, side, state.discriminator_side)
     return replace(state, discriminator_side=side), info
-
-
-def _generators_turn(
-    game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
-) -> tuple[MixGanState, Info]:
-    latents = draw_latents(game, key, real.shape[0])
-    gradients, info = generator_gradients(
-        game, state.generators, state.discriminators, real, latents
-    )
-    side = move(plan.generator_rules, state.generator_side, gradients)
-    return replace(state, generator_side=side), info
 
 
 def _check_plan(plan: _Plan) -> None:

@@ -1,0 +1,60 @@
+"""Turns: one side of a game answers the other, which stands still, on latents of its own."""
+
+import jax
+
+from mixgan_jax.mixture import Mixture
+from mixgan_jax.solvers.game_gradients import discriminator_gradients, generator_gradients
+from mixgan_jax.solvers.gan_game import Game, draw_latents
+from mixgan_jax.solvers.side import Rules, Side, move
+from mixgan_jax.types import Array, Info, Key
+
+
+def discriminators_turn(
+    game: Game, rules: Rules, key: Key, generators: Mixture, side: Side, real: Array
+) -> tuple[Side, Info]:
+    """One update of the discriminators against a mixture of generators.
+
+    Args:
+        game: what stays fixed.
+        rules: of the discriminators.
+        key: consumed, by latents and penalty.
+        generators: I, whom the discriminators answer.
+        side: J discriminators and their optimisers.
+        real: ``[B, ...]``.
+
+    Returns:
+        The side after the update, and the info of :func:`discriminator_gradients`.
+    """
+    latents_key, penalty_key = jax.random.split(key)
+    latents = draw_latents(game, latents_key, real.shape[0])
+    gradients, info = discriminator_gradients(
+        game, penalty_key, generators, side.mixture, real, latents
+    )
+    return move(rules, side, gradients), info
+
+
+def generators_turn(
+    game: Game, rules: Rules, key: Key, side: Side, discriminators: Mixture, real: Array
+) -> tuple[Side, Info]:
+    """One update of the generators against a mixture of discriminators.
+
+    Args:
+        game: what stays fixed.
+        rules: of the generators.
+        key: consumed, by latents.
+        side: I generators and their optimisers.
+        discriminators: J, whom the generators answer.
+        real: ``[B, ...]``, looked at by relativistic losses only.
+
+    Returns:
+        The side after the update, and the info of :func:`generator_gradients`.
+    """
+    latents = draw_latents(game, key, real.shape[0])
+    gradients, info = generator_gradients(game, side.mixture, discriminators, real, latents)
+    return move(rules, side, gradients), info
+
+
+def turn_keys(key: Key, discriminator_steps: int = 1) -> tuple[Key, Key]:
+    """Keys of the turns of one step: the discriminators' ``[discriminator_steps]``, and one to fold turns into."""
+    discriminator_key, generator_key = jax.random.split(key)
+    return jax.random.split(discriminator_key, discriminator_steps), generator_key
