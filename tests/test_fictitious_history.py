@@ -19,6 +19,7 @@ def test_measures_of_four_records_by_hand():
     assert three["modes"].tolist() == [2.0]
     everything = fictitious_history.measures(histograms, even, None)
     assert everything["history"].tolist() == [0.0]
+    assert everything["moves"] == pytest.approx([200 / 3])
 
 
 @pytest.mark.parametrize("capacity", [1, 3, None])
