@@ -17,8 +17,8 @@ generators, and the generator on the atom that is best against the sum of the la
 .4, .3, .2, .1. Networks: `fictitious_gan` by Adam, non-saturating; the current players enter the histories every
 ``record_every`` steps, and then 500 samples of the current generator are counted by their nearest mode.
 
-Between two records opponents stand still, so that a history of 1 is not plain GAN training (which fictitious_gan is with
-C = 1 and a record at every step) but play in turns of ``record_every`` steps.
+Between two records opponents stand still, so that a history of 1 is play in turns of ``record_every`` steps; plain GAN
+training it is where a record is made at every step.
 
 Columns: total variation to the data, of the average of all players recorded; of the mixture in the history; of the
 single player; the latter two are means over the last quarter of the records. Modes are those that the mixture in the

@@ -26,7 +26,7 @@ def by_capacity(rows: Sequence[Mapping[str, Any]]) -> "Figure":
     panels = figure.subplots(1, len(found), sharey=True)
     for axes, (name, block) in zip(panels, found.items(), strict=True):
         draw_block(axes, block)
-        axes.set(title=name, xlabel="history C", xscale="log", ylim=(0.0, None))
+        axes.set(title=name, xlabel="history C", ylim=(0.0, None))
     panels[0].set_ylabel("total variation to the data")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
@@ -44,6 +44,9 @@ def draw_block(axes: "Axes", block: Sequence[Mapping[str, Any]]) -> None:
         errors = [row[f"{metric}_stderr"] or 0.0 for row in bounded]
         look: dict[str, Any] = {"color": _figures.COLOURS[index], "marker": _figures.MARKERS[index]}
         axes.errorbar(capacities, means, errors, capsize=2, ms=4, lw=1.0, label=label, **look)
+    axes.set_xscale("log")
+    axes.set_xticks(capacities, [str(capacity) for capacity in capacities])
+    axes.minorticks_off()
     if len(bounded) < len(block):
         all_of_it = block[-1]["average_mean"]
         axes.axhline(all_of_it, color="0.3", ls=":", lw=1.0, label="all of the past")
