@@ -191,15 +191,16 @@ def test_the_step_is_the_total_derivative_written_out():
 
 
 def with_spare(player):
-    """The player with parameters that hardly touch it: one's gradient is 0, of the other's the square underflows."""
+    """The player with parts that hardly touch it: units that are dead, and a gradient whose square underflows."""
 
     def init(key, *example):
         params, state = player.init(key, *example)
-        return {"net": params, "dead": jnp.ones(2), "faint": jnp.float32(0.0)}, state
+        return {"net": params, "dead": jnp.ones((FEATURES, 2)), "faint": jnp.float32(0.0)}, state
 
     def apply(params, state, x, *, train):
         logits, state = player.apply(params["net"], state, x, train=train)
-        return logits * (1.0 + 1e-25 * params["faint"]), state
+        dead = jnp.sum(jax.nn.relu(x @ params["dead"] - 100.0), axis=1)
+        return logits * (1.0 + 1e-25 * params["faint"]) + dead, state
 
     return mg.Player(init, apply)
 
