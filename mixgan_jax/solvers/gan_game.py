@@ -62,11 +62,15 @@ def check_game(game: Game) -> Game:
 
 def _check_penalty(penalty: Penalty | None) -> None:
     """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
+    if penalty is None:
+        return
+    expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
+    # inspect.signature would write out what is no function, and Python refuses to for very long numbers
+    if not callable(penalty):
+        raise fail("penalty", penalty, expected, TypeError)
     try:
-        if penalty is not None:
-            inspect.signature(penalty).bind(None, None, None, None)
+        inspect.signature(penalty).bind(None, None, None, None)
     except TypeError as error:
-        expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
         raise fail("penalty", penalty, expected, TypeError) from error
 
 
