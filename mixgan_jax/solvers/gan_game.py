@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mixgan_jax import penalties
 from mixgan_jax.checks import (
     check_choice,
     check_count,
@@ -61,11 +62,15 @@ def check_game(game: Game) -> Game:
 
 def _check_penalty(penalty: Penalty | None) -> None:
     """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
+    if penalty is None:
+        return
+    expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
+    # inspect.signature would write out what is no function, and Python refuses to for very long numbers
+    if not callable(penalty):
+        raise fail("penalty", penalty, expected, TypeError)
     try:
-        if penalty is not None:
-            inspect.signature(penalty).bind(None, None, None, None)
+        inspect.signature(penalty).bind(None, None, None, None)
     except TypeError as error:
-        expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
         raise fail("penalty", penalty, expected, TypeError) from error
 
 
@@ -99,3 +104,8 @@ def draw_latents(game: Game, key: Key, batch: int) -> Array:
     num_sets = 1 if game.shared_latents else game.num_generators
     latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
     return jnp.broadcast_to(latents, (game.num_generators, *latents.shape[1:]))
+
+
+def barrier_gradient(game: Game, weights: Array) -> Array:
+    """What the barrier adds to the gradient of a side's weights ``[K]``."""
+    return game.weight_barrier * jax.grad(penalties.weight_barrier)(weights)
