@@ -2,6 +2,7 @@
 
 from mixgan_jax.solvers.averaging import Averaged, averaged, lookahead
 from mixgan_jax.solvers.best_response import best_response
+from mixgan_jax.solvers.double_oracle import DoubleOracleState, double_oracle
 from mixgan_jax.solvers.extragradient import extragradient, past_extragradient
 from mixgan_jax.solvers.fictitious_gan import FictitiousState, fictitious_gan
 from mixgan_jax.solvers.gda import gda
@@ -15,12 +16,14 @@ from mixgan_jax.solvers.solver import Solver
 __all__ = [
     "Around",
     "Averaged",
+    "DoubleOracleState",
     "FictitiousState",
     "GradientPlayState",
     "MixGanState",
     "Solver",
     "averaged",
     "best_response",
+    "double_oracle",
     "extragradient",
     "fictitious_gan",
     "gda",
