@@ -30,6 +30,7 @@ from mixgan_jax.game import (
     expected_payoff,
     nash_conv,
     regrets,
+    simplex_equilibrium,
     zero_sum,
     zero_sum_equilibrium,
 )
@@ -155,6 +156,7 @@ __all__ = [
     "run",
     "run_steps",
     "sample",
+    "simplex_equilibrium",
     "softmax_adam",
     "softmax_sgd",
     "spectrum",
