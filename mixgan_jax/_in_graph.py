@@ -58,7 +58,7 @@ def simplex(matrix: Array) -> Weights:
     rows, columns = matrix.shape
     dtype, rounding = matrix.dtype, 10 * jnp.finfo(matrix.dtype).eps
     slack = jnp.eye(columns, dtype=dtype)
-    generic = (1 + (jnp.arange(1, columns + 1) * 0.6180339887) % 1).astype(dtype)
+    generic = 1 + jnp.arange(1, columns + 1, dtype=dtype) * 0.6180339887 % 1
     limits = jnp.stack([generic, jnp.ones(columns, dtype)], axis=1)
     # 0.3: payoffs must be positive; of the shifts tried this left the smallest gaps.
     body = jnp.concatenate([matrix.T + jnp.asarray(0.3, dtype), slack, limits], axis=1)
