@@ -56,7 +56,7 @@ def simplex(matrix: Array) -> Weights:
     among copies tie all the time, and would cycle.
     """
     rows, columns = matrix.shape
-    dtype, rounding = matrix.dtype, 10 * jnp.finfo(matrix.dtype).eps
+    dtype, rounding = matrix.dtype, 10 * float(jnp.finfo(matrix.dtype).eps)
     slack = jnp.eye(columns, dtype=dtype)
     generic = 1 + jnp.arange(1, columns + 1, dtype=dtype) * 0.6180339887 % 1
     limits = jnp.stack([generic, jnp.ones(columns, dtype)], axis=1)

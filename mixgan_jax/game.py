@@ -275,7 +275,7 @@ def _least_gap(
 ) -> Equilibrium:
     """Of some weights of both sides those with the smallest gap, the first of several."""
     rows, columns = map(jnp.stack, zip(*pairs, strict=True))
-    gaps = sum(_regrets(*zero_sum(scaled[None]), rows, columns))
+    gaps = jnp.add(*_regrets(*zero_sum(scaled[None]), rows, columns))
     best = jnp.argmin(gaps)
     low, spread = unit
     value = low + spread * expected_payoff(scaled, rows[best], columns[best])

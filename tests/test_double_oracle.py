@@ -1,5 +1,7 @@
 """Double oracle: a matrix game in disguise whose answers and equilibrium are known, and the protocol of solvers."""
 
+import itertools
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -9,12 +11,12 @@ import pytest
 from helpers import (
     BATCH,
     DISCRIMINATOR,
-    FEATURES,
     GENERATOR,
     LATENT,
+    Killed,
     batch,
     close,
-    feed,
+    kill_at,
     same,
 )
 
@@ -168,28 +170,17 @@ def test_nothing_changes_any_more_when_it_is_done(played):
     assert same(infos[first], infos[-1])
 
 
-@pytest.mark.parametrize("start", ["warm", "fresh"])
-def test_a_full_side_drops_who_weighs_least(start):
-    states, _ = play(6, capacity=2, start=start, tolerance=0.0)
+def test_a_full_side_drops_who_weighs_least():
+    states, _ = play(6, capacity=2, tolerance=0.0)
     replaced = 0
-    for before, after in zip(states[2:], states[3:], strict=False):
+    for before, after in itertools.pairwise(states):
         made, tables = strategies(after)
-        np.testing.assert_allclose(
-            after.population.matrix, (SHARES - made) @ tables.T, atol=1e-6
-        )
+        np.testing.assert_allclose(after.population.matrix, (SHARES - made) @ tables.T, atol=1e-6)
         changed = np.any(strategies(before)[0] != made, axis=1)
-        if before.population.num_generators == 2 and changed.any():
+        if changed.any() and before.population.num_generators == 2:
             assert np.flatnonzero(changed) == np.argmin(before.generators.weights)
             replaced += 1
-    assert replaced or start == "warm"
-
-
-def test_a_warm_candidate_starts_from_the_heaviest_player():
-    states, _ = play(3, start="warm", tolerance=0.0)
-    for state in states:
-        heaviest = int(np.argmax(state.generators.weights))
-        expected = state.generators.params["logits"][heaviest]
-        np.testing.assert_array_equal(state.candidates.generators.params["logits"][0], expected)
+    assert replaced
 
 
 def small(**options):
@@ -220,66 +211,60 @@ def test_the_protocol_is_kept_and_a_step_is_traced_once():
         key = jax.random.key(index)
         after, info = step(key, after, batch(key))
         infos.append(info)
+        if index == 1:  # the first round measures; the second's candidates go on from there
+            assert same(after.candidates, state.candidates)
     chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
     assert {leaf.dtype for leaf in jax.tree.leaves(infos)} == {jnp.dtype("float32")}
     assert infos[0]["generator_weights"].shape == (3,)
     assert infos[0]["frozen_generators"].shape == (1,)
-    moved = [bool(jnp.any(i["discriminator_weights"] != j["discriminator_weights"])) for i, j in zip(infos, infos[1:], strict=False)]
+    moved = [
+        bool(jnp.any(i["discriminator_weights"] != j["discriminator_weights"]))
+        for i, j in itertools.pairwise(infos)
+    ]
     assert set(np.flatnonzero(moved)) <= {5, 10}  # in the last step of a round and in no other
     assert infos[6]["num_discriminators"] == 2.0
 
 
-@pytest.mark.parametrize("start", ["warm", "fresh"])
-def test_it_restarts_inside_a_round_bit_for_bit(tmp_path, start):
-    rule, keys = small(start=start), jax.vmap(jax.random.key)(np.arange(2))
+def test_it_restarts_inside_a_round_bit_for_bit(tmp_path):
+    """Two seeds on two devices, stopped after the first of two measurements."""
+    rule = disguised(response_steps=3, measure_steps=2, discriminator_tx=optax.adam(0.1))
+    atoms = mg.Feed((), lambda key, _: jax.random.permutation(key, ATOMS)[:10])
+    keys = mg.spread_over_devices(jax.vmap(jax.random.key)(np.arange(2)))
     options = {"log_every": 2, "save_every": 2}
-    whole = mg.fit(keys, rule, feed(), num_steps=10, folder=tmp_path / "a", **options)
-    mg.fit(keys, rule, feed(), num_steps=4, folder=tmp_path / "b", **options)  # 2 of 3 responses
-    mg.fit(keys, rule, feed(), num_steps=6, folder=tmp_path / "b", **options)  # 1 of 2 measurements
-    assert same(mg.fit(keys, rule, feed(), num_steps=10, folder=tmp_path / "b", **options), whole)
-
-
-def test_seeds_on_several_devices_are_single_runs(tmp_path):
-    rule, keys = small(), jax.vmap(jax.random.key)(np.arange(2))
-    spread = mg.fit(
-        mg.spread_over_devices(keys), rule, feed(), num_steps=8, log_every=4, folder=tmp_path / "s"
+    whole = mg.fit(keys, rule, atoms, num_steps=10, folder=tmp_path / "a", **options)
+    with pytest.raises(Killed):
+        mg.fit(keys, rule, atoms, num_steps=10, folder=tmp_path / "b", on_log=kill_at(6), **options)
+    again = mg.fit(keys, rule, atoms, num_steps=10, folder=tmp_path / "b", **options)
+    assert same(again, whole)
+    assert whole.population.num_discriminators.tolist() == [2, 2]
+    alone, _ = jax.jit(lambda key: mg.run(key, rule, atoms, num_steps=10, log_every=10))(
+        jax.random.key(1)
     )
-    for seed in range(2):
-        alone = mg.fit(
-            keys[seed], rule, feed(), num_steps=8, log_every=4, folder=tmp_path / str(seed)
-        )
-        assert close(jax.tree.map(lambda leaf, seed=seed: leaf[seed], spread), alone, 1e-4)
+    assert close(alone, jax.tree.map(lambda leaf: leaf[1], whole), 1e-4)
 
 
 def test_a_candidate_that_fails_never_enters():
-    """Reals of the second round that are not finite stop its discriminator, not its generator."""
-    rule = small(tolerance=1e3)  # of a round whose candidates are sound this is the end
-    step, state = jax.jit(rule.step), rule.init(jax.random.key(0))
-    for index in range(12):
-        key = jax.random.key(index)
-        spoiled = index == 3
-        real = jnp.full((BATCH, FEATURES), jnp.nan) if spoiled else batch(key)
-        state, info = step(key, state, real)
-        if index == 6:
-            assert not info["done"]
-            assert info["num_discriminators"] == 1.0
-            assert not np.any(state.candidates.discriminator_side.frozen)
-    np.testing.assert_array_equal(info["frozen_discriminators"], 1.0)
-    np.testing.assert_array_equal(info["frozen_generators"], 0.0)
-    assert info["done"] == 1.0
-    assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.generators.params))
-
-
-def test_values_that_are_not_finite_let_nobody_in():
-    rule = small(tolerance=1e3)
-    step, state = jax.jit(rule.step), rule.init(jax.random.key(0))
-    for index in range(7):
-        key = jax.random.key(index)
-        real = jnp.full((BATCH, FEATURES), jnp.nan) if index == 6 else batch(key)
-        state, info = step(key, state, real)
-    assert not info["done"]
-    assert (info["num_generators"], info["num_discriminators"]) == (1.0, 1.0)
-    assert jnp.isfinite(state.population.matrix).all()
+    """Reals that are not finite: none of a round's values is known, or its discriminator is frozen."""
+    rule = disguised(
+        response_steps=3, measure_steps=2, tolerance=1e3
+    )  # the first sound round ends it
+    step, first = jax.jit(rule.step), rule.init(jax.random.key(0))
+    state, infos = first, []
+    for index in range(17):
+        real = jnp.where(index in (6, 8), jnp.nan, ATOMS)
+        state, info = step(jax.random.key(index), state, real)
+        infos.append(info)
+        if index == 1:  # fresh candidates after the first round, which moves none
+            assert not same(state.candidates.sides.iterate, first.candidates.sides.iterate)
+        assert jnp.isfinite(state.population.matrix).all()
+        assert jnp.isfinite(info["value"])
+    assert [info["done"] for info in infos].index(1.0) == 16
+    for index in (6, 11):  # ends of the spoiled rounds
+        assert infos[index]["num_discriminators"] == 1.0
+    np.testing.assert_array_equal(infos[7]["frozen_discriminators"], 0.0)
+    np.testing.assert_array_equal(infos[16]["frozen_discriminators"], 1.0)
+    np.testing.assert_array_equal(infos[16]["frozen_generators"], 0.0)
+    assert not np.any(state.candidates.sides.discriminator_side.frozen)
 
 
 @pytest.mark.parametrize(

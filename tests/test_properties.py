@@ -59,7 +59,14 @@ EXCEPTIONS = {
     ),
     **dict.fromkeys(("Payoffs", "Player", "Solver", "Stream"), CONTAINERS),
     **dict.fromkeys(
-        ("Around", "Averaged", "FictitiousState", "GradientPlayState", "history.History"),
+        (
+            "Around",
+            "Averaged",
+            "DoubleOracleState",
+            "FictitiousState",
+            "GradientPlayState",
+            "history.History",
+        ),
         CONTAINERS,
     ),
     **dict.fromkeys(

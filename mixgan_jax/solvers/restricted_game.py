@@ -45,6 +45,11 @@ class RestrictedGame:
     gap: Array
 
     @property
+    def capacity(self) -> int:
+        """``C``."""
+        return self.matrix.shape[-1]
+
+    @property
     def measured(self) -> Array:
         """Bool ``[]``, whether there is a player of each side whose worth is known."""
         return (self.num_generators > 0) & (self.num_discriminators > 0)
@@ -139,14 +144,13 @@ def admit(
     matrix = matrix.at[:, column].set(jnp.where(new_column, meeting.column, matrix[:, column]))
     matrix = matrix.at[row].set(jnp.where(new_row, meeting.row, matrix[row]))
     corner = jnp.where(new_row & new_column, meeting.corner, matrix[row, column])
-    capacity = matrix.shape[0]
     return _solved(
         RestrictedGame(
             _written(game.generators, generator, row, new_row),
             _written(game.discriminators, discriminator, column, new_column),
             matrix.at[row, column].set(corner),
-            jnp.minimum(game.num_generators + new_row.astype(jnp.int32), capacity),
-            jnp.minimum(game.num_discriminators + new_column.astype(jnp.int32), capacity),
+            jnp.minimum(game.num_generators + new_row.astype(jnp.int32), game.capacity),
+            jnp.minimum(game.num_discriminators + new_column.astype(jnp.int32), game.capacity),
             game.gap,
         )
     )
@@ -170,7 +174,7 @@ def _written(mixture: Mixture, player: Mixture, slot: Array, when: Array) -> Mix
 
 def _solved(game: RestrictedGame) -> RestrictedGame:
     """The game with the weights of an equilibrium; empty slots get exactly 0."""
-    slots = jnp.arange(game.matrix.shape[0], dtype=jnp.int32)
+    slots = jnp.arange(game.capacity, dtype=jnp.int32)
     filled = (
         slots < jnp.maximum(game.num_generators, 1),
         slots < jnp.maximum(game.num_discriminators, 1),
