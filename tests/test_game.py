@@ -386,3 +386,33 @@ def test_approximate_equilibrium_errors():
         game.approximate_equilibrium(VALUE, num_steps=0)
     with pytest.raises(ValueError, match="step_size"):
         game.approximate_equilibrium(VALUE, step_size=0.0)
+
+
+@pytest.mark.parametrize("kind", ["normal", "integer", "rank two", "copies", "saddle"])
+def test_simplex_equilibrium_is_exact(kind):
+    """Under ``jit(vmap)``, at two scales, for games with ties, copies and saddle points."""
+    matrices = np.stack([random_game(kind, (5, 4), seed) for seed in range(12)])
+    solve = jax.jit(jax.vmap(game.simplex_equilibrium))
+    spread = np.maximum(np.ptp(matrices, axis=(1, 2)), 1e-3)
+    for scale in (1e-4, 1e4):
+        found = solve(jnp.asarray(scale * matrices, jnp.float32))
+        assert (np.asarray(found.gap) < 1e-5 * scale * spread).all()
+        for i, matrix in enumerate(matrices):
+            exact = game.zero_sum_equilibrium(matrix).value
+            assert float(found.value[i]) / scale == pytest.approx(exact, rel=1e-5, abs=1e-5)
+
+
+def test_simplex_equilibrium_is_sparse():
+    """One of two copies has all the weight, who is dominated has none; a constant game is solved."""
+    copied = jnp.asarray(RPS, jnp.float32)[jnp.asarray([0, 1, 1, 2])]
+    worse = jnp.concatenate([copied, copied[:1] + 1.0])
+    found = game.simplex_equilibrium(worse)
+    np.testing.assert_allclose(
+        sorted(found.generator.tolist()), [0, 0, 1 / 3, 1 / 3, 1 / 3], atol=1e-6
+    )
+    assert float(found.generator[4]) == 0.0
+    assert sorted(found.generator.tolist())[1] == 0.0
+    constant = game.simplex_equilibrium(jnp.full((2, 4), 3.0))
+    assert (float(constant.value), float(constant.gap)) == (3.0, 0.0)
+    with pytest.raises(ValueError, match="rank 2"):
+        game.simplex_equilibrium(jnp.zeros((2, 3, 4)))

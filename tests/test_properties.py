@@ -59,7 +59,15 @@ EXCEPTIONS = {
     ),
     **dict.fromkeys(("Payoffs", "Player", "Solver", "Stream", "history.History"), CONTAINERS),
     **dict.fromkeys(
-        ("Around", "Averaged", "DuelState", "FictitiousState", "GradientPlayState"), CONTAINERS
+        (
+            "Around",
+            "Averaged",
+            "DoubleOracleState",
+            "DuelState",
+            "FictitiousState",
+            "GradientPlayState",
+        ),
+        CONTAINERS,
     ),
     **dict.fromkeys(
         ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),

@@ -3,6 +3,7 @@
 from mixgan_jax.solvers.averaging import Averaged, averaged, lookahead
 from mixgan_jax.solvers.best_response import best_response
 from mixgan_jax.solvers.duel_gan import DuelState, duel_gan
+from mixgan_jax.solvers.double_oracle import DoubleOracleState, double_oracle
 from mixgan_jax.solvers.extragradient import extragradient, past_extragradient
 from mixgan_jax.solvers.fictitious_gan import FictitiousState, fictitious_gan
 from mixgan_jax.solvers.gda import gda
@@ -18,6 +19,7 @@ __all__ = [
     "Around",
     "Averaged",
     "DuelState",
+    "DoubleOracleState",
     "FictitiousState",
     "GradientPlayState",
     "MixGanState",
@@ -25,6 +27,7 @@ __all__ = [
     "averaged",
     "best_response",
     "duel_gan",
+    "double_oracle",
     "extragradient",
     "fictitious_gan",
     "gda",

@@ -144,6 +144,18 @@ SOLVERS = {
         },
         starts_with_uniform_weights,
     ),
+    "double_oracle": Case(
+        mg.double_oracle,
+        {
+            **{n: s for n, s in players.items() if not n.endswith("_steps")},
+            "capacity": counts(3),
+            "response_steps": counts(3),
+            "measure_steps": counts(3),
+            "tolerance": floats(0, 1),
+            "start": st.sampled_from(["warm", "fresh"]),
+        },
+        starts_with_uniform_weights,
+    ),
     "history.start": Case(
         history.start, {"mixture": st.just(STATE.generators), "capacity": counts(3)}
     ),
