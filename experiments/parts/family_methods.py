@@ -1,0 +1,139 @@
+"""The methods that family_2d compares: each a choice of opponents, packing and loss around the same two networks."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import flax.linen as nn
+
+import mixgan_jax as mg
+from mixgan_jax import history, losses, penalties
+from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
+from mixgan_jax.penalties import Penalty
+
+Name: TypeAlias = Literal[
+    "GAN",
+    "GAN, alternating",
+    "GAN, 5x parameters",
+    "MIX k=2",
+    "MIX k=3",
+    "MIX k=5",
+    "PacGAN2",
+    "PacGAN3",
+    "PacGAN4",
+    "Fictitious",
+    "R3-style",
+    "PacMIX",
+    "fictitious PacMIX",
+]
+"""The methods, in the order of the table."""
+
+TIMES = 5
+"""Parameters of the large GAN over those of a small one, at least."""
+
+
+class Players(NamedTuple):
+    """Whom a method is measured by.
+
+    Attributes:
+        generators: sampled from.
+        discriminators: their opponents, for NashConv.
+    """
+
+    generators: mg.Mixture
+    discriminators: mg.Mixture
+
+
+def last(state: Any) -> Players:
+    """The players after the last step."""
+    return Players(state.generators, state.discriminators)
+
+
+def past(state: mg.FictitiousState) -> Players:
+    """The average of the players in the histories."""
+    return Players(
+        history.average(state.generator_history), history.average(state.discriminator_history)
+    )
+
+
+class Method(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        name: of the row.
+        solver: made of generator, discriminator, loss and the keywords that all methods share.
+        packing: samples that a discriminator judges together.
+        times: parameters of each network, over those of the others.
+        loss: of both sides.
+        players: those who are measured, from the state.
+    """
+
+    name: Name
+    solver: Callable[..., mg.Solver]
+    packing: int = 1
+    times: int = 1
+    loss: Callable[[], mg.GanLoss] = losses.non_saturating
+    players: Callable[[Any], Players] = last
+
+
+def methods(*, capacity: int, record_every: int, gamma: float) -> list[Method]:
+    """All methods.
+
+    Args:
+        capacity: entries of a history.
+        record_every: steps between two of them.
+        gamma: of R1 and of R2.
+    """
+    gan = partial(mg.mix_gan, num_generators=1, num_discriminators=1)
+    together = partial(gan, update="simultaneous")
+    mixture = partial(_mixture, partial(mg.mix_gan, update="simultaneous"))
+    remembering = partial(mg.fictitious_gan, capacity=capacity, record_every=record_every)
+    return [
+        Method("GAN", together),
+        Method("GAN, alternating", gan),
+        Method("GAN, 5x parameters", together, times=TIMES),
+        Method("MIX k=2", mixture(2)),
+        Method("MIX k=3", mixture(3)),
+        Method("MIX k=5", mixture(5)),
+        Method("PacGAN2", together, packing=2),
+        Method("PacGAN3", together, packing=3),
+        Method("PacGAN4", together, packing=4),
+        Method("Fictitious", remembering, players=past),
+        Method("R3-style", partial(together, penalty=r1_and_r2(gamma)), loss=losses.relativistic),
+        Method("PacMIX", mixture(3), packing=2),
+        Method("fictitious PacMIX", _mixture(remembering, 2), packing=2, players=past),
+    ]
+
+
+def _mixture(solver: Callable[..., mg.Solver], components: int) -> Callable[..., mg.Solver]:
+    return partial(solver, num_generators=components, num_discriminators=components)
+
+
+def r1_and_r2(gamma: float) -> Penalty:
+    """R3GAN's penalty on reals and on fakes (Huang et al. 2024, arXiv 2501.05441)."""
+    on_reals, on_fakes = penalties.r1(gamma), penalties.r2(gamma)
+
+    def penalty(key: Any, critic: Any, real: Any, fake: Any) -> Any:
+        return on_reals(key, critic, real, fake) + on_fakes(key, critic, real, fake)
+
+    return penalty
+
+
+def networks(width: int, latent_size: int, times: int) -> tuple[MLP, MLP]:
+    """PacGAN's generator and discriminator, narrower: hidden layers of ``width`` and of half as many units.
+
+    Kernels start with variances as many times larger as layers are narrower, so that a layer hands on as much of its
+    input as in PacGAN's.
+
+    Args:
+        width: an even number; PacGAN's is 400.
+        latent_size: Z.
+        times: for wider ones with at least as many times the parameters.
+    """
+    full = pacgan_generator().features[0]
+    init = nn.initializers.normal(0.02 * (full / width) ** 0.5)
+    generator, discriminator = (
+        net.clone(features=(net.features[0] * width // full,) * len(net.features), kernel_init=init)
+        for net in (pacgan_generator(), pacgan_discriminator())
+    )
+    return widen(generator, times, latent_size), widen(discriminator, times, 2)
