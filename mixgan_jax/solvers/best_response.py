@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from mixgan_jax.checks import (
@@ -119,7 +118,6 @@ def best_response(
                 game, key, state.generators, state.discriminators, real, latents
             )
             state = replace(state, discriminator_side=move(rules, state.discriminator_side, down))
-        frozen = {name: flags.astype(jnp.float32) for name, flags in state.frozen.items()}
-        return state, {f"{responder}_loss": info[f"{responder}_loss"], **frozen}
+        return state, {f"{responder}_loss": info[f"{responder}_loss"], **state.frozen_info}
 
     return Solver(init, step)

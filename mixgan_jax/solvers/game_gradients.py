@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,8 @@ from mixgan_jax import penalties
 from mixgan_jax.adjustments import Adjustment
 from mixgan_jax.mixture import Mixture, generate
 from mixgan_jax.pairing import map_discriminators, sum_shares
-from mixgan_jax.payoff import Outcome, check_reals, judge
+from mixgan_jax.payoff import Logits, Outcome, check_reals, judge, look, reckon
+from mixgan_jax.solvers.duel import Duel, duel_loss, peer_labels
 from mixgan_jax.solvers.gan_game import Game, draw_latents
 from mixgan_jax.solvers.side import Gradients
 from mixgan_jax.types import Array, Info, Key, ModelState, Params
@@ -30,6 +31,7 @@ def discriminator_gradients(
     discriminators: Mixture,
     real: Array,
     latents: Array,
+    duel: Duel | None = None,
 ) -> tuple[Gradients, Info]:
     """What moves the discriminators: gradients of J times their loss, so that uniform weights cancel.
 
@@ -40,44 +42,70 @@ def discriminator_gradients(
         discriminators: J, differentiated.
         real: ``[B, ...]``.
         latents: ``[I, F, Z]``.
+        duel: what each discriminator makes of its peers, added to its loss but not to the payoffs; for ``full``
+            pairing only.
 
     Returns:
         The gradients, and ``discriminator_loss`` and ``value`` ``[]``, ``values`` ``[I, J]``,
         ``discriminator_weights`` ``[J]``.
     """
     fakes, _ = generate(game.generator, generators, latents, train=True, strategy=game.strategy)
+    return gradients_on_fakes(game, key, generators.weights, discriminators, real, fakes, duel)
+
+
+def gradients_on_fakes(
+    game: Game,
+    key: Key,
+    generator_weights: Array,
+    discriminators: Mixture,
+    real: Array,
+    fakes: Array,
+    duel: Duel | None = None,
+) -> tuple[Gradients, Info]:
+    """As :func:`discriminator_gradients`, of fakes ``[I, F, ...]`` that are there, with weights ``[I]``."""
     check_reals(real, fakes)
     weights = discriminators.weights
+    labels = None if duel is None else _labels(game, discriminators, real, fakes)
 
     # The gradient is taken inside the map over discriminators: what its backward pass needs is kept for one of them
     # at a time.
     def one(
-        params: Params, state: ModelState, fakes: Array, weight: Array, key: Key
+        params: Params, state: ModelState, fakes: Array, weight: Array, key: Key, labels: Any
     ) -> tuple[Params, tuple[Array, Outcome]]:
         def objective(params: Params) -> tuple[Array, tuple[Array, Outcome]]:
-            column = judge(
-                game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
+            seen, new_state = look(
+                game.discriminator, params, state, real, fakes, pairing=game.pairing
             )
-            loss = -(generators.weights @ column.payoffs.discriminator)
+            column = reckon(game.loss, seen, new_state)
+            loss = -(generator_weights @ column.payoffs.discriminator)
             total = loss
             if game.penalty is not None:
-                total = total + _penalty(game, key, params, state, real, fakes, generators.weights)
+                total = total + _penalty(game, key, params, state, real, fakes, generator_weights)
+            if duel is not None:
+                total = total + duel.beta * duel_loss(duel.alpha, seen, labels, generator_weights)
             return game.num_discriminators * (weight * total), (loss, column)
 
         return jax.grad(objective, has_aux=True)(params)
 
     keys = jax.random.split(key, game.num_discriminators)
     gradients, (losses, columns) = map_discriminators(
-        one, discriminators, fakes, weights, keys, pairing=game.pairing, strategy=game.strategy
+        one,
+        discriminators,
+        fakes,
+        weights,
+        keys,
+        labels,
+        pairing=game.pairing,
+        strategy=game.strategy,
     )
     values = columns.values.T
     info = {
         "discriminator_loss": weights @ losses,
-        "value": generators.weights @ values @ weights,
+        "value": generator_weights @ values @ weights,
         "values": values,
         "discriminator_weights": weights,
     }
-    weight_gradient = losses + _barrier_gradient(game, weights)
+    weight_gradient = losses + barrier_gradient(game, weights)
     return Gradients(gradients, weight_gradient, columns.state), info
 
 
@@ -124,7 +152,7 @@ def generator_gradients(
     (gradients,) = pull(sum_shares(by_share, game.pairing))
     losses = discriminators.weights @ losses  # [J, I] to [I]
     info = {"generator_loss": weights @ losses, "generator_weights": weights}
-    return Gradients(gradients, losses + _barrier_gradient(game, weights), state), info
+    return Gradients(gradients, losses + barrier_gradient(game, weights), state), info
 
 
 def simultaneous_gradients(
@@ -190,6 +218,18 @@ def _divided(sides: tuple[Params, Params], factors: tuple[float, float]) -> tupl
     return _times(sides, (1.0 / factors[0], 1.0 / factors[1]))
 
 
+def _labels(game: Game, discriminators: Mixture, real: Array, fakes: Array) -> Logits:
+    """What each discriminator's peers say of the batch that it is about to see, leaves ``[J, ...]``."""
+    if game.pairing != "full":
+        raise ValueError(f"pairing must be 'full' for a duel, got {game.pairing!r}")
+
+    def logits(params: Params, state: ModelState, fakes: Array) -> Logits:
+        return look(game.discriminator, params, state, real, fakes)[0]
+
+    seen = map_discriminators(logits, discriminators, fakes, strategy=game.strategy)
+    return peer_labels(seen, discriminators.log_weights)
+
+
 def _penalty(
     game: Game,
     key: Key,
@@ -219,5 +259,6 @@ def _penalty(
     return weights @ jax.vmap(mean)(jax.random.split(key, fakes.shape[0]), fakes)
 
 
-def _barrier_gradient(game: Game, weights: Array) -> Array:
+def barrier_gradient(game: Game, weights: Array) -> Array:
+    """What the barrier adds to the gradient of a side's weights ``[K]``."""
     return game.weight_barrier * jax.grad(penalties.weight_barrier)(weights)
