@@ -2,6 +2,7 @@
 
 from mixgan_jax.solvers.averaging import Averaged, averaged, lookahead
 from mixgan_jax.solvers.best_response import best_response
+from mixgan_jax.solvers.double_oracle import DoubleOracleState, double_oracle
 from mixgan_jax.solvers.duel_gan import DuelState, duel_gan
 from mixgan_jax.solvers.extragradient import extragradient, past_extragradient
 from mixgan_jax.solvers.fictitious_gan import FictitiousState, fictitious_gan
@@ -17,6 +18,7 @@ from mixgan_jax.solvers.unrolled_gan import unrolled_gan
 __all__ = [
     "Around",
     "Averaged",
+    "DoubleOracleState",
     "DuelState",
     "FictitiousState",
     "GradientPlayState",
@@ -24,6 +26,7 @@ __all__ = [
     "Solver",
     "averaged",
     "best_response",
+    "double_oracle",
     "duel_gan",
     "extragradient",
     "fictitious_gan",
