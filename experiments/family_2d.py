@@ -44,11 +44,11 @@ class Config:
     """Of the training set, and packs put together from it."""
     seeds: options.Count = 4
     """Runs of each method, seeds 0, 1, ..."""
-    steps: options.Count = 20_000
+    steps: options.Count = 10_000
     """Updates of either side."""
     batch: options.Count = 100
     """Packs of reals in a step, and of fakes of each generator."""
-    width: options.Count = 64
+    width: options.Count = 32
     """Of the generator's hidden layers, an even number; the discriminator's have half as many units, of 5 pieces."""
     latent_size: options.Count = 2
     """Standard normal latents."""
@@ -60,10 +60,24 @@ class Config:
     """Step size of exponentiated gradient on mixture weights."""
     weight_barrier: options.Rate = 0.1
     """Coefficient of -(1/k) sum log w."""
+    alpha: options.Share = 0.3
+    """Of DuelGAN, at its largest."""
+    beta: options.Rate = 0.5
+    """Of DuelGAN, at its largest."""
     capacity: options.Count = 5
     """Past players that a fictitious player answers."""
-    record_every: options.Count = 500
+    record_every: options.Count = 200
     """Steps between two of them."""
+    depth: options.Count = 5
+    """Virtual turns of the discriminator in Unrolled."""
+    population: options.Count = 10
+    """Players of either side that the double oracle keeps."""
+    response_steps: options.Count = 450
+    """In which its candidates are trained."""
+    measure_steps: options.Count = 50
+    """In which they are measured."""
+    tolerance: options.Rate = 0.01
+    """It stops where both candidates together gain less, in nats."""
     gamma: options.Rate = 0.1
     """Of R1 and of R2, in the R3-style row."""
     log_every: options.Count = 500
@@ -116,11 +130,8 @@ def check(config: Config) -> None:
 
 def methods(config: Config) -> list[Method]:
     """The rows."""
-    known = family_methods.methods(
-        capacity=config.capacity,
-        record_every=config.record_every,
-        gamma=config.gamma,
-    )
+    own = {name: getattr(config, name) for name in family_methods.Settings._fields}
+    known = family_methods.methods(family_methods.Settings(**own))
     return [method for method in known if method.name in config.methods]
 
 
@@ -142,8 +153,6 @@ def build(config: Config, method: Method) -> Setup:
         latent_size=config.latent_size,
         generator_tx=tx,
         discriminator_tx=tx,
-        weight_tx=mg.exponentiated_gradient(config.weight_rate),
-        weight_barrier=config.weight_barrier,
     )
     points_key, packs_key = jax.random.split(jax.random.key(config.points))
     points = target_of(config).sample(points_key, config.points)

@@ -21,7 +21,11 @@ Name: TypeAlias = Literal[
     "PacGAN2",
     "PacGAN3",
     "PacGAN4",
+    "two discriminators",
+    "DuelGAN",
     "Fictitious",
+    "Unrolled",
+    "double oracle",
     "R3-style",
     "PacMIX",
     "fictitious PacMIX",
@@ -76,37 +80,70 @@ class Method(NamedTuple):
     players: Callable[[Any], Players] = last
 
 
-def methods(*, capacity: int, record_every: int, gamma: float) -> list[Method]:
-    """All methods.
+class Settings(NamedTuple):
+    """What methods have of their own; a config has fields of the same names, with more to say."""
 
-    Args:
-        capacity: entries of a history.
-        record_every: steps between two of them.
-        gamma: of R1 and of R2.
-    """
+    steps: int
+    weight_rate: float
+    weight_barrier: float
+    alpha: float
+    beta: float
+    capacity: int
+    record_every: int
+    depth: int
+    population: int
+    response_steps: int
+    measure_steps: int
+    tolerance: float
+    gamma: float
+
+
+def methods(own: Settings) -> list[Method]:
+    """All methods, those whose players differ in number or in what they answer first."""
     gan = partial(mg.mix_gan, num_generators=1, num_discriminators=1)
     together = partial(gan, update="simultaneous")
-    mixture = partial(_mixture, partial(mg.mix_gan, update="simultaneous"))
-    remembering = partial(mg.fictitious_gan, capacity=capacity, record_every=record_every)
+    mixtures = partial(_mixture, own, partial(mg.mix_gan, update="simultaneous"))
+    duel = partial(mg.duel_gan, num_steps=own.steps)
+    remembering = partial(mg.fictitious_gan, capacity=own.capacity, record_every=own.record_every)
+    oracle = partial(
+        mg.double_oracle,
+        capacity=own.population,
+        response_steps=own.response_steps,
+        measure_steps=own.measure_steps,
+        tolerance=own.tolerance,
+    )
+    r3 = partial(together, penalty=r1_and_r2(own.gamma))
     return [
         Method("GAN", together),
         Method("GAN, alternating", gan),
         Method("GAN, 5x parameters", together, times=TIMES),
-        Method("MIX k=2", mixture(2)),
-        Method("MIX k=3", mixture(3)),
-        Method("MIX k=5", mixture(5)),
+        Method("MIX k=2", mixtures(2)),
+        Method("MIX k=3", mixtures(3)),
+        Method("MIX k=5", mixtures(5)),
         Method("PacGAN2", together, packing=2),
         Method("PacGAN3", together, packing=3),
         Method("PacGAN4", together, packing=4),
+        Method("two discriminators", partial(duel, alpha=0.0, beta=0.0)),
+        Method("DuelGAN", partial(duel, alpha=own.alpha, beta=own.beta)),
         Method("Fictitious", remembering, players=past),
-        Method("R3-style", partial(together, penalty=r1_and_r2(gamma)), loss=losses.relativistic),
-        Method("PacMIX", mixture(3), packing=2),
-        Method("fictitious PacMIX", _mixture(remembering, 2), packing=2, players=past),
+        Method("Unrolled", partial(mg.unrolled_gan, depth=own.depth)),
+        Method("double oracle", oracle),
+        Method("R3-style", r3, loss=losses.relativistic),
+        Method("PacMIX", mixtures(3), packing=2),
+        Method("fictitious PacMIX", _mixture(own, remembering, 2), packing=2, players=past),
     ]
 
 
-def _mixture(solver: Callable[..., mg.Solver], components: int) -> Callable[..., mg.Solver]:
-    return partial(solver, num_generators=components, num_discriminators=components)
+def _mixture(
+    own: Settings, solver: Callable[..., mg.Solver], components: int
+) -> Callable[..., mg.Solver]:
+    return partial(
+        solver,
+        num_generators=components,
+        num_discriminators=components,
+        weight_tx=mg.exponentiated_gradient(own.weight_rate),
+        weight_barrier=own.weight_barrier,
+    )
 
 
 def r1_and_r2(gamma: float) -> Penalty:

@@ -28,7 +28,9 @@ TABLE_1: dict[str, dict[str, tuple[Numbers, Numbers, Numbers]]] = {
 MORE_MODES = (
     ("PacGAN4", "GAN"),
     ("MIX k=5", "GAN, 5x parameters"),
+    ("DuelGAN", "two discriminators"),
     ("Fictitious", "GAN, alternating"),
+    ("Unrolled", "GAN, alternating"),
     ("R3-style", "GAN"),
 )
 """Who is claimed to capture more modes than whom."""

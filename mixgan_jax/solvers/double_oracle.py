@@ -171,7 +171,9 @@ def _when(condition: Array, function: Callable[[T], T], operand: T) -> T:
     It is a loop of one turn or none. Under ``vmap`` that is left out where no run needs it, while both branches of
     ``lax.cond`` would be computed at every step.
     """
-    return jax.lax.fori_loop(0, condition.astype(jnp.int32), lambda _, kept: function(kept), operand)
+    return jax.lax.fori_loop(
+        0, condition.astype(jnp.int32), lambda _, kept: function(kept), operand
+    )
 
 
 def _respond(

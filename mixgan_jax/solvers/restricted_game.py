@@ -143,7 +143,10 @@ def _written(mixture: Mixture, player: Mixture, slot: Array, when: Array) -> Mix
 def _solved(game: RestrictedGame) -> RestrictedGame:
     """The game with the weights of an equilibrium; empty slots get exactly 0."""
     slots = jnp.arange(game.matrix.shape[0], dtype=jnp.int32)
-    filled = slots < jnp.maximum(game.num_generators, 1), slots < jnp.maximum(game.num_discriminators, 1)
+    filled = (
+        slots < jnp.maximum(game.num_generators, 1),
+        slots < jnp.maximum(game.num_discriminators, 1),
+    )
     # An empty slot plays as the first one, which changes neither the game's value nor its certificate; what weight it
     # then gets is the first one's.
     rows, columns = (jnp.where(known, slots, 0) for known in filled)
@@ -155,9 +158,7 @@ def _solved(game: RestrictedGame) -> RestrictedGame:
         merged = jnp.where(known, weights, 0.0).at[0].add(extra)
         return jax.nn.log_softmax(jnp.log(merged))
 
-    generators = replace(
-        game.generators, log_weights=log_weights(equilibrium.generator, filled[0])
-    )
+    generators = replace(game.generators, log_weights=log_weights(equilibrium.generator, filled[0]))
     discriminators = replace(
         game.discriminators, log_weights=log_weights(equilibrium.discriminator, filled[1])
     )
