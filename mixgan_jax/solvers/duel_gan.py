@@ -99,9 +99,9 @@ def duel_gan(
     paid for agreeing on unrelated samples. The generators see no duel and minimise the discriminators' mean loss. With
     ``r = step / num_steps`` both coefficients follow ``4 r (1 - r)``: none at the start and the end, all halfway.
 
-    Where fakes are as reals and all discriminators say 1/2 nothing moves, whatever alpha, because labels are probabilities and not
-    decisions. Against a fixed peer the best discriminator of a logarithmic loss on p and q is, with ``rho = p / (p +
-    q)`` and pi the mean of Y, ``[rho + (beta / 2) (Y - alpha pi)] / [1 + (beta / 2) (1 - alpha)]``.
+    Where fakes are as reals and all discriminators say 1/2 nothing moves, whatever alpha: labels are probabilities, not
+    decisions. Against a fixed Y the best discriminator of a logarithmic loss is, with ``rho = p / (p + q)`` of the
+    densities and pi the mean of Y, ``[rho + (beta / 2) (Y - alpha pi)] / [1 + (beta / 2) (1 - alpha)]``.
 
     The code released with the paper computes the duel but detaches it from its graph, so that it trains two
     discriminators that do not influence each other: here that is ``beta = 0``, which is :func:`mix_gan` bit for bit.

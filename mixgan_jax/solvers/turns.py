@@ -3,8 +3,9 @@
 import jax
 
 from mixgan_jax.mixture import Mixture
+from mixgan_jax.solvers.discriminator_gradients import discriminator_gradients
 from mixgan_jax.solvers.duel import Duel
-from mixgan_jax.solvers.game_gradients import discriminator_gradients, generator_gradients
+from mixgan_jax.solvers.game_gradients import generator_gradients
 from mixgan_jax.solvers.gan_game import Game, draw_latents, first_mixtures
 from mixgan_jax.solvers.side import MixGanState, Rules, Side, enter, move
 from mixgan_jax.types import Array, Info, Key

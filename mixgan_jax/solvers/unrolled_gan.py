@@ -13,8 +13,8 @@ from mixgan_jax.mixture import Mixture, generate
 from mixgan_jax.payoff import meet
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
-from mixgan_jax.solvers.game_gradients import barrier_gradient, gradients_on_fakes
-from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents
+from mixgan_jax.solvers.discriminator_gradients import gradients_on_fakes
+from mixgan_jax.solvers.gan_game import Game, barrier_gradient, check_game, draw_latents
 from mixgan_jax.solvers.side import Gradients, MixGanState, Rules, Side, make_rules, move
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.solvers.turns import (
@@ -175,10 +175,14 @@ def _ahead(
 ) -> Mixture:
     """The discriminators after ``depth`` turns against fakes ``[I, B, ...]``, as a function of these."""
     rules = rules._replace(tx=_without_spikes(rules.tx))
+    # Who is frozen stands still, and may have gradients that are not finite: nothing is to come back through these.
+    frozen = side.frozen
 
     def turn(side: Side, _: None) -> tuple[Side, None]:
-        down, _ = gradients_on_fakes(game, key, generator_weights, side.mixture, real, fakes)
-        return move(rules, side, down), None
+        gradients = gradients_on_fakes(
+            game, key, generator_weights, side.mixture, real, fakes, constant=frozen
+        )
+        return move(rules, side, gradients[0]), None
 
     side, _ = jax.lax.scan(jax.checkpoint(turn, prevent_cse=False), side, length=depth)
     return side.mixture
