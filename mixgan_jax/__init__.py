@@ -30,6 +30,7 @@ from mixgan_jax.game import (
     expected_payoff,
     nash_conv,
     regrets,
+    simplex_equilibrium,
     zero_sum,
     zero_sum_equilibrium,
 )
@@ -160,6 +161,7 @@ __all__ = [
     "run",
     "run_steps",
     "sample",
+    "simplex_equilibrium",
     "softmax_adam",
     "softmax_sgd",
     "spectrum",

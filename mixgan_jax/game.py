@@ -12,14 +12,12 @@ payoffs and weights, where a docstring shows them, broadcast.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
-from mixgan_jax import _zero_sum
+from mixgan_jax import _in_graph, _zero_sum
 from mixgan_jax._game_checks import align, check_game, check_matrix
 from mixgan_jax._zero_sum import Equilibrium, EquilibriumError
 from mixgan_jax.checks import check_array, check_count, check_flag, check_number
-from mixgan_jax.optim import optimistic_exponentiated_gradient
 from mixgan_jax.types import Array
 
 __all__ = [
@@ -33,6 +31,7 @@ __all__ = [
     "expected_payoff",
     "nash_conv",
     "regrets",
+    "simplex_equilibrium",
     "zero_sum",
     "zero_sum_equilibrium",
 ]
@@ -236,44 +235,55 @@ def approximate_equilibrium(
     check_array("value_matrix", matrix, rank=2)
     check_count("num_steps", num_steps)
     step_size = check_number("step_size", step_size, minimum=0.0, strict=True)
+    scaled, unit = _scaled(matrix)
+    return _least_gap(scaled, unit, *_in_graph.optimistic_play(scaled, num_steps, step_size))
+
+
+def simplex_equilibrium(value_matrix: Any) -> Equilibrium:
+    """An equilibrium of a zero-sum game by linear programming in pure JAX, for use under ``jit`` and ``vmap``.
+
+    The simplex method in the matrix's precision. Its weights are at a vertex: few are positive, the rest exactly 0,
+    and of identical components one has all the weight. In float32, of games up to 16 by 16 (1000 each of several kinds,
+    with ties, copies and outliers) none had a gap above 3e-5 of the range, in a twentieth of the time of
+    :func:`approximate_equilibrium`. Near-copies are harder: differences of 1e-3 left up to 5e-4, and of 1e-5, which
+    are near rounding, up to a tenth.
+
+    Args:
+        value_matrix: ``[I, J]``, floating point, finite; the generator (rows) minimises.
+
+    Returns:
+        Weights ``[I]`` and ``[J]``, and scalars ``value`` and ``gap``, in the matrix's dtype. Read the ``gap``:
+        nothing is raised if it is large.
+
+    Raises:
+        ValueError: ``value_matrix`` is not ``[I, J]``, or (where known) not finite.
+    """
+    matrix = check_matrix("value_matrix", value_matrix)
+    check_array("value_matrix", matrix, rank=2)
+    scaled, unit = _scaled(matrix)
+    return _least_gap(scaled, unit, _in_graph.simplex(scaled))
+
+
+def _scaled(matrix: Array) -> tuple[Array, tuple[Array, Array]]:
+    """Payoffs in [0, 1], 0 where all are alike; the least one and the range."""
     low, spread = jnp.min(matrix), jnp.max(matrix) - jnp.min(matrix)
-    scaled = (matrix - low) / jnp.where(spread > 0, spread, jnp.ones_like(spread))
-    last, average = _optimistic_play(scaled, num_steps, step_size)
-    payoffs = zero_sum(scaled)
-    gaps = [sum(_regrets(*payoffs, *pair)) for pair in (last, average)]
-    rows, columns = jax.tree.map(lambda x, y: jnp.where(gaps[0] <= gaps[1], x, y), last, average)
-    value = low + spread * expected_payoff(scaled, rows, columns)
-    return Equilibrium(rows, columns, value, spread * jnp.minimum(*gaps))
+    return (matrix - low) / jnp.where(spread > 0, spread, jnp.ones_like(spread)), (low, spread)
 
 
-def _optimistic_play(
-    matrix: Array, num_steps: int, step_size: float
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """The last and the average weights of both sides."""
-    tx = optimistic_exponentiated_gradient(step_size)
-    start = tuple(
-        jnp.full(size, -jnp.log(jnp.asarray(size, matrix.dtype))) for size in matrix.shape
-    )
-
-    def step(carry: Any, _: None) -> tuple[Any, None]:
-        log_weights, state, total = carry
-        weights = jax.tree.map(jnp.exp, log_weights)
-        responses = _respond(-matrix, matrix, *weights)
-        losses = (-responses.generator.payoffs, -responses.discriminator.payoffs)
-        updates, state = tx.update(losses, state, log_weights)
-        log_weights = jax.tree.map(jnp.add, log_weights, updates)
-        return (log_weights, state, jax.tree.map(jnp.add, total, weights)), None
-
-    carry = (start, tx.init(start), jax.tree.map(jnp.zeros_like, start))
-    (log_weights, _, total), _ = jax.lax.scan(step, carry, length=num_steps)
-    average = jax.tree.map(lambda weights: weights / jnp.sum(weights), total)
-    return jax.tree.map(jnp.exp, log_weights), average
+def _least_gap(
+    scaled: Array, unit: tuple[Array, Array], *pairs: tuple[Array, Array]
+) -> Equilibrium:
+    """Of some weights of both sides those with the smallest gap, the first of several."""
+    rows, columns = map(jnp.stack, zip(*pairs, strict=True))
+    gaps = sum(_regrets(*zero_sum(scaled[None]), rows, columns))
+    best = jnp.argmin(gaps)
+    low, spread = unit
+    value = low + spread * expected_payoff(scaled, rows[best], columns[best])
+    return Equilibrium(rows[best], columns[best], value, spread * gaps[best])
 
 
 def _respond(generator: Array, discriminator: Array, rows: Array, columns: Array) -> BestResponses:
-    # Products and sums, not jnp.dot: on accelerators dot rounds its float32 inputs by default.
-    by_row = jnp.sum(generator * columns[..., None, :], axis=-1)
-    by_column = jnp.sum(discriminator * rows[..., None], axis=-2)
+    by_row, by_column = _in_graph.pure_payoffs(generator, discriminator, rows, columns)
     return BestResponses(
         BestResponse(jnp.argmax(by_row, axis=-1), jnp.max(by_row, axis=-1), by_row),
         BestResponse(jnp.argmax(by_column, axis=-1), jnp.max(by_column, axis=-1), by_column),

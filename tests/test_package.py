@@ -22,6 +22,7 @@ ORDER = (
     {"types"},
     {"checks"},
     {"player", "losses", "optim", "adjustments", "_zero_sum", "_game_checks"},
+    {"_in_graph"},
     {"game", "mixture", "penalties", "spectrum"},
     {"pairing"},
     {"payoff", "history"},

@@ -11,17 +11,16 @@ import optax
 
 from mixgan_jax.checks import check_array, check_choice, check_count, check_key, check_number
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Mixture, generate
+from mixgan_jax.mixture import Mixture
 from mixgan_jax.optim import check_transform, exponentiated_gradient
-from mixgan_jax.payoff import meet
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers import restricted_game
-from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
-from mixgan_jax.solvers.restricted_game import Meeting, RestrictedGame
+from mixgan_jax.solvers.candidates import measure, respond
+from mixgan_jax.solvers.gan_game import Game, check_game, first_mixtures
+from mixgan_jax.solvers.restricted_game import Meeting, RestrictedGame, heaviest
 from mixgan_jax.solvers.side import MixGanState, Rules, enter
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.solvers.turns import discriminators_turn, generators_turn, turn_keys
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 T = TypeVar("T")
@@ -30,6 +29,9 @@ Start: TypeAlias = Literal["warm", "fresh"]
 """Where a candidate starts from: the player of largest weight on its side, or newly initialised."""
 
 STARTS: tuple[Start, ...] = ("warm", "fresh")
+
+_LOSSES = ("generator_loss", "discriminator_loss")
+_GAINS = ("generator_gain", "discriminator_gain")
 
 
 @jax.tree_util.register_dataclass
@@ -75,7 +77,8 @@ class DoubleOracleState:
 class _Plan(NamedTuple):
     """What stays fixed beside the game."""
 
-    rules: tuple[Rules, Rules]
+    generator_rules: Rules
+    discriminator_rules: Rules
     capacity: int
     response_steps: int
     measure_steps: int
@@ -99,18 +102,67 @@ def double_oracle(
     penalty: Penalty | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
 ) -> Solver:
-    """TODO.
+    r"""Double oracle: mixtures that grow by best responses to each other (McMahan, Gordon and Blum 2003).
+
+    Of each side there is a population, and weights that are an equilibrium of the game between the populations. A
+    round trains one candidate a side against the other side's mixture, and measures what it is worth. With
+    equilibrium weights p and q of a game of value ``p^T V q``, the candidates u and v earn
+
+    .. math:: p^T V q - \sum_j q_j V(u, v_j) \quad\text{and}\quad \sum_i p_i V(u_i, v) - p^T V q
+
+    more than the players kept so far. If the sum is below the tolerance, nothing changes any more; else the candidates
+    that gain enter, and the game is solved again. For GANs this is DO-GAN (Aung et al. 2022, arXiv 2102.08577).
+
+    With *best* responses the sum is the duality gap of the mixtures in the game of all networks. Candidates are what
+    gradient steps find, so it is a lower bound: unbiased for these candidates, as they are measured on data that
+    neither they nor the weights have seen, and only as good as the responses are long. ``equilibrium_gap`` is exact
+    but knows deviations to the players kept alone.
+
+    V is the zero-sum ``value`` of the loss, while candidates minimise their own side of it: of a loss that is not
+    zero-sum (non-saturating) the generator's gain may be negative, however long it trains.
+
+    The clock is the same for all seeds: ``measure_steps`` steps measure the first players, then each round is
+    ``response_steps`` steps of training, which cost about what a mixture of C discriminators, or C generators, costs a
+    single opponent, and ``measure_steps`` steps that judge ``2 C + 1`` pairs without gradients. The equilibrium is
+    solved in the last step of a round only, also under ``vmap``. MEASURED
+
+    Departures: the players to drop, where a side is full, are those of least weight, one at a time; a game whose
+    players are dropped need not converge. The restricted game's exact equilibrium is solved in float32, in the graph.
+
+    Args:
+        generator: latents ``[B, Z]`` to samples ``[B, ...]``.
+        discriminator: samples ``[B, ...]`` to logits ``[B]``.
+        loss: what candidates minimise, and the ``value`` that they are measured by.
+        capacity: C >= 1, players kept of each side.
+        response_steps: >= 1, updates of a candidate.
+        measure_steps: >= 1, batches that the new row and column of the matrix are averaged over.
+        tolerance: >= 0, in units of ``value``: a round that gains less is the last.
+        latent_size: Z >= 1.
+        generator_tx: the optimiser of a generator; it starts anew with each candidate.
+        discriminator_tx: the optimiser of a discriminator, likewise.
+        start: where candidates start from: ``warm``, the player of largest weight on their side, or ``fresh``, newly
+            initialised.
+        penalty: a regulariser of the discriminator in training; it is no part of the value.
+        latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
 
     Returns:
-        A :class:`Solver`.
+        A :class:`Solver` with state :class:`DoubleOracleState`; ``step`` takes reals ``[B, ...]``. Its info, float32,
+        is of the state after the step: ``value`` and ``equilibrium_gap`` (NashConv of the weights on the measured
+        matrix) of the game between those kept, ``num_generators`` and ``num_discriminators``,
+        ``generator_weights`` and ``discriminator_weights`` ``[C]``, ``done``; of the last round
+        ``generator_gain`` and ``discriminator_gain``, 0 before there was one; of the last update
+        ``generator_loss`` and ``discriminator_loss``; and ``frozen_generators`` and ``frozen_discriminators``
+        ``[1]``, 1 once an update of a candidate was not finite. Such a candidate stands still for the rest of its
+        round and does not enter; the next one starts anew. Batch norm takes each batch's statistics, as in training,
+        also where values are measured.
+
+    Raises:
+        TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch that
+            does not fit, when ``step`` is traced.
     """
     plan = _Plan(
-        (
-            Rules(check_transform("generator_tx", generator_tx), exponentiated_gradient(0.0)),
-            Rules(
-                check_transform("discriminator_tx", discriminator_tx), exponentiated_gradient(0.0)
-            ),
-        ),
+        _rules("generator_tx", generator_tx),
+        _rules("discriminator_tx", discriminator_tx),
         check_count("capacity", capacity),
         check_count("response_steps", response_steps),
         check_count("measure_steps", measure_steps),
@@ -131,21 +183,23 @@ def double_oracle(
     return Solver(partial(_init, game, plan), partial(_step, game, plan))
 
 
+def _rules(name: str, tx: optax.GradientTransformation) -> Rules:
+    """Of a candidate, which is alone on its side: its weight of 1 stays."""
+    return Rules(check_transform(name, tx), exponentiated_gradient(0.0))
+
+
 def _init(game: Game, plan: _Plan, key: Key) -> DoubleOracleState:
     first = first_mixtures(game, key)
-    candidates = _enter(plan, first)
+    candidates = _enter(plan, *first)
     return DoubleOracleState(
         restricted_game.start(*first, plan.capacity),
         candidates,
-        _nothing(plan),
-        {name: jnp.float32(0.0) for name in _REPORT},
+        restricted_game.no_meeting(plan.capacity),
+        {name: jnp.float32(0.0) for name in _LOSSES + _GAINS},
         candidates.frozen,
         count=jnp.int32(0),
         done=jnp.asarray(False),
     )
-
-
-_REPORT = ("generator_loss", "discriminator_loss", "generator_gain", "discriminator_gain")
 
 
 def _step(
@@ -159,7 +213,7 @@ def _step(
     last = turn == plan.response_steps + plan.measure_steps - 1
     going = ~state.done
     state = _when(going & responds, partial(_respond, game, plan, key, real), state)
-    state = _when(going & ~responds, partial(_measure, game, plan, key, real), state)
+    state = _when(going & ~responds, partial(_measure, game, key, real), state)
     state = _when(going & last, partial(_settle, game, plan, key), state)
     state = replace(state, count=state.count + going.astype(jnp.int32))
     return state, _info(state)
@@ -179,104 +233,64 @@ def _when(condition: Array, function: Callable[[T], T], operand: T) -> T:
 def _respond(
     game: Game, plan: _Plan, key: Key, real: Array, state: DoubleOracleState
 ) -> DoubleOracleState:
-    """One update of each candidate, against the other side's population."""
-    (discriminator_key,), generator_key = turn_keys(key)
-    population, candidates = state.population, state.candidates
-    discriminator_side, down = discriminators_turn(
-        game._replace(num_generators=plan.capacity),
-        plan.rules[1],
-        discriminator_key,
-        population.generators,
-        candidates.discriminator_side,
+    moved, info = respond(
+        game,
+        (plan.generator_rules, plan.discriminator_rules),
+        key,
+        state.population,
+        state.candidates,
         real,
     )
-    generator_side, up = generators_turn(
-        game._replace(num_discriminators=plan.capacity),
-        plan.rules[0],
-        generator_key,
-        candidates.generator_side,
-        population.discriminators,
-        real,
-    )
-    moved = MixGanState(generator_side, discriminator_side)
     failed = {name: state.failed[name] | now for name, now in moved.frozen.items()}
-    losses = {name: (up | down)[name] for name in ("generator_loss", "discriminator_loss")}
-    return replace(state, candidates=moved, failed=failed, report={**state.report, **losses})
+    report = {**state.report, **{name: info[name] for name in _LOSSES}}
+    return replace(state, candidates=moved, failed=failed, report=report)
 
 
-def _measure(
-    game: Game, plan: _Plan, key: Key, real: Array, state: DoubleOracleState
-) -> DoubleOracleState:
-    """One more batch on which the candidates meet the populations, and each other."""
-    population, candidates = state.population, state.candidates
-    several = game._replace(num_generators=plan.capacity + 1)
-    latents = draw_latents(several, key, real.shape[0])
-    mine, _ = generate(game.generator, candidates.generators, latents[:1], train=True)
-    others, _ = generate(game.generator, population.generators, latents[1:], train=True)
-    fakes = jnp.concatenate([mine, others])
-    row = meet(game.discriminator, population.discriminators, real, mine, game.loss).values[0]
-    column = meet(game.discriminator, candidates.discriminators, real, fakes, game.loss).values
-    new = Meeting(row, column[1:, 0], column[0, 0])
+def _measure(game: Game, key: Key, real: Array, state: DoubleOracleState) -> DoubleOracleState:
+    new = measure(game, key, state.population, state.candidates, real)
     return replace(state, measured=jax.tree.map(jnp.add, state.measured, new))
 
 
 def _settle(game: Game, plan: _Plan, key: Key, state: DoubleOracleState) -> DoubleOracleState:
-    """The end of a round: who enters, the new equilibrium, and the next candidates."""
+    """The end of a round: who enters, the game's new equilibrium, and the next candidates."""
     steps = jnp.float32(plan.measure_steps)
     meeting = jax.tree.map(lambda total: total / steps, state.measured)
     population, candidates = state.population, state.candidates
     gains = restricted_game.gains(population, meeting)
-    first = (population.num_generators == 0, population.num_discriminators == 0)
-    known = [
-        ~frozen[0] & jnp.isfinite(gain) & jnp.all(jnp.isfinite(values))
-        for frozen, gain, values in zip(
-            candidates.frozen.values(), gains, (meeting.row, meeting.column), strict=True
+    sound = [
+        ~frozen[0] & jnp.all(jnp.isfinite(values)) & jnp.isfinite(meeting.corner)
+        for frozen, values in (
+            (candidates.generator_side.frozen, meeting.row),
+            (candidates.discriminator_side.frozen, meeting.column),
         )
     ]
-    done = known[0] & known[1] & ~(first[0] | first[1]) & (gains[0] + gains[1] < plan.tolerance)
+    # A round whose candidates came to nothing shows nothing; nor does the first, which has no game to gain in.
+    done = sound[0] & sound[1] & population.measured & (gains[0] + gains[1] < plan.tolerance)
     enters = [
-        ~done & known & (new | (gain > 0))
-        for known, new, gain in zip(known, first, gains, strict=True)
+        fit & ~done & (~population.measured | (gain > 0))
+        for fit, gain in zip(sound, gains, strict=True)
     ]
-    both = jnp.isfinite(meeting.corner)
     population = restricted_game.admit(
-        population,
-        candidates.generators,
-        candidates.discriminators,
-        meeting,
-        (enters[0] & both, enters[1] & both),
+        population, candidates.generators, candidates.discriminators, meeting, *enters
     )
-    del both
-    named = dict(zip(("generator_gain", "discriminator_gain"), gains, strict=True))
+    if plan.start == "fresh":
+        following = first_mixtures(game, key)
+    else:
+        following = heaviest(population.generators), heaviest(population.discriminators)
     return replace(
         state,
         population=population,
-        candidates=_next_candidates(game, plan, key, population),
-        measured=_nothing(plan),
-        report={**state.report, **named},
+        candidates=_enter(plan, *following),
+        measured=restricted_game.no_meeting(plan.capacity),
+        report={**state.report, **dict(zip(_GAINS, gains, strict=True))},
         done=done,
     )
 
 
-def _next_candidates(game: Game, plan: _Plan, key: Key, population: RestrictedGame) -> MixGanState:
-    if plan.start == "fresh":
-        return _enter(plan, first_mixtures(game, key))
-    return _enter(plan, (_heaviest(population.generators), _heaviest(population.discriminators)))
-
-
-def _heaviest(mixture: Mixture) -> Mixture:
-    slot = jnp.argmax(mixture.log_weights)
-    params, state = jax.tree.map(lambda leaf: leaf[slot][None], (mixture.params, mixture.state))
-    return Mixture(params, state, jnp.zeros(1, jnp.float32))
-
-
-def _enter(plan: _Plan, players: tuple[Mixture, Mixture]) -> MixGanState:
-    return MixGanState(enter(plan.rules[0], players[0]), enter(plan.rules[1], players[1]))
-
-
-def _nothing(plan: _Plan) -> Meeting:
-    none = jnp.zeros(plan.capacity, jnp.float32)
-    return Meeting(none, none, jnp.float32(0.0))
+def _enter(plan: _Plan, generators: Mixture, discriminators: Mixture) -> MixGanState:
+    return MixGanState(
+        enter(plan.generator_rules, generators), enter(plan.discriminator_rules, discriminators)
+    )
 
 
 def _info(state: DoubleOracleState) -> Info:

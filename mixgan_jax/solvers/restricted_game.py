@@ -10,8 +10,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.game import approximate_equilibrium, expected_payoff, nash_conv, zero_sum
+from mixgan_jax.game import (
+    approximate_equilibrium,
+    expected_payoff,
+    nash_conv,
+    simplex_equilibrium,
+    zero_sum,
+)
 from mixgan_jax.mixture import Mixture
+from mixgan_jax.solvers.side import choose
 from mixgan_jax.types import Array
 
 
@@ -36,6 +43,11 @@ class RestrictedGame:
     num_generators: Array
     num_discriminators: Array
     gap: Array
+
+    @property
+    def measured(self) -> Array:
+        """Bool ``[]``, whether there is a player of each side whose worth is known."""
+        return (self.num_generators > 0) & (self.num_discriminators > 0)
 
     @property
     def value(self) -> Array:
@@ -74,13 +86,28 @@ def start(generator: Mixture, discriminator: Mixture, capacity: int) -> Restrict
     )
 
 
+def no_meeting(capacity: int) -> Meeting:
+    """Sums over nothing."""
+    none = jnp.zeros(capacity, jnp.float32)
+    return Meeting(none, none, jnp.float32(0.0))
+
+
 def gains(game: RestrictedGame, meeting: Meeting) -> tuple[Array, Array]:
-    """What the new generator and the new discriminator earn beyond the value of the game, ``[]`` each."""
+    """What the new generator and the new discriminator earn beyond the value of the game, ``[]``; 0 without a game."""
     value = game.value
+    of_generator = value - jnp.sum(game.discriminators.weights * meeting.row)
+    of_discriminator = jnp.sum(game.generators.weights * meeting.column) - value
     return (
-        value - jnp.sum(game.discriminators.weights * meeting.row),
-        jnp.sum(game.generators.weights * meeting.column) - value,
+        jnp.where(game.measured, of_generator, 0.0),
+        jnp.where(game.measured, of_discriminator, 0.0),
     )
+
+
+def heaviest(mixture: Mixture) -> Mixture:
+    """The component of largest weight, the first of several, alone."""
+    slot = jnp.argmax(mixture.log_weights)
+    params, state = jax.tree.map(lambda leaf: leaf[slot][None], (mixture.params, mixture.state))
+    return Mixture(params, state, jnp.zeros(1, jnp.float32))
 
 
 def admit(
@@ -88,7 +115,8 @@ def admit(
     generator: Mixture,
     discriminator: Mixture,
     meeting: Meeting,
-    enters: tuple[Array, Array],
+    new_row: Array,
+    new_column: Array,
 ) -> RestrictedGame:
     """The game with the new players that enter, and an equilibrium of it.
 
@@ -99,12 +127,12 @@ def admit(
         generator: a mixture of 1.
         discriminator: a mixture of 1.
         meeting: what they are worth.
-        enters: bool ``[]``, of the generator and of the discriminator.
+        new_row: bool ``[]``, whether the generator enters.
+        new_column: bool ``[]``, whether the discriminator does.
 
     Returns:
         The new game.
     """
-    new_row, new_column = enters
     row = _slot(game.generators, game.num_generators)
     column = _slot(game.discriminators, game.num_discriminators)
     matrix = game.matrix
@@ -151,7 +179,8 @@ def _solved(game: RestrictedGame) -> RestrictedGame:
     # then gets is the first one's.
     rows, columns = (jnp.where(known, slots, 0) for known in filled)
     matrix = game.matrix[rows][:, columns]
-    equilibrium = approximate_equilibrium(matrix)
+    vertex, played = simplex_equilibrium(matrix), approximate_equilibrium(matrix)
+    equilibrium = choose(vertex.gap <= played.gap, vertex, played)
 
     def log_weights(weights: Array, known: Array) -> Array:
         extra = jnp.sum(jnp.where(known, 0.0, weights))

@@ -121,6 +121,11 @@ GAMES = {
         {"value_matrix": matrix, "step_size": floats(0.25, 3.0)},
         partial(equilibrium_is_certified, exact=False),
     ),
+    "simplex_equilibrium": Case(
+        mg.simplex_equilibrium,
+        {"value_matrix": matrix},
+        partial(equilibrium_is_certified, exact=False),
+    ),
     "approximate_equilibrium, steps": Case(
         partial(mg.approximate_equilibrium, np.eye(2, dtype=np.float32)),
         {"num_steps": counts(3)},
