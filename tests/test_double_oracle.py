@@ -174,9 +174,7 @@ def test_a_full_side_drops_who_weighs_least(start):
     replaced = 0
     for before, after in zip(states[2:], states[3:], strict=False):
         made, tables = strategies(after)
-        np.testing.assert_allclose(
-            after.population.matrix, (SHARES - made) @ tables.T, atol=1e-6
-        )
+        np.testing.assert_allclose(after.population.matrix, (SHARES - made) @ tables.T, atol=1e-6)
         changed = np.any(strategies(before)[0] != made, axis=1)
         if before.population.num_generators == 2 and changed.any():
             assert np.flatnonzero(changed) == np.argmin(before.generators.weights)
@@ -224,7 +222,10 @@ def test_the_protocol_is_kept_and_a_step_is_traced_once():
     assert {leaf.dtype for leaf in jax.tree.leaves(infos)} == {jnp.dtype("float32")}
     assert infos[0]["generator_weights"].shape == (3,)
     assert infos[0]["frozen_generators"].shape == (1,)
-    moved = [bool(jnp.any(i["discriminator_weights"] != j["discriminator_weights"])) for i, j in zip(infos, infos[1:], strict=False)]
+    moved = [
+        bool(jnp.any(i["discriminator_weights"] != j["discriminator_weights"]))
+        for i, j in zip(infos, infos[1:], strict=False)
+    ]
     assert set(np.flatnonzero(moved)) <= {5, 10}  # in the last step of a round and in no other
     assert infos[6]["num_discriminators"] == 2.0
 

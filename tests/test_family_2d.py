@@ -38,14 +38,25 @@ def test_the_papers_networks_have_its_numbers_of_parameters(name, packing):
     assert size(discriminator) == 405_201 + 2000 * (packing - 1)
 
 
-def test_at_full_width_the_networks_start_as_pacgans_and_at_any_as_loud():
+def test_at_full_width_the_networks_are_pacgans():
     key = jax.random.key(0)
-    ours = family_methods.networks(400, 2, 1)
+    ours = family_methods.networks(PAPER.width, PAPER.init, 2, 1)
     for net, theirs in zip(ours, (pacgan_generator(), pacgan_discriminator()), strict=True):
         found, wanted = (n.init(key, jnp.ones((3, 2)), train=False) for n in (net, theirs))
         jax.tree.map(np.testing.assert_array_equal, found, wanted)
-    narrow = family_methods.networks(100, 2, 1)[0].init(key, jnp.ones((3, 2)), train=False)
-    assert np.std(narrow["params"]["Dense_1"]["kernel"]) == pytest.approx(0.04, rel=0.03)
+
+
+def test_narrow_networks_keep_all_but_width_and_start():
+    for net, full in zip(
+        family_methods.networks(40, "lecun", 2, 1),
+        (pacgan_generator(), pacgan_discriminator()),
+        strict=True,
+    ):
+        kept = net.clone(features=full.features, kernel_init=full.kernel_init)
+        assert kept == full
+        assert [10 * width for width in net.features] == list(full.features)
+    kernel = net.init(jax.random.key(0), jnp.ones((3, 2)), train=False)["params"]["Dense_1"]
+    assert np.std(kernel["kernel"]) == pytest.approx(20**-0.5, rel=0.05)
 
 
 def test_the_large_gan_has_five_times_the_parameters_and_hardly_more():

@@ -34,8 +34,9 @@ def samples(
     figure = _figures.new_figure(1.6 * COLUMNS + 0.3, 2.0 * rows + 0.1, layout="compressed")
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (name, groups) in zip(panels, points.items(), strict=False):
-        _figures.shade(axes, target.log_prob, limits, 0.02 * (limits[1] - limits[0]))
+        _figures.shade(axes, target.log_prob, limits, 0.01 * (limits[1] - limits[0]), cells=150)
         _figures.scatter(axes, groups, centers, limits, max_points=groups.shape[1])
+        axes.set_rasterization_zorder(1.5)  # one picture for all components, not one for each
         axes.set_title(name, fontsize=8.5)
         axes.set_xlabel(captions[name])
         axes.tick_params(labelbottom=True)
@@ -61,7 +62,7 @@ def measures(
     for axes, (metric, label) in zip(panels, PANELS.items(), strict=True):
         places = [names.index(row["published"]) for row in theirs]
         _bars(axes, theirs, metric, np.asarray(places) + 0.22, 1, "PacGAN's Table 1")
-        _bars(axes, rows, metric, np.arange(len(rows)) - 0.0, 0, "this run")
+        _bars(axes, rows, metric, np.arange(len(rows)), 0, "this run")
         axes.set(xlabel=label, yticks=range(len(rows)), yticklabels=names)
         axes.grid(axis="y", color="0.93", lw=0.6)
         axes.set_axisbelow(True)

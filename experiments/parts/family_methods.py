@@ -32,6 +32,9 @@ Name: TypeAlias = Literal[
 ]
 """The methods, in the order of the table."""
 
+Init: TypeAlias = Literal["pacgan", "lecun"]
+"""How networks start."""
+
 TIMES = 5
 """Parameters of the large GAN over those of a small one, at least."""
 
@@ -156,21 +159,23 @@ def r1_and_r2(gamma: float) -> Penalty:
     return penalty
 
 
-def networks(width: int, latent_size: int, times: int) -> tuple[MLP, MLP]:
-    """PacGAN's generator and discriminator, narrower: hidden layers of ``width`` and of half as many units.
-
-    Kernels start with variances as many times larger as layers are narrower, so that a layer hands on as much of its
-    input as in PacGAN's.
+def networks(width: int, init: Init, latent_size: int, times: int) -> tuple[MLP, MLP]:
+    """PacGAN's generator and discriminator, or narrower ones: hidden layers of ``width`` and of half as many units.
 
     Args:
         width: an even number; PacGAN's is 400.
+        init: of the kernels: ``pacgan``, N(0, 0.02^2), or ``lecun``, whose variance goes by a layer's inputs. At a
+            tenth of PacGAN's width its small kernels keep networks nearly constant for thousands of steps.
         latent_size: Z.
         times: for wider ones with at least as many times the parameters.
     """
     full = pacgan_generator().features[0]
-    init = nn.initializers.normal(0.02 * (full / width) ** 0.5)
-    generator, discriminator = (
-        net.clone(features=(net.features[0] * width // full,) * len(net.features), kernel_init=init)
-        for net in (pacgan_generator(), pacgan_discriminator())
+
+    def resized(net: MLP) -> MLP:
+        net = net.clone(features=(net.features[0] * width // full,) * len(net.features))
+        return net if init == "pacgan" else net.clone(kernel_init=nn.initializers.lecun_normal())
+
+    return (
+        widen(resized(pacgan_generator()), times, latent_size),
+        widen(resized(pacgan_discriminator()), times, 2),
     )
-    return widen(generator, times, latent_size), widen(discriminator, times, 2)
