@@ -21,7 +21,7 @@ PANELS = {"modes": "modes captured", "reverse_kl": "reverse KL (nats)"}
 def samples(
     points: Mapping[str, np.ndarray], target: GaussianMixture, captions: Mapping[str, str]
 ) -> "Figure":
-    """Samples of every method over the density of the data.
+    """Samples of every method, and the modes of the data as rings.
 
     Args:
         points: by method, ``[K, N, 2]``, by component; NaN where a draw fell to another one.
@@ -34,9 +34,7 @@ def samples(
     figure = _figures.new_figure(1.6 * COLUMNS + 0.3, 2.0 * rows + 0.1, layout="compressed")
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (name, groups) in zip(panels, points.items(), strict=False):
-        _figures.shade(axes, target.log_prob, limits, 0.01 * (limits[1] - limits[0]), cells=150)
         _figures.scatter(axes, groups, centers, limits, max_points=groups.shape[1])
-        axes.set_rasterization_zorder(1.5)  # one picture for all components, not one for each
         axes.set_title(name, fontsize=8.5)
         axes.set_xlabel(captions[name])
         axes.tick_params(labelbottom=True)
