@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 import experiments
-from experiments.common import report
+from experiments.common import readme, report
 
 
 def scripts() -> dict[str, str]:
@@ -30,7 +30,7 @@ def scripts() -> dict[str, str]:
 def list_experiments() -> None:
     """Prints what there is to run, and what came of it last."""
     console = Console(highlight=False)
-    results = report.stored_results()
+    results = readme.stored_results()
     for name, doc in scripts().items():
         console.print(f"[bold]{name}[/]: {doc.splitlines()[0]}", soft_wrap=True)
         claim = re.search(r"^Claim: .*?(?=\n\n)", doc, re.MULTILINE | re.DOTALL)
@@ -40,9 +40,8 @@ def list_experiments() -> None:
                 console.print(line, soft_wrap=True)
         for entry in results:
             if entry["experiment"] == name:
-                held = sum(line["holds"] for line in entry["verdict"])
                 console.print(
-                    f"    last result, preset {entry['preset']}: {held} of {len(entry['verdict'])} claims hold, "
+                    f"    last result, preset {entry['preset']}: {readme.claims_that_hold(entry)}, "
                     f"n = {entry['rows'][0]['n']}, {entry['seconds'] / 60:.1f} minutes on {entry['hardware']}, "
                     f"{entry['date']}",
                     soft_wrap=True,
@@ -53,12 +52,12 @@ def list_experiments() -> None:
 def results_section() -> str:
     """What stands between the README's markers."""
     docs = scripts()
-    parts = [
-        f"### {entry['experiment']}, preset {entry['preset']}\n\n"
-        f"{docs[entry['experiment']].splitlines()[0]}\n\n{report.markdown(entry)}\n"
-        for entry in report.stored_results()
-    ]
-    return "\n".join(parts)
+    return "\n".join(
+        f"<details>\n<summary><b>{entry['experiment']}</b>, preset {entry['preset']}, "
+        f"{readme.claims_that_hold(entry)}: {docs[entry['experiment']].splitlines()[0]}</summary>\n\n"
+        f"{readme.markdown(entry)}\n\n</details>\n"
+        for entry in readme.stored_results()
+    )
 
 
 def keep(parser: argparse.ArgumentParser, folder: Path) -> None:
@@ -83,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.keep:
         keep(parser, options.keep)
     elif options.readme:
-        report.write_section("results", results_section())
+        readme.write_section("results", results_section())
     else:
         list_experiments()
 

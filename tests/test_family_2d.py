@@ -10,7 +10,7 @@ import pytest
 
 import mixgan_jax as mg
 from experiments import family_2d
-from experiments.common import report
+from experiments.common import readme, report
 from experiments.parts import family_methods, family_verdict
 from mixgan_jax.networks import pacgan_discriminator, pacgan_generator
 
@@ -128,8 +128,8 @@ def test_the_verdict_by_hand():
     assert [row["published"] for row in theirs] == ["GAN", "PacGAN2", "PacGAN4"]
     verdict = family_verdict.judge(rows, theirs, is_theirs=False)
     assert [(line["claim"].split()[0], line["holds"]) for line in verdict] == [
-        ("PacGAN4", True),  # 1.8 > 2 * .14
-        ("PacGAN4", False),  # reverse KL of both .1
+        ("PacGAN2", True),  # 1.9 > 2 * .14
+        ("PacGAN2", False),  # reverse KL of both .1
         ("PacMIX", True),  # .2 + .28 <= .5 behind PacGAN2
         ("PacMIX", True),  # before MIX k=3
     ]
@@ -145,6 +145,15 @@ def test_a_papers_rows_stand_below_ours_with_what_they_have():
     theirs = family_verdict.published("grid", ["PacGAN4"])
     assert report.cell(theirs[0], "modes", 1) == "24.8 ± 0.2"
     assert report.cell(theirs[0], "nash_conv", 3) == ""
+    ours = numbers("PacGAN4", 24.0) | {"n": 2, "nash_conv_mean": 0.0, "nash_conv_stderr": 0.0}
+    results = {
+        **{"experiment": "family_2d", "preset": "grid", "hardware": "none", "seconds": 1.0},
+        **{"rows": [ours], "published": theirs, "verdict": []},
+        "columns": {"modes": ("modes", 1), "nash_conv": ("NashConv", 2)},
+    }
+    lines = readme.markdown(results).splitlines()
+    assert lines[2] == "| PacGAN4 | 24.0 ± 0.1 | 0.00 ± 0.00 |"
+    assert lines[3] == "| PacGAN4, in PacGAN's paper | 24.8 ± 0.2 |  |"
 
 
 @pytest.mark.parametrize(

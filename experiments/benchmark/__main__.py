@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.benchmark import logs, parts, programs, scaling, streaming
-from experiments.common import harness, report
+from experiments.common import harness, readme, report
 
 KEPT = report.RESULTS / "benchmark"
 HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     folder = options.runs / "benchmark" / options.preset
     if options.readme:
-        report.write_section("performance", "\n\n".join(map(markdown, kept())))
+        readme.write_section("performance", "\n\n".join(map(markdown, kept())))
         return
     if options.keep:
         if options.preset == "smoke" or not any(folder.glob("*.json")):

@@ -25,7 +25,7 @@ TABLE_1: dict[str, dict[str, tuple[Numbers, Numbers, Numbers]]] = {
 }
 """Mean and standard error of ten runs: modes, per cent of high quality, reverse KL (Lin et al. 2018, Table 1)."""
 
-MORE_MODES = (("PacGAN4", "GAN"), ("MIX k=5", "GAN, 5x parameters"))
+MORE_MODES = (("PacGAN2", "GAN"), ("MIX k=5", "GAN, 5x parameters"))
 """Who is claimed to capture more modes than whom."""
 
 MORE_EVEN = (
