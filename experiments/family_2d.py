@@ -143,7 +143,7 @@ PRESETS = {
         log_every=2000,
     ),
     "smoke": Config(
-        methods=("GAN, alternating", "PacGAN2", "Fictitious"),
+        methods=("GAN", "PacGAN2"),
         points=200,
         seeds=2,
         steps=20,
@@ -272,7 +272,7 @@ def main(argv: list[str] | None = None) -> None:
         theirs = family_verdict.published(config.target, list(players))
         figures = draw(run, players, rows, theirs)
         verdict = family_verdict.judge(
-            rows, theirs, is_theirs=run.preset in ("paper", "paper_grid")
+            rows, theirs, is_theirs=run.is_preset and run.preset.startswith("paper")
         )
         results = report.save_results(
             run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures, published=theirs
