@@ -35,6 +35,7 @@ def samples(
     panels = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (name, groups) in zip(panels, points.items(), strict=False):
         _figures.scatter(axes, groups, centers, limits, max_points=groups.shape[1])
+        axes.locator_params(nbins=3)
         axes.set_title(name, fontsize=8.5)
         axes.set_xlabel(captions[name])
         axes.tick_params(labelbottom=True)
