@@ -218,7 +218,8 @@ def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
 def held_out(setup: Setup, key: Key, state: mg.MixGanState) -> Array:
     """Payoff matrices ``[10, I, J]`` on new data."""
     real_key, key = jax.random.split(key)
-    reals = setup.feed.arrays.sample(real_key, 5000).reshape(10, 500, 2)
+    size = 500 - 500 % setup.discriminator.packing
+    reals = setup.feed.arrays.sample(real_key, 10 * size).reshape(10, size, 2)
     return setup.values(key, state, reals)
 
 

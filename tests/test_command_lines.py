@@ -138,6 +138,7 @@ BAD_VALUES = {
     options.Rate: ["-0.5", "nan", "inf", "1e300"],
     options.Positive: ["0", "-1", "nan", "1e-60"],
     options.Fraction: ["0", "1", "nan"],
+    options.Share: ["-0.1", "1.1", "nan"],
     options.Decay: ["1", "-0.1", "nan"],
     options.LossName: ["non_saturatin", "", "measuring"],
     options.Components: ["0", "-1"],

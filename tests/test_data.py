@@ -14,6 +14,7 @@ from mixgan_jax.data import (
     GaussianMixture,
     feed_from_distribution,
     feed_from_images,
+    feed_from_packs,
     gaussian_mixture,
     grid,
     ring,
@@ -182,9 +183,44 @@ def test_image_set_is_no_constant_of_the_compiled_batch() -> None:
     assert all(np.size(constant) < 300 for constant in jaxpr.consts)
 
 
+def test_packs_are_put_together_once_and_stay_together() -> None:
+    samples = np.arange(7, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
+    feed = feed_from_packs(KEY, samples, 3, 12)
+    known = np.asarray(feed.arrays)
+    assert known.shape == (7, 3, 2)
+    batches = [feed.sample(key, feed.arrays) for key in jax.random.split(KEY, 20)]
+    drawn = np.stack(batches).reshape(-1, 3, 2)
+    assert {pack.tobytes() for pack in drawn} == {pack.tobytes() for pack in known}
+    assert not np.array_equal(known[:, 0], known[:, 1]), "each slot has draws of its own"
+    same = feed_from_packs(KEY, samples, 3, 3)
+    np.testing.assert_array_equal(same.arrays, known)
+
+
+def test_packs_hold_every_sample_equally_often_in_every_slot() -> None:
+    samples = np.repeat(np.arange(4, dtype=np.float32), 5000)[:, None]
+    packs = np.asarray(feed_from_packs(KEY, samples, 2, 2).arrays)[..., 0].astype(int)
+    joint = np.bincount(4 * packs[:, 0] + packs[:, 1], minlength=16) / len(packs)
+    np.testing.assert_allclose(joint, 1 / 16, atol=0.008)  # slots are independent too
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (
+            partial(feed_from_packs, KEY, np.zeros((3, 2), np.float32), 2, 3),
+            ValueError,
+            "batch_size must be a multiple of packing = 2, got 3",
+        ),
+        (
+            partial(feed_from_packs, KEY, np.zeros((0, 2), np.float32), 1, 3),
+            ValueError,
+            r"samples must have shape \[N, ...\] with N >= 1",
+        ),
+        (
+            partial(feed_from_packs, KEY, np.zeros((3, 2), np.int32), 1, 3),
+            TypeError,
+            "samples must be",
+        ),
         (partial(feed_from_distribution, ring(), 0), ValueError, "batch_size must be a whole"),
         (partial(feed_from_distribution, ring(), 2.0), TypeError, "batch_size must be a whole"),
         (partial(feed_from_distribution, 3, 2), TypeError, "distribution must have a method"),

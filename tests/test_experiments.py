@@ -51,7 +51,7 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
         assert row["n"] == len(results["seeds"]) == 2
         for metric in results["columns"]:
             assert np.isfinite(row[f"{metric}_mean"])
-            measured_once = metric == "step_ms"
+            measured_once = metric in {"step_ms", "parameters"}
             assert measured_once or np.isfinite(row[f"{metric}_stderr"])
         assert row["method"] in printed
     assert all(set(line) == {"claim", "expected", "got", "holds"} for line in results["verdict"])

@@ -110,9 +110,9 @@ def test_mlp_by_hand():
 
 
 def test_maxout_by_hand():
-    """A unit with pieces x and -x is the absolute value; a unit's pieces lie side by side."""
+    """A unit with pieces x and -x is the absolute value; first pieces of all units come first."""
     params = {
-        "Dense_0": {"kernel": jnp.array([[1.0, -1.0, 2.0, 0.0]]), "bias": jnp.zeros(4)},
+        "Dense_0": {"kernel": jnp.array([[1.0, 2.0, -1.0, 0.0]]), "bias": jnp.zeros(4)},
         "Dense_1": {"kernel": jnp.array([[1.0], [10.0]]), "bias": jnp.zeros(1)},
     }
     net = MLP(features=(2,), activation=maxout(2))
@@ -122,6 +122,22 @@ def test_maxout_by_hand():
     assert repr(maxout(2)) == "maxout(2)"
     with pytest.raises(ValueError, match="multiple of 2 features"):
         maxout(2)(jnp.zeros((3, 5)))
+
+
+def test_maxout_has_the_derivatives_of_the_maximum():
+    """Forward and reverse, first and second: those of ``jnp.max`` wherever pieces differ."""
+
+    def ours(x):
+        return jnp.sum(jnp.sin(maxout(3)(x)))
+
+    def plain(x):
+        return jnp.sum(jnp.sin(jnp.max(x.reshape(4, 3, 2), axis=-2)))
+
+    x, direction = normal(0, 4, 6), normal(1, 4, 6)
+    for derivative in (jax.grad, jax.hessian, jax.jacfwd):
+        np.testing.assert_allclose(derivative(ours)(x), derivative(plain)(x), rtol=1e-5, atol=1e-7)
+    along = [jax.jvp(function, (x,), (direction,))[1] for function in (ours, plain)]
+    np.testing.assert_allclose(*along, rtol=1e-5)
 
 
 def test_mlp_flattens_images():

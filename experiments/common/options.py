@@ -37,6 +37,9 @@ Positive: TypeAlias = Annotated[float, partial(check_number, minimum=0.0, strict
 Fraction: TypeAlias = Annotated[float, check_fraction]
 """A number in (0, 1)."""
 
+Share: TypeAlias = Annotated[float, partial(check_number, minimum=0.0, maximum=1.0)]
+"""A number in [0, 1]."""
+
 Decay: TypeAlias = Annotated[
     float, partial(check_number, minimum=0.0, maximum=math.nextafter(1.0, 0.0))
 ]

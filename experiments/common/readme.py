@@ -22,7 +22,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         "| method | " + " | ".join(heading for heading, _ in columns.values()) + " |",
         "|---" + "|---:" * len(columns) + "|",
     ]
-    for entry in results["rows"]:
+    for entry in [*results["rows"], *results.get("published", ())]:
         cells = [cell(entry, metric, digits) for metric, (_, digits) in columns.items()]
         lines.append(f"| {entry['method']} | " + " | ".join(cells) + " |")
     lines.append("")

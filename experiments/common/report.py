@@ -111,6 +111,7 @@ def save_results(
     verdict: Sequence[Mapping[str, Any]],
     columns: Mapping[str, tuple[str, int]],
     figures: Mapping[str, Path],
+    published: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Writes ``results.json`` in the run folder, and nothing anywhere else; see ``python -m experiments --keep``.
 
@@ -121,6 +122,7 @@ def save_results(
         columns: heading and digits by metric.
         figures: files in the run folder that are kept with the results, by name; with each also what differs from it
             in its ending only.
+        published: rows with a paper's numbers, shown below ours; columns that it has nothing for are left out.
 
     Returns:
         The results.
@@ -138,6 +140,7 @@ def save_results(
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "columns": columns,
         "rows": list(rows),
+        "published": list(published),
         "verdict": list(verdict),
         "figures": {name: path.name for name, path in figures.items()},
     }
@@ -193,7 +196,9 @@ def hardware() -> str:
 
 
 def cell(row: Mapping[str, Any], metric: str, digits: int) -> str:
-    """``mean ± standard error`` of a row's metric."""
+    """``mean ± standard error`` of a row's metric; nothing for a paper's row that lacks it."""
+    if f"{metric}_mean" not in row:
+        return ""
     mean, error = row[f"{metric}_mean"], row[f"{metric}_stderr"]
     return f"{mean:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 
@@ -218,7 +223,7 @@ def show(run: Run, results: Mapping[str, Any], files: Mapping[str, Path]) -> Non
     table.add_column("method", no_wrap=True)
     for heading, _ in columns.values():
         table.add_column(heading, justify="right", no_wrap=True)
-    for entry in rows:
+    for entry in [*rows, *results["published"]]:
         cells = (cell(entry, metric, digits) for metric, (_, digits) in columns.items())
         table.add_row(entry["method"], *(text.replace(" ± ", "±") for text in cells))
     console.print(table)

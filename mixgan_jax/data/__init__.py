@@ -3,7 +3,12 @@
 A :class:`Feed` draws batches from what lies on the device, a :class:`Stream` from images that stay on the disk.
 """
 
-from mixgan_jax.data.feed import Feed, feed_from_distribution, feed_from_images
+from mixgan_jax.data.feed import (
+    Feed,
+    feed_from_distribution,
+    feed_from_images,
+    feed_from_packs,
+)
 from mixgan_jax.data.images import (
     Images,
     digits,
@@ -35,6 +40,7 @@ __all__ = [
     "digits",
     "feed_from_distribution",
     "feed_from_images",
+    "feed_from_packs",
     "feed_or_stream",
     "from_arrays",
     "gaussian_mixture",

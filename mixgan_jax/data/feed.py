@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_count, describe
+from mixgan_jax.checks import check_array, check_count, check_key, describe
 from mixgan_jax.data.images import to_float
 from mixgan_jax.data.source import check_images
 from mixgan_jax.types import Array, Batch, Key
@@ -103,3 +103,40 @@ def feed_from_images(images: np.ndarray | Array, batch_size: int) -> Feed:
         return to_float(jnp.take(arrays, indices, axis=0, mode="clip"))
 
     return Feed(jnp.asarray(images), sample)
+
+
+def feed_from_packs(key: Key, samples: Any, packing: int, batch_size: int) -> Feed:
+    """PacGAN's training set: packs of samples that are put together once and used all along.
+
+    From N samples N packs of M are drawn, each slot of each pack uniformly with replacement, as in the code of the
+    paper's experiments in two dimensions (Lin et al. 2018, arXiv 1712.04086). Members of a pack follow each other in
+    a batch, where :func:`mixgan_jax.pack` looks for them. Departure: a batch's packs are drawn uniformly with
+    replacement, as all feeds draw; their code goes through all packs in epochs.
+
+    Args:
+        key: consumed by the packs. One key makes one training set, whatever the batch size.
+        samples: ``[N, ...]``, floating point, N >= 1.
+        packing: M, a whole number >= 1; with 1 the training set is a bootstrap sample of ``samples``.
+        batch_size: B, in samples, a multiple of M.
+
+    Returns:
+        A feed of batches ``[B, ...]``, B / M packs in each; its arrays are the packs ``[N, M, ...]``.
+
+    Raises:
+        TypeError, ValueError: samples that are not floating point or none at all, or a batch that M does not divide.
+    """
+    check_key("key", key)
+    samples = check_array("samples", samples, floating=True)
+    check_count("packing", packing)
+    check_count("batch_size", batch_size)
+    if samples.ndim < 1 or samples.shape[0] < 1:
+        raise ValueError(f"samples must have shape [N, ...] with N >= 1, got {samples.shape}")
+    if batch_size % packing:
+        raise ValueError(f"batch_size must be a multiple of {packing = }, got {batch_size}")
+    members = jax.random.randint(key, (samples.shape[0], packing), 0, samples.shape[0])
+
+    def sample(key: Key, packs: Array) -> Array:
+        chosen = jax.random.randint(key, (batch_size // packing,), 0, packs.shape[0])
+        return jnp.take(packs, chosen, axis=0, mode="clip").reshape(batch_size, *packs.shape[2:])
+
+    return Feed(jnp.take(samples, members, axis=0, mode="clip"), sample)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
@@ -114,6 +115,24 @@ def normalise(net: Any, x: Array, train: bool) -> Array:
     return norm(x)
 
 
+@jax.custom_jvp
+def _largest(pieces: Array) -> Array:
+    """The maximum over the last axis but one.
+
+    Its derivative selects. That of ``jnp.max`` counts ties and divides by their number, which took two thirds of the
+    time of a dense layer with five pieces and its gradient.
+    """
+    return jnp.max(pieces, axis=-2)
+
+
+@_largest.defjvp
+def _largest_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (pieces,), (tangent,) = primals, tangents
+    out = _largest(pieces)
+    zero = jnp.zeros((), tangent.dtype)
+    return out, jnp.sum(jnp.where(pieces == out[..., None, :], tangent, zero), axis=-2)
+
+
 def _check_layer(layer: Conv | ConvTranspose) -> None:
     check_count("features", layer.features)
     check_counts("kernel_size", layer.kernel_size, 2)
@@ -148,7 +167,7 @@ class Maxout:
             raise ValueError(
                 f"x must have a multiple of {self.pieces} features for maxout, got shape {x.shape}"
             )
-        return jnp.max(x.reshape(*x.shape[:-1], -1, self.pieces), axis=-1)
+        return _largest(x.reshape(*x.shape[:-1], self.pieces, -1))
 
     def __eq__(self, other: object) -> bool:
         """Equal to a maxout of as many pieces."""
@@ -167,7 +186,8 @@ def maxout(pieces: int) -> Callable[[Array], Array]:
     """Maxout over ``pieces`` linear functions per unit: ``h_i = max_l (x W_il + b_il)``.
 
     Goodfellow et al. (2013, arXiv 1302.4389). Given as ``activation`` to :class:`~mixgan_jax.networks.MLP`, each
-    hidden layer gets ``units * pieces`` linear outputs and ``units`` features.
+    hidden layer gets ``units * pieces`` linear outputs and ``units`` features; piece l of unit i is output
+    ``l * units + i``. Where pieces of a unit are equal, each of them has the derivative of the largest.
 
     Args:
         pieces: linear functions per unit, >= 1.

@@ -4,6 +4,8 @@ from mixgan_jax.solvers.averaging import Averaged, averaged, lookahead
 from mixgan_jax.solvers.best_response import best_response
 from mixgan_jax.solvers.duel_gan import DuelState, duel_gan
 from mixgan_jax.solvers.double_oracle import DoubleOracleState, double_oracle
+from mixgan_jax.solvers.double_oracle import DoubleOracleState, double_oracle
+from mixgan_jax.solvers.duel_gan import DuelState, duel_gan
 from mixgan_jax.solvers.extragradient import extragradient, past_extragradient
 from mixgan_jax.solvers.fictitious_gan import FictitiousState, fictitious_gan
 from mixgan_jax.solvers.gda import gda
@@ -20,6 +22,8 @@ __all__ = [
     "Averaged",
     "DuelState",
     "DoubleOracleState",
+    "DoubleOracleState",
+    "DuelState",
     "FictitiousState",
     "GradientPlayState",
     "MixGanState",
@@ -28,6 +32,8 @@ __all__ = [
     "best_response",
     "duel_gan",
     "double_oracle",
+    "double_oracle",
+    "duel_gan",
     "extragradient",
     "fictitious_gan",
     "gda",

@@ -121,6 +121,16 @@ DATA = {
         {"images": levels(3, 2, 2, 1), "batch_size": counts()},
         batches_have_the_size,
     ),
+    "data.feed_from_packs": Case(
+        data.feed_from_packs,
+        {
+            "key": keys,
+            "samples": array(5, 2),
+            "packing": counts(2),
+            "batch_size": st.sampled_from([2, 4]),
+        },
+        batches_have_the_size,
+    ),
     "data.stream_from_images": Case(
         data.stream_from_images,
         {"images": images_or_source, "batch_size": counts(), "threads": counts(2)},
