@@ -14,6 +14,7 @@ from mixgan_jax.data.images import (
     to_uint8,
 )
 from mixgan_jax.data.source import ImageSource, as_source
+from mixgan_jax.data.stacked import feed_from_stacks, fixed_packs, fixed_stacks, stack_labels
 from mixgan_jax.data.stream import Stream, feed_or_stream, stream_from_images
 from mixgan_jax.data.synthetic import (
     GaussianMixture,
@@ -33,6 +34,9 @@ __all__ = [
     "Stream",
     "as_source",
     "digits",
+    "feed_from_stacks",
+    "fixed_packs",
+    "fixed_stacks",
     "feed_from_distribution",
     "feed_from_images",
     "feed_or_stream",
@@ -43,6 +47,7 @@ __all__ = [
     "load_npz",
     "ring",
     "spirals",
+    "stack_labels",
     "stream_from_images",
     "to_float",
     "to_uint8",
