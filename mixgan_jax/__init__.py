@@ -63,12 +63,14 @@ from mixgan_jax.records import Records, read_records
 from mixgan_jax.solvers import (
     Around,
     Averaged,
+    DuelState,
     FictitiousState,
     GradientPlayState,
     MixGanState,
     Solver,
     averaged,
     best_response,
+    duel_gan,
     extragradient,
     fictitious_gan,
     gda,
@@ -77,6 +79,7 @@ from mixgan_jax.solvers import (
     mix_gan,
     mix_gan_2017,
     past_extragradient,
+    unrolled_gan,
 )
 from mixgan_jax.steps import evaluation_key, init_run, run, run_steps
 
@@ -86,6 +89,7 @@ __all__ = [
     "Around",
     "Averaged",
     "Checkpoints",
+    "DuelState",
     "Equilibrium",
     "EquilibriumError",
     "Feed",
@@ -112,6 +116,7 @@ __all__ = [
     "best_responses",
     "data",
     "duality_gap_curve",
+    "duel_gan",
     "effective_components",
     "entropy",
     "evaluation_key",
@@ -157,6 +162,7 @@ __all__ = [
     "spread_over_devices",
     "theory",
     "uniform",
+    "unrolled_gan",
     "zero_sum",
     "zero_sum_equilibrium",
 ]

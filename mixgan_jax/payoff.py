@@ -25,6 +25,18 @@ from mixgan_jax.player import Player, check_packs
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
 
+class Logits(NamedTuple):
+    """What one discriminator says of one batch, M samples to a logit.
+
+    Attributes:
+        real: ``[B / M]``, of the reals.
+        fake: ``[I, F / M]``, of its share of each generator's fakes.
+    """
+
+    real: Array
+    fake: Array
+
+
 class Outcome(NamedTuple):
     """What came of all pairs meeting once; of :func:`judge`, the column of one discriminator, without the axes of J.
 
@@ -121,6 +133,21 @@ def judge(
     Returns:
         An :class:`Outcome` of vectors ``[I]``, its state without an axis of components.
     """
+    seen, new_state = look(discriminator, params, state, real, fakes, pairing=pairing, train=train)
+    return reckon(loss, seen, new_state)
+
+
+def look(
+    discriminator: Player,
+    params: Params,
+    state: ModelState,
+    real: Array,
+    fakes: Array,
+    *,
+    pairing: Pairing = "full",
+    train: bool = True,
+) -> tuple[Logits, ModelState]:
+    """The passes of :func:`judge`, whose arguments it has, before any loss: the logits and the new model state."""
     packing = discriminator.packing
     for name, size in (("real", real.shape[0]), ("fakes", fakes.shape[1])):
         check_packs(name, size, packing)
@@ -139,7 +166,27 @@ def judge(
         merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
         fake_logits = merged.reshape(fakes.shape[0], -1)
     new_state = jax.tree.map(_average_states, real_state, fake_state)
-    return _reduce(loss, real_logits, fake_logits, new_state)
+    return Logits(real_logits, fake_logits), new_state
+
+
+def reckon(loss: GanLoss, seen: Logits, state: ModelState) -> Outcome:
+    """What :func:`judge` makes of logits: means over the batch of the loss's terms, vectors ``[I]``."""
+    real, fake = seen
+    if real.shape[0] % fake.shape[1]:
+        raise ValueError(
+            f"fakes of a pair must divide the batch of reals, got {fake.shape[1]} fakes "
+            f"and {real.shape[0]} reals"
+        )
+    # Every fake meets B / F reals. For losses that are a real term plus a fake term this changes nothing; for
+    # relativistic ones, which compare pairs, it uses all reals.
+    real = real.reshape(1, -1, fake.shape[1])
+    fake = fake[:, None, :]
+
+    def mean(term: Any) -> Array:
+        return jnp.mean(term(real=real, fake=fake), axis=(-2, -1))
+
+    payoffs = Payoffs(generator=-mean(loss.generator), discriminator=-mean(loss.discriminator))
+    return Outcome(payoffs, mean(loss.value), state)
 
 
 def held_out_values(
@@ -221,22 +268,3 @@ def _mean_state(leaf: Array) -> Array:
 
 def _average_states(real: Array, fake: Array) -> Array:
     return _mean_state(jnp.stack([real, fake]))
-
-
-def _reduce(loss: GanLoss, real: Array, fake: Array, state: Any) -> Outcome:
-    """Means over the batch of the loss's terms: logits ``[B]`` and ``[I, F]`` to vectors ``[I]``."""
-    if real.shape[0] % fake.shape[1]:
-        raise ValueError(
-            f"fakes of a pair must divide the batch of reals, got {fake.shape[1]} fakes "
-            f"and {real.shape[0]} reals"
-        )
-    # Every fake meets B / F reals. For losses that are a real term plus a fake term this changes nothing; for
-    # relativistic ones, which compare pairs, it uses all reals.
-    real = real.reshape(1, -1, fake.shape[1])
-    fake = fake[:, None, :]
-
-    def mean(term: Any) -> Array:
-        return jnp.mean(term(real=real, fake=fake), axis=(-2, -1))
-
-    payoffs = Payoffs(generator=-mean(loss.generator), discriminator=-mean(loss.discriminator))
-    return Outcome(payoffs, mean(loss.value), state)

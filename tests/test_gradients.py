@@ -25,7 +25,8 @@ from helpers import (
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP
-from mixgan_jax.solvers.game_gradients import discriminator_gradients, generator_gradients
+from mixgan_jax.solvers.discriminator_gradients import discriminator_gradients
+from mixgan_jax.solvers.game_gradients import generator_gradients
 from mixgan_jax.solvers.gan_game import Game
 from mixgan_jax.types import Array, Key
 

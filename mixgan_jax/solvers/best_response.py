@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from mixgan_jax.checks import (
@@ -18,10 +17,8 @@ from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture, Strategy, with_uniform_weights
 from mixgan_jax.optim import check_transform, exponentiated_gradient
 from mixgan_jax.player import Player
-from mixgan_jax.solvers.game_gradients import (
-    discriminator_gradients,
-    generator_gradients,
-)
+from mixgan_jax.solvers.discriminator_gradients import discriminator_gradients
+from mixgan_jax.solvers.game_gradients import generator_gradients
 from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
 from mixgan_jax.solvers.side import MixGanState, Rules, enter, move
 from mixgan_jax.solvers.solver import Solver
@@ -119,7 +116,6 @@ def best_response(
                 game, key, state.generators, state.discriminators, real, latents
             )
             state = replace(state, discriminator_side=move(rules, state.discriminator_side, down))
-        frozen = {name: flags.astype(jnp.float32) for name, flags in state.frozen.items()}
-        return state, {f"{responder}_loss": info[f"{responder}_loss"], **frozen}
+        return state, {f"{responder}_loss": info[f"{responder}_loss"], **state.frozen_info}
 
     return Solver(init, step)

@@ -17,13 +17,17 @@ from mixgan_jax.checks import (
 from mixgan_jax.history import History
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture
-from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_gradient
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
-from mixgan_jax.solvers.gan_game import Game, check_game, first_mixtures
-from mixgan_jax.solvers.side import MixGanState, Rules, enter
+from mixgan_jax.solvers.gan_game import Game, check_game
+from mixgan_jax.solvers.side import MixGanState, Rules, make_rules
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.solvers.turns import discriminators_turn, generators_turn, turn_keys
+from mixgan_jax.solvers.turns import (
+    discriminators_turn,
+    first_state,
+    generators_turn,
+    turn_keys,
+)
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 
@@ -136,19 +140,14 @@ def fictitious_gan(
         weight_barrier=weight_barrier,
     )
     game = check_game(game)
-    weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
-    check_weight_rule("weight_tx", check_transform("weight_tx", weight_tx))
-    rules = (
-        Rules(check_transform("generator_tx", generator_tx), weight_tx),
-        Rules(check_transform("discriminator_tx", discriminator_tx), weight_tx),
-    )
+    rules = make_rules(generator_tx, discriminator_tx, weight_tx)
 
     def init(key: Key) -> FictitiousState:
-        generators, discriminators = first_mixtures(game, key)
+        current = first_state(game, rules, key)
         return FictitiousState(
-            MixGanState(enter(rules[0], generators), enter(rules[1], discriminators)),
-            history.start(generators, capacity),
-            history.start(discriminators, capacity),
+            current,
+            history.start(current.generators, capacity),
+            history.start(current.discriminators, capacity),
             count=jnp.int32(0),
         )
 
@@ -190,6 +189,5 @@ def _step(
     moved = FictitiousState(
         MixGanState(generator_side, discriminator_side), generators, discriminators, count
     )
-    frozen = {name: value.astype(jnp.float32) for name, value in moved.frozen.items()}
     info = {name: value for name, value in down_info.items() if name != "values"}
-    return moved, {**info, **up_info, **frozen}
+    return moved, {**info, **up_info, **moved.current.frozen_info}

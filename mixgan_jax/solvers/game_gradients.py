@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax import penalties
 from mixgan_jax.adjustments import Adjustment
 from mixgan_jax.mixture import Mixture, generate
 from mixgan_jax.pairing import map_discriminators, sum_shares
-from mixgan_jax.payoff import Outcome, check_reals, judge
-from mixgan_jax.solvers.gan_game import Game, draw_latents
+from mixgan_jax.payoff import judge
+from mixgan_jax.solvers.discriminator_gradients import discriminator_gradients
+from mixgan_jax.solvers.gan_game import Game, barrier_gradient, draw_latents
 from mixgan_jax.solvers.side import Gradients
 from mixgan_jax.types import Array, Info, Key, ModelState, Params
 
@@ -21,64 +21,6 @@ Update: TypeAlias = Literal["alternating", "simultaneous"]
 
 GeneratorSteps: TypeAlias = int | Callable[[Array], Array]
 """A number of updates, or a function from the discriminators' loss ``[]`` to one, an int32 ``[]``."""
-
-
-def discriminator_gradients(
-    game: Game,
-    key: Key,
-    generators: Mixture,
-    discriminators: Mixture,
-    real: Array,
-    latents: Array,
-) -> tuple[Gradients, Info]:
-    """What moves the discriminators: gradients of J times their loss, so that uniform weights cancel.
-
-    Args:
-        game: what stays fixed.
-        key: consumed by the penalty.
-        generators: I, held fixed.
-        discriminators: J, differentiated.
-        real: ``[B, ...]``.
-        latents: ``[I, F, Z]``.
-
-    Returns:
-        The gradients, and ``discriminator_loss`` and ``value`` ``[]``, ``values`` ``[I, J]``,
-        ``discriminator_weights`` ``[J]``.
-    """
-    fakes, _ = generate(game.generator, generators, latents, train=True, strategy=game.strategy)
-    check_reals(real, fakes)
-    weights = discriminators.weights
-
-    # The gradient is taken inside the map over discriminators: what its backward pass needs is kept for one of them
-    # at a time.
-    def one(
-        params: Params, state: ModelState, fakes: Array, weight: Array, key: Key
-    ) -> tuple[Params, tuple[Array, Outcome]]:
-        def objective(params: Params) -> tuple[Array, tuple[Array, Outcome]]:
-            column = judge(
-                game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
-            )
-            loss = -(generators.weights @ column.payoffs.discriminator)
-            total = loss
-            if game.penalty is not None:
-                total = total + _penalty(game, key, params, state, real, fakes, generators.weights)
-            return game.num_discriminators * (weight * total), (loss, column)
-
-        return jax.grad(objective, has_aux=True)(params)
-
-    keys = jax.random.split(key, game.num_discriminators)
-    gradients, (losses, columns) = map_discriminators(
-        one, discriminators, fakes, weights, keys, pairing=game.pairing, strategy=game.strategy
-    )
-    values = columns.values.T
-    info = {
-        "discriminator_loss": weights @ losses,
-        "value": generators.weights @ values @ weights,
-        "values": values,
-        "discriminator_weights": weights,
-    }
-    weight_gradient = losses + _barrier_gradient(game, weights)
-    return Gradients(gradients, weight_gradient, columns.state), info
 
 
 def generator_gradients(
@@ -124,7 +66,7 @@ def generator_gradients(
     (gradients,) = pull(sum_shares(by_share, game.pairing))
     losses = discriminators.weights @ losses  # [J, I] to [I]
     info = {"generator_loss": weights @ losses, "generator_weights": weights}
-    return Gradients(gradients, losses + _barrier_gradient(game, weights), state), info
+    return Gradients(gradients, losses + barrier_gradient(game, weights), state), info
 
 
 def simultaneous_gradients(
@@ -188,36 +130,3 @@ def _times(sides: tuple[Params, Params], factors: tuple[float, float]) -> tuple[
 
 def _divided(sides: tuple[Params, Params], factors: tuple[float, float]) -> tuple[Params, Params]:
     return _times(sides, (1.0 / factors[0], 1.0 / factors[1]))
-
-
-def _penalty(
-    game: Game,
-    key: Key,
-    params: Params,
-    state: ModelState,
-    real: Array,
-    fakes: Array,
-    weights: Array,
-) -> Array:
-    """One discriminator's mean penalty ``[]``, over its generators' fakes with weights ``[I]``."""
-    penalty = game.penalty
-    assert penalty is not None
-
-    packing = game.discriminator.packing
-
-    def critic(inputs: Array) -> Array:
-        samples = inputs if packing == 1 else inputs.reshape(-1, *inputs.shape[2:])
-        return game.discriminator.apply(params, state, samples, train=True)[0]
-
-    def examples(samples: Array) -> Array:
-        """Packs ``[B / M, M, ...]`` where the discriminator judges those."""
-        return samples if packing == 1 else samples.reshape(-1, packing, *samples.shape[1:])
-
-    def mean(key: Key, fake: Array) -> Array:
-        return jnp.mean(penalty(key, critic, examples(real), examples(fake)))
-
-    return weights @ jax.vmap(mean)(jax.random.split(key, fakes.shape[0]), fakes)
-
-
-def _barrier_gradient(game: Game, weights: Array) -> Array:
-    return game.weight_barrier * jax.grad(penalties.weight_barrier)(weights)

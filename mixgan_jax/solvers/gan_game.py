@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from mixgan_jax import penalties
 from mixgan_jax.checks import (
     check_choice,
     check_count,
@@ -99,3 +100,8 @@ def draw_latents(game: Game, key: Key, batch: int) -> Array:
     num_sets = 1 if game.shared_latents else game.num_generators
     latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
     return jnp.broadcast_to(latents, (game.num_generators, *latents.shape[1:]))
+
+
+def barrier_gradient(game: Game, weights: Array) -> Array:
+    """What the barrier adds to the gradient of a side's weights ``[K]``."""
+    return game.weight_barrier * jax.grad(penalties.weight_barrier)(weights)

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from mixgan_jax.adjustments import Adjustment
@@ -20,15 +19,19 @@ from mixgan_jax.checks import (
 )
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Strategy
-from mixgan_jax.optim import check_transform, check_weight_rule, exponentiated_gradient
 from mixgan_jax.pairing import Pairing
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.game_gradients import GeneratorSteps, Update, simultaneous_gradients
-from mixgan_jax.solvers.gan_game import Game, check_game, first_mixtures
-from mixgan_jax.solvers.side import MixGanState, Rules, choose, enter, move
+from mixgan_jax.solvers.gan_game import Game, check_game
+from mixgan_jax.solvers.side import MixGanState, Rules, choose, make_rules, move
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.solvers.turns import discriminators_turn, generators_turn, turn_keys
+from mixgan_jax.solvers.turns import (
+    discriminators_turn,
+    first_state,
+    generators_turn,
+    turn_keys,
+)
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 
@@ -121,10 +124,8 @@ def mix_gan(
         strategy,
     )
     game = check_game(game)
-    weight_tx = exponentiated_gradient(1e-3) if weight_tx is None else weight_tx
     plan = _Plan(
-        Rules(generator_tx, weight_tx),
-        Rules(discriminator_tx, weight_tx),
+        *make_rules(generator_tx, discriminator_tx, weight_tx),
         check_choice("update", update, ("alternating", "simultaneous")),
         adjust if adjust is None else check_function("adjust", adjust),
         check_count("discriminator_steps", discriminator_steps),
@@ -132,7 +133,8 @@ def mix_gan(
         skip_discriminator_below,
     )
     _check_plan(plan)
-    return Solver(partial(_init, game, plan), partial(_step, game, plan))
+    rules = (plan.generator_rules, plan.discriminator_rules)
+    return Solver(partial(first_state, game, rules), partial(_step, game, plan))
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,6 @@ class _Plan:
     discriminator_steps: int
     generator_steps: GeneratorSteps
     skip_discriminator_below: float | None
-
-
-def _init(game: Game, plan: _Plan, key: Key) -> MixGanState:
-    generators, discriminators = first_mixtures(game, key)
-    return MixGanState(
-        enter(plan.generator_rules, generators), enter(plan.discriminator_rules, discriminators)
-    )
 
 
 def _step(
@@ -170,8 +165,7 @@ def _step(
         state, info = _simultaneous(game, plan, key, state, reals[0])
     else:
         state, info = _alternating(game, plan, key, state, reals)
-    frozen = {name: value.astype(jnp.float32) for name, value in state.frozen.items()}
-    return state, {**info, **frozen}
+    return state, {**info, **state.frozen_info}
 
 
 def _simultaneous(
@@ -236,13 +230,6 @@ def _check_plan(plan: _Plan) -> None:
         check_count("generator_steps", plan.generator_steps)
     if plan.skip_discriminator_below is not None:
         check_number("skip_discriminator_below", plan.skip_discriminator_below)
-    for name, tx in (
-        ("generator_tx", plan.generator_rules.tx),
-        ("discriminator_tx", plan.discriminator_rules.tx),
-        ("weight_tx", plan.generator_rules.weight_tx),
-    ):
-        check_transform(name, tx)
-    check_weight_rule("weight_tx", plan.generator_rules.weight_tx)
     options = (plan.discriminator_steps, plan.generator_steps, plan.skip_discriminator_below)
     if plan.update == "simultaneous" and options != (1, 1, None):
         raise fail(

@@ -15,8 +15,13 @@ import jax.numpy as jnp
 import optax
 
 from mixgan_jax.mixture import Mixture
-from mixgan_jax.optim import per_component
-from mixgan_jax.types import Array, ModelState, Params
+from mixgan_jax.optim import (
+    check_transform,
+    check_weight_rule,
+    exponentiated_gradient,
+    per_component,
+)
+from mixgan_jax.types import Array, Info, ModelState, Params
 
 T = TypeVar("T")
 
@@ -75,6 +80,11 @@ class MixGanState:
         )
 
     @property
+    def frozen_info(self) -> Info:
+        """:attr:`frozen` as float32, for ``info``."""
+        return {name: flags.astype(jnp.float32) for name, flags in self.frozen.items()}
+
+    @property
     def frozen(self) -> dict[str, Array]:
         """``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``, bool, as ``info`` names them."""
         return {
@@ -107,6 +117,27 @@ class Rules(NamedTuple):
 
     tx: optax.GradientTransformation
     weight_tx: optax.GradientTransformation
+
+
+def make_rules(
+    generator_tx: optax.GradientTransformation,
+    discriminator_tx: optax.GradientTransformation,
+    weight_tx: optax.GradientTransformation | None,
+    default: float = 1e-3,
+) -> tuple[Rules, Rules]:
+    """Rules of the generators and of the discriminators, checked; an error names the argument.
+
+    Args:
+        generator_tx: of one generator.
+        discriminator_tx: of one discriminator.
+        weight_tx: of the log-weights of both sides, or None for ``exponentiated_gradient(default)``.
+        default: that step size; 0 keeps the weights as they are.
+    """
+    weight_tx = exponentiated_gradient(default) if weight_tx is None else weight_tx
+    check_transform("generator_tx", generator_tx)
+    check_transform("discriminator_tx", discriminator_tx)
+    check_weight_rule("weight_tx", check_transform("weight_tx", weight_tx))
+    return Rules(generator_tx, weight_tx), Rules(discriminator_tx, weight_tx)
 
 
 def enter(rules: Rules, mixture: Mixture) -> Side:

@@ -3,14 +3,28 @@
 import jax
 
 from mixgan_jax.mixture import Mixture
-from mixgan_jax.solvers.game_gradients import discriminator_gradients, generator_gradients
-from mixgan_jax.solvers.gan_game import Game, draw_latents
-from mixgan_jax.solvers.side import Rules, Side, move
+from mixgan_jax.solvers.discriminator_gradients import discriminator_gradients
+from mixgan_jax.solvers.duel import Duel
+from mixgan_jax.solvers.game_gradients import generator_gradients
+from mixgan_jax.solvers.gan_game import Game, draw_latents, first_mixtures
+from mixgan_jax.solvers.side import MixGanState, Rules, Side, enter, move
 from mixgan_jax.types import Array, Info, Key
 
 
+def first_state(game: Game, rules: tuple[Rules, Rules], key: Key) -> MixGanState:
+    """Fresh players of both sides, the generators' first, and their optimisers."""
+    generators, discriminators = first_mixtures(game, key)
+    return MixGanState(enter(rules[0], generators), enter(rules[1], discriminators))
+
+
 def discriminators_turn(
-    game: Game, rules: Rules, key: Key, generators: Mixture, side: Side, real: Array
+    game: Game,
+    rules: Rules,
+    key: Key,
+    generators: Mixture,
+    side: Side,
+    real: Array,
+    duel: Duel | None = None,
 ) -> tuple[Side, Info]:
     """One update of the discriminators against a mixture of generators.
 
@@ -21,6 +35,7 @@ def discriminators_turn(
         generators: I, whom the discriminators answer.
         side: J discriminators and their optimisers.
         real: ``[B, ...]``.
+        duel: what each of them makes of its peers.
 
     Returns:
         The side after the update, and the info of :func:`discriminator_gradients`.
@@ -28,7 +43,7 @@ def discriminators_turn(
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
     gradients, info = discriminator_gradients(
-        game, penalty_key, generators, side.mixture, real, latents
+        game, penalty_key, generators, side.mixture, real, latents, duel
     )
     return move(rules, side, gradients), info
 

@@ -1,0 +1,210 @@
+"""DuelGAN: discriminators that judge samples, and each other's judgement."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mixgan_jax.checks import (
+    check_array,
+    check_count,
+    check_key,
+    check_number,
+    fail,
+    is_concrete,
+)
+from mixgan_jax.losses import GanLoss
+from mixgan_jax.mixture import Mixture
+from mixgan_jax.penalties import Penalty
+from mixgan_jax.player import Player
+from mixgan_jax.solvers.duel import Duel
+from mixgan_jax.solvers.gan_game import Game, check_game
+from mixgan_jax.solvers.side import MixGanState, Rules, make_rules
+from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.solvers.turns import (
+    discriminators_turn,
+    first_state,
+    generators_turn,
+    turn_keys,
+)
+from mixgan_jax.types import Array, Info, Key, LatentSampler
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class DuelState:
+    """What the next step needs.
+
+    Attributes:
+        current: the players and their optimisers.
+        count: int32 ``[]``, of steps.
+    """
+
+    current: MixGanState
+    count: Array
+
+    @property
+    def generators(self) -> Mixture:
+        """The mixture of generators."""
+        return self.current.generators
+
+    @property
+    def discriminators(self) -> Mixture:
+        """The mixture of discriminators."""
+        return self.current.discriminators
+
+    @property
+    def iterate(self) -> tuple[Mixture, Mixture]:
+        """As of ``MixGanState``."""
+        return self.current.iterate
+
+    def with_iterate(self, iterate: tuple[Mixture, Mixture]) -> "DuelState":
+        """The same optimisers and count with other mixtures."""
+        return replace(self, current=self.current.with_iterate(iterate))
+
+    @property
+    def frozen(self) -> dict[str, Array]:
+        """As of ``MixGanState``."""
+        return self.current.frozen
+
+
+def duel_gan(
+    generator: Player,
+    discriminator: Player,
+    loss: GanLoss,
+    *,
+    num_steps: int | None,
+    latent_size: int,
+    generator_tx: optax.GradientTransformation,
+    discriminator_tx: optax.GradientTransformation,
+    alpha: float = 0.3,
+    beta: float = 0.5,
+    num_generators: int = 1,
+    num_discriminators: int = 2,
+    weight_tx: optax.GradientTransformation | None = None,
+    weight_barrier: float = 0.1,
+    penalty: Penalty | None = None,
+    latent_sampler: LatentSampler = jax.random.normal,
+) -> Solver:
+    r"""DuelGAN (Wei et al. 2022, arXiv 2101.07524): discriminators of one role that learn from each other.
+
+    Beside its own loss each discriminator D_i minimises ``beta`` times the duel
+
+    .. math:: E_x\, l(D_i(x), Y_i(x)) - \alpha\, E_{x_1, x_2}\, l(D_i(x_1), Y_i(x_2))
+
+    where x is real or fake with probability 1/2, l is the cross-entropy and Y_i, held constant, the probability of
+    real that its peer gives. The first term asks it to agree with the peer; the second takes back what it would be
+    paid for agreeing on unrelated samples. The generators see no duel and minimise the discriminators' mean loss. With
+    ``r = step / num_steps`` both coefficients follow ``4 r (1 - r)``: none at the start and the end, all halfway.
+
+    Where fakes are as reals and all discriminators say 1/2 nothing moves, whatever alpha: labels are probabilities, not
+    decisions. Against a fixed Y the best discriminator of a logarithmic loss is, with ``rho = p / (p + q)`` of the
+    densities and pi the mean of Y, ``[rho + (beta / 2) (Y - alpha pi)] / [1 + (beta / 2) (1 - alpha)]``.
+
+    The code released with the paper computes the duel but detaches it from its graph, so that it trains two
+    discriminators that do not influence each other: here that is ``beta = 0``, which is :func:`mix_gan` bit for bit.
+
+    Departures: terms are means over the batch, not sums, of logits' cross-entropy; the pairs (x_1, x_2) are all those
+    of the batch (see ``solvers/duel.py``), where the released code shuffles in place in a way that repeats rows; all
+    discriminators move from the same point, not one after the other; generators answer on fresh latents. For J > 2
+    discriminators Y_i is the mean of the peers' probabilities, which is the mean of the pairwise duels. Several
+    generators, and weights that are trained, make duelling mixtures: then means go by the weights.
+
+    Args:
+        generator: latents ``[B, Z]`` to samples ``[B, ...]``.
+        discriminator: samples ``[B, ...]`` to logits ``[B]`` of the probability of real.
+        loss: both sides' losses; ``losses.non_saturating()`` in the paper.
+        num_steps: the run's length >= 1, over which alpha and beta rise and fall; after it they are 0. None: constant.
+        latent_size: Z >= 1.
+        generator_tx: optimiser of one generator; each component has a state of its own.
+        discriminator_tx: optimiser of one discriminator, likewise.
+        alpha: the largest alpha, in [0, 1].
+        beta: the largest beta, >= 0, in units of the loss.
+        num_generators: I >= 1.
+        num_discriminators: J >= 2.
+        weight_tx: optimiser of the log-weights of both sides; if not given weights stay uniform, as in the paper.
+        weight_barrier: as of :func:`mix_gan`.
+        penalty: as of :func:`mix_gan`.
+        latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
+
+    Returns:
+        A :class:`Solver` whose state is a :class:`DuelState`; ``step`` takes reals ``[B, ...]`` and reports what
+        :func:`mix_gan` does, losses and values without the duel, and ``alpha`` and ``beta`` ``[]`` of the step.
+
+    Raises:
+        TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch that
+            does not fit, when ``step`` is traced.
+    """
+    alpha = check_number("alpha", alpha, minimum=0.0, maximum=1.0)
+    beta = check_number("beta", beta, minimum=0.0)
+    num_steps = num_steps if num_steps is None else check_count("num_steps", num_steps)
+    if check_count("num_discriminators", num_discriminators) < 2:
+        raise fail("num_discriminators", num_discriminators, "at least 2: a duel needs a peer")
+    game = Game(
+        generator,
+        discriminator,
+        loss,
+        num_generators,
+        num_discriminators,
+        latent_size,
+        latent_sampler,
+        penalty=penalty,
+        weight_barrier=weight_barrier,
+    )
+    game = check_game(game)
+    rules = make_rules(generator_tx, discriminator_tx, weight_tx, default=0.0)
+
+    def init(key: Key) -> DuelState:
+        return DuelState(first_state(game, rules, key), count=jnp.int32(0))
+
+    return Solver(init, partial(_step, game, rules, Duel(alpha, beta), num_steps))
+
+
+def scheduled(duel: Duel, num_steps: int | None, count: Array) -> Duel:
+    """The coefficients ``[]`` at step ``count``, from 0: times ``4 r (1 - r)`` with ``r = count / num_steps`` <= 1."""
+    if num_steps is None:
+        share = jnp.float32(1.0)
+    else:
+        ratio = jnp.minimum(count.astype(jnp.float32) / num_steps, 1.0)
+        share = 4.0 * ratio * (1.0 - ratio)
+    return Duel(duel.alpha * share, duel.beta * share)
+
+
+def _step(
+    game: Game,
+    rules: tuple[Rules, Rules],
+    largest: Duel,
+    num_steps: int | None,
+    key: Key,
+    state: DuelState,
+    batch: Array,
+) -> tuple[DuelState, Info]:
+    check_key("key", key)
+    real = check_array("batch", batch, floating=True)
+    (discriminator_key,), generator_key = turn_keys(key)
+    duel = scheduled(largest, num_steps, state.count)
+    # Adding 0 times a duel would be the same but for rounding.
+    none = is_concrete(largest.beta) and largest.beta == 0.0
+    current = state.current
+    discriminator_side, down_info = discriminators_turn(
+        game,
+        rules[1],
+        discriminator_key,
+        current.generators,
+        current.discriminator_side,
+        real,
+        None if none else duel,
+    )
+    generator_side, up_info = generators_turn(
+        game,
+        rules[0],
+        jax.random.fold_in(generator_key, 0),
+        current.generator_side,
+        discriminator_side.mixture,
+        real,
+    )
+    moved = MixGanState(generator_side, discriminator_side)
+    info = {**down_info, **up_info, **moved.frozen_info, **duel._asdict()}
+    return DuelState(moved, state.count + 1), info

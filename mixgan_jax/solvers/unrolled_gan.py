@@ -1,0 +1,217 @@
+"""Unrolled GAN: generators answer the discriminators that they are about to meet."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from mixgan_jax.checks import check_array, check_count, check_key
+from mixgan_jax.losses import GanLoss
+from mixgan_jax.mixture import Mixture, generate
+from mixgan_jax.payoff import meet
+from mixgan_jax.penalties import Penalty
+from mixgan_jax.player import Player
+from mixgan_jax.solvers.discriminator_gradients import gradients_on_fakes
+from mixgan_jax.solvers.gan_game import Game, barrier_gradient, check_game, draw_latents
+from mixgan_jax.solvers.side import Gradients, MixGanState, Rules, Side, make_rules, move
+from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.solvers.turns import (
+    discriminators_turn,
+    first_state,
+    generators_turn,
+    turn_keys,
+)
+from mixgan_jax.types import Array, Info, Key, LatentSampler, ModelState, Params
+
+
+def unrolled_gan(
+    generator: Player,
+    discriminator: Player,
+    loss: GanLoss,
+    *,
+    depth: int,
+    latent_size: int,
+    generator_tx: optax.GradientTransformation,
+    discriminator_tx: optax.GradientTransformation,
+    num_generators: int = 1,
+    num_discriminators: int = 1,
+    weight_tx: optax.GradientTransformation | None = None,
+    weight_barrier: float = 0.1,
+    penalty: Penalty | None = None,
+    latent_sampler: LatentSampler = jax.random.normal,
+) -> Solver:
+    r"""Unrolled GAN (Metz, Poole, Pfau and Sohl-Dickstein 2016, arXiv 1611.02163).
+
+    The discriminators take one turn. Then the generators descend their loss against the discriminators that ``depth``
+    further, virtual turns would make of them,
+
+    .. math:: u \leftarrow u - \eta\, \frac{d}{du} f(u, v^{k}(u)), \qquad v^{k + 1} = v^k + \Delta(u, v^k),
+
+    by its total derivative, through all of a virtual turn: the loss with its penalty, the optimiser's arithmetic, the
+    discriminators' weights. So a generator is told how its opponents will react, which speaks against a move to where
+    one mode is praised just now. Virtual turns start from the updated discriminators and their optimisers' states and
+    are thrown away. ``depth = 0`` is :func:`mix_gan` bit for bit.
+
+    As in the authors' demonstration, all virtual turns of a step see one batch: its reals, and latents of their own,
+    not those on which the generators are judged afterwards (departure: the demonstration shares these).
+
+    Through Adam: its derivative at a gradient of exactly 0 (a dead unit) that was never anything else is infinity times
+    0; what comes back along such an entry is taken to be 0. Close to there it is up to ``1 / eps`` times the learning
+    rate, so that ``optax.adam(..., eps_root=1e-8)`` makes unrolling through tiny gradients smoother.
+
+    Time is about ``depth + 1`` times the discriminators' turn more; memory, that of one virtual turn and ``depth``
+    copies of the discriminators and their optimisers (a turn is computed again when it is differentiated).
+
+    Args:
+        generator: latents ``[B, Z]`` to samples ``[B, ...]``.
+        discriminator: samples ``[B, ...]`` to logits ``[B]``.
+        loss: both sides' losses, and the value of the game between them; the generators minimise their own.
+        depth: of unrolling, k >= 0 virtual turns.
+        latent_size: Z >= 1.
+        generator_tx: optimiser of one generator; each component has a state of its own.
+        discriminator_tx: optimiser of one discriminator, likewise, and of the virtual ones.
+        num_generators: I >= 1.
+        num_discriminators: J >= 1.
+        weight_tx: as of :func:`mix_gan`, virtual turns included.
+        weight_barrier: as of :func:`mix_gan`.
+        penalty: as of :func:`mix_gan`; virtual turns share the numbers that it draws.
+        latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
+
+    Returns:
+        A :class:`Solver` whose state is a :class:`MixGanState`; ``step`` takes reals ``[B, ...]`` and reports what
+        :func:`mix_gan` does. ``generator_loss`` is against the discriminators ``depth`` turns ahead.
+
+    Raises:
+        TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch that
+            does not fit, when ``step`` is traced.
+    """
+    depth = check_count("depth", depth, minimum=0)
+    game = Game(
+        generator,
+        discriminator,
+        loss,
+        num_generators,
+        num_discriminators,
+        latent_size,
+        latent_sampler,
+        penalty=penalty,
+        weight_barrier=weight_barrier,
+    )
+    game = check_game(game)
+    rules = make_rules(generator_tx, discriminator_tx, weight_tx)
+    return Solver(partial(first_state, game, rules), partial(_step, game, rules, depth))
+
+
+def _step(
+    game: Game,
+    rules: tuple[Rules, Rules],
+    depth: int,
+    key: Key,
+    state: MixGanState,
+    batch: Array,
+) -> tuple[MixGanState, Info]:
+    check_key("key", key)
+    real = check_array("batch", batch, floating=True)
+    (discriminator_key,), generator_key = turn_keys(key)
+    opponents, down_info = discriminators_turn(
+        game, rules[1], discriminator_key, state.generators, state.discriminator_side, real
+    )
+    # keys as mix_gan has them, so that a depth of 0 is that, bit for bit
+    key, virtual_key = (jax.random.fold_in(generator_key, index) for index in range(2))
+    side = state.generator_side
+    if depth == 0:
+        side, up_info = generators_turn(game, rules[0], key, side, opponents.mixture, real)
+    else:
+        latents = draw_latents(game, key, real.shape[0])
+        up, up_info = _unrolled_gradients(
+            game, rules[1], virtual_key, side.mixture, opponents, real, latents, depth
+        )
+        side = move(rules[0], side, up)
+    moved = MixGanState(side, opponents)
+    return moved, {**down_info, **up_info, **moved.frozen_info}
+
+
+def _unrolled_gradients(
+    game: Game,
+    rules: Rules,
+    key: Key,
+    generators: Mixture,
+    opponents: Side,
+    real: Array,
+    latents: Array,
+    depth: int,
+) -> tuple[Gradients, Info]:
+    """As ``generator_gradients``, against discriminators ``depth`` turns ahead, by the total derivative."""
+    latents_key, penalty_key = jax.random.split(key)
+    virtual_latents = draw_latents(game, latents_key, real.shape[0])
+
+    def objective(params: Params, weights: Array) -> tuple[Array, ModelState]:
+        players = replace(generators, params=params)
+        seen, _ = generate(game.generator, players, virtual_latents, train=True)
+        ahead = _ahead(game, rules, penalty_key, weights, opponents, real, seen, depth)
+        fakes, state = generate(game.generator, players, latents, train=True)
+        payoffs = meet(game.discriminator, ahead, real, fakes, game.loss).payoffs
+        return -(weights @ payoffs.generator @ ahead.weights), state
+
+    weights = generators.weights
+    both = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
+    (loss, state), (gradients, weight_gradient) = both(generators.params, weights)
+    gradients = jax.tree.map(lambda leaf: game.num_generators * leaf, gradients)
+    info = {"generator_loss": loss, "generator_weights": weights}
+    return Gradients(gradients, weight_gradient + barrier_gradient(game, weights), state), info
+
+
+def _ahead(
+    game: Game,
+    rules: Rules,
+    key: Key,
+    generator_weights: Array,
+    side: Side,
+    real: Array,
+    fakes: Array,
+    depth: int,
+) -> Mixture:
+    """The discriminators after ``depth`` turns against fakes ``[I, B, ...]``, as a function of these."""
+    rules = rules._replace(tx=_without_spikes(rules.tx))
+    # Who is frozen stands still, and may have gradients that are not finite: nothing is to come back through these.
+    frozen = side.frozen
+
+    def turn(side: Side, _: None) -> tuple[Side, None]:
+        gradients = gradients_on_fakes(
+            game, key, generator_weights, side.mixture, real, fakes, constant=frozen
+        )
+        return move(rules, side, gradients[0]), None
+
+    side, _ = jax.lax.scan(jax.checkpoint(turn, prevent_cse=False), side, length=depth)
+    return side.mixture
+
+
+def _without_spikes(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """``tx``, whose derivative is 0 where it would not be finite for a gradient of 0, or of next to nothing.
+
+    Adam takes the square root of a mean of squares, whose derivative at 0 is infinite; and a gradient that is 0 for
+    all players nearby, as of a dead unit, makes 0 times that.
+    """
+
+    def update(updates: Params, state: object, params: Params | None = None) -> tuple:
+        return tx.update(jax.tree.map(_calm, updates), state, params)
+
+    return optax.GradientTransformation(tx.init, update)
+
+
+@jax.custom_vjp
+def _calm(gradient: Array) -> Array:
+    return gradient
+
+
+def _calm_forward(gradient: Array) -> tuple[Array, Array]:
+    return gradient, jnp.square(gradient) < 1e-30  # whose mean of squares may underflow
+
+
+def _calm_backward(tiny: Array, cotangent: Array) -> tuple[Array]:
+    return (jnp.where(tiny & ~jnp.isfinite(cotangent), 0.0, cotangent),)
+
+
+_calm.defvjp(_calm_forward, _calm_backward)
