@@ -143,6 +143,7 @@ BAD_VALUES = {
     options.Components: ["0", "-1"],
     options.ComponentsToCompare: ["1", "0"],
     options.Sizes: ["0", "-1"],
+    options.Degrees: ["0", "-1"],
     options.Tolerances: ["0", "-0.1", "nan"],
 }
 NUMBERS = (int, float, tuple[int, ...])
