@@ -14,7 +14,7 @@ TODO protocol
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,8 +52,8 @@ class Config:
     """Of PacGAN."""
     components: options.Degrees = (3,)
     """Of MIX+GAN."""
-    packed_mixture: int = 0
-    """Components of a mixture with packed discriminators; 0 for none."""
+    packed_components: options.Degrees = (2,)
+    """Of MIX+PacGAN, a mixture with packed discriminators."""
     mixture_packing: options.Count = 4
     """Its packing degree."""
     depths: options.Degrees = (1, 5)
@@ -98,15 +98,49 @@ class Config:
     """Steps between entries of the log."""
 
 
+_PAPER = Config(
+    like_paper=True,
+    packings=(2, 3, 4),
+    components=(2, 3, 5),
+    packed_components=(3,),
+    depths=(1, 5, 10),
+    seeds=5,
+    steps=500_000,
+    batch=128,
+    generator_rate=1e-4,
+    discriminator_rate=2e-4,
+    samples=25_600,
+    classifier_updates=4200,
+    accuracy=0.99,
+    log_every=1000,
+)
+_DCGAN = replace(
+    _PAPER,
+    protocol="dcgan",
+    depths=(),
+    batch=64,
+    generator_steps=2,
+    latent_size=100,
+    generator_width=64,
+    discriminator_width=64,
+    generator_rate=2e-4,
+    beta2=0.999,
+    samples=26_112,
+    seeds=10,
+    steps=100_000,
+)
 PRESETS = {
-    "cpu": Config(packed_mixture=2),
+    "cpu": Config(),
+    "paper": _PAPER,
+    "paper_half": replace(_PAPER, discriminator_width=4),
+    "paper_dcgan": _DCGAN,
     "smoke": Config(
         dataset="digits",
         packings=(2,),
-        components=(2,),
+        components=(),
+        mixture_packing=2,
         depths=(),
         relativistic=False,
-        seeds=2,
         steps=20,
         batch=8,
         latent_size=8,
@@ -136,6 +170,13 @@ def check(config: Config) -> None:
         raise ValueError(
             f"--steps must be more than log_every = {config.log_every}, got {config.steps}"
         )
+    for flag, degrees in (
+        ("packings", config.packings),
+        ("components", config.components),
+        ("packed-components", config.packed_components),
+    ):
+        if 1 in degrees:
+            raise ValueError(f"--{flag} must be above 1, which is a row of its own, got {degrees}")
     if config.depths and (config.protocol != "metz" or config.generator_steps != 1):
         raise ValueError(
             f"--depths must be empty but for protocol metz with one generator step, got {config.depths}"

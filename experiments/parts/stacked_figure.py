@@ -20,7 +20,9 @@ def samples(pictures: Mapping[str, np.ndarray], captions: Mapping[str, str]) -> 
         pictures: samples in [-1, 1], ``[n, H, W, 3]``, by method.
         captions: what is written at the right of a strip, by method.
     """
-    strips = {name: _figures.tile(name, np.clip(x, -1, 1)[None], None)[0] for name, x in pictures.items()}
+    strips = {
+        name: _figures.tile(name, np.clip(x, -1, 1)[None], None)[0] for name, x in pictures.items()
+    }
     height, width = next(iter(strips.values())).shape[:2]
     wide = 5.2
     tall = wide * height / width

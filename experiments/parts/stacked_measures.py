@@ -97,7 +97,9 @@ def _measures(classes: np.ndarray, weights: np.ndarray, total: int) -> dict[str,
         "component_modes": float(jnp.mean(parts["classes"])),
         "component_kl": float(jnp.mean(parts["reverse_kl"])),
         "overlap": float(parts["overlap"]),
-        "effective_components": float(np.exp(-np.sum(weights * np.log(np.maximum(weights, 1e-30))))),
+        "effective_components": float(
+            np.exp(-np.sum(weights * np.log(np.maximum(weights, 1e-30))))
+        ),
     }
 
 

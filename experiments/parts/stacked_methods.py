@@ -48,16 +48,12 @@ def methods(config: Any) -> list[Method]:
     rows = [Method("GAN")]
     rows += [Method(f"PacGAN{m}", packing=m) for m in config.packings]
     rows += [Method(f"MIX+GAN k={k}", components=k) for k in config.components]
-    if config.packed_mixture:
-        rows.append(packed_mixture(config))
+    m = config.mixture_packing
+    rows += [
+        Method(f"MIX+PacGAN{m} k={k}", components=k, packing=m) for k in config.packed_components
+    ]
     rows += [Method(f"unrolled {depth}", unroll=depth) for depth in config.depths]
     return rows + ([Method("R3-style", relativistic=True)] if config.relativistic else [])
-
-
-def packed_mixture(config: Any) -> Method:
-    """The mixture whose discriminators are packed."""
-    k, m = config.packed_mixture, config.mixture_packing
-    return Method(f"MIX+PacGAN{m} k={k}", components=k, packing=m)
 
 
 def pixels(config: Any, images: Images) -> Array:
@@ -136,7 +132,9 @@ def latent_sampler(config: Any) -> LatentSampler:
 def fixed_set(num_images: int, packing: int) -> Array:
     """The stacks, or packs of them, of protocol dcgan: the same for all methods and seeds."""
     stacks_key, packs_key = jax.random.split(jax.random.key(0))
-    return fixed_packs(packs_key, fixed_stacks(stacks_key, num_images, FIXED_STACKS, DEPTH), packing)
+    return fixed_packs(
+        packs_key, fixed_stacks(stacks_key, num_images, FIXED_STACKS, DEPTH), packing
+    )
 
 
 def r1_and_r2(gamma: float) -> penalties.Penalty:
