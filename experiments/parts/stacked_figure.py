@@ -51,7 +51,6 @@ def bars(
     papers: Mapping[str, Published],
     reals: Mapping[str, float],
     total: int,
-    note: str,
 ) -> "Figure":
     """Modes and KL of every method, mean and standard error, and of each component alone; the paper's are diamonds.
 
@@ -60,7 +59,6 @@ def bars(
         papers: the paper's numbers by method, for those that it has.
         reals: of ``of_real_stacks``: their KL is a dotted line.
         total: how many modes there are, a dotted line too.
-        note: how the paper's numbers are to be read, in the legend.
     """
     figure = _figures.new_figure(6.8, 0.27 * len(rows) + 1.35)
     place = np.arange(len(rows))
@@ -81,7 +79,9 @@ def bars(
         found = [i for i, row in enumerate(rows) if row["method"] in papers]
         theirs = [getattr(papers[rows[i]["method"]], metric) for i in found]
         if found:
-            axes.plot(theirs, found, "D", color=_figures.COLOURS[1], mfc="white", label=note)
+            axes.plot(
+                theirs, found, "D", color=_figures.COLOURS[1], mfc="white", label="the paper's"
+            )
         axes.axvline(line, color="0.3", ls=":", lw=1.0, label="stacks of real digits")
         axes.set(xlabel=label, yticks=place)
         axes.set_yticklabels([row["method"] for row in rows])

@@ -147,9 +147,8 @@ def r1_and_r2(gamma: float) -> penalties.Penalty:
     return penalty
 
 
-def parameters(setup: Setup, state: mg.MixGanState) -> int:
+def parameters(state: mg.MixGanState) -> int:
     """Of all networks of a run."""
-    del setup
     networks = (state.generators.params, state.discriminators.params)
     return sum(leaf.size for leaf in jax.tree.leaves(networks))
 

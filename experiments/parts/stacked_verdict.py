@@ -84,8 +84,7 @@ def judge(
 def _of_the_measures(
     config: Any, reals: Mapping[str, float], accuracy: float
 ) -> list[dict[str, Any]]:
-    if config.dataset != "mnist":
-        return []
+    bound = 0.01 if config.dataset == "mnist" else 0.05  # few test images are less even
     excess = reals["kl"] - reals["floor"]
     got = f"{reals['modes']:.0f} modes, KL {reals['kl']:.4f}, floor {reals['floor']:.4f}"
     return [
@@ -97,9 +96,9 @@ def _of_the_measures(
         ),
         report.claim(
             "stacks of real test images show every mode, hardly less evenly than chance allows",
-            "1000 modes, KL at most .01 above the sampling floor",
+            f"1000 modes, KL at most {bound} above the sampling floor",
             got,
-            reals["modes"] == 1000 and excess <= 0.01,
+            reals["modes"] == 1000 and excess <= bound,
         ),
     ]
 
