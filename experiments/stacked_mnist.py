@@ -32,7 +32,7 @@ batch norm, with He's initial kernels and Adam's beta1 = 0. Its networks are not
 
 cpu is not the paper's task: 8x8 digits of scikit-learn, 2,000 steps of 32 packs, generators of twice and discriminators
 of eight times Metz's channels at D = 1/4 G, larger learning rates. No number of the paper is expected of it, only the
-orderings, in the mean. Why so: at 28x28 in 1,200 steps of 32 packs, D = 1/4 G and rates ten times the paper's, a GAN had
+orderings, in the mean. Why so: at 28x28 in 1,200 steps of 32 packs, D = 1/4 G and ten times the rates, a GAN had
 14 modes and PacGAN4 22, and neither drew digits; on 8x8 digits discriminators of 2 or 8 channels did not either.
 Seen before the claims were fixed: at cpu's settings one seed of 3,000 steps (GAN 103 modes, PacGAN4 190) and four seeds
 of 120 steps, where all but MIX+GAN disagreed with the orderings; at smaller rates one seed (133 and 78). The measures
