@@ -1,12 +1,16 @@
 """Small players and games that several tests share. Numbers of components, batch and axes are all different."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.experimental.compilation_cache import compilation_cache
 
 import mixgan_jax as mg
 from mixgan_jax.types import Array, Key
@@ -74,6 +78,55 @@ def train(solver: mg.Solver, steps: int, size: int = BATCH, seed: int = 0) -> An
         batch_key, step_key = jax.random.split(jax.random.fold_in(key, index))
         state, _ = step(step_key, state, batch(batch_key, size))
     return state
+
+
+def check_protocol(rule: mg.Solver, folder: Path) -> None:
+    """What every solver of GANs promises: one trace, one shape of state, restarts, and runs side by side."""
+    key = jax.random.key(3)
+    state = jax.eval_shape(rule.init, key)
+    after, info = jax.eval_shape(rule.step, key, state, batch(key))
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
+    assert {"generator_loss", "discriminator_loss", "value"} <= set(info)
+    for name in ("generators", "discriminators"):
+        size = getattr(state, name).log_weights.shape
+        assert info[f"{name[:-1]}_weights"].shape == info[f"frozen_{name}"].shape == size
+
+    keys = mg.spread_over_devices(jax.random.split(key, 2))
+    assert len(keys.sharding.device_set) == 2
+    options: dict[str, Any] = {"log_every": 2, "save_every": 2}
+    with compiled_once(folder / "compiled"):
+        whole = mg.fit(keys, rule, feed(), num_steps=4, folder=folder / "a", **options)
+        mg.fit(keys, rule, feed(), num_steps=2, folder=folder / "b", **options)
+        resumed = mg.fit(keys, rule, feed(), num_steps=4, folder=folder / "b", **options)
+    assert same(resumed, whole)
+
+    chex.clear_trace_counter()
+    traced = mg.Solver(rule.init, chex.assert_max_traces(lambda *given: rule.step(*given), n=1))
+    alone = mg.fit(jax.random.split(key, 2)[1], traced, feed(), num_steps=4, log_every=2)
+    second = jax.tree.map(lambda leaf: leaf[1], whole)
+    for name in ("generators", "discriminators"):
+        assert close(getattr(alone, name), getattr(second, name))
+
+
+@contextlib.contextmanager
+def compiled_once(folder: Path) -> Iterator[None]:
+    """Programs that are compiled again are read back from a folder."""
+    settings = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": 0.1,
+    }
+    before = {name: getattr(jax.config, name) for name in settings}
+
+    def change(settings: dict[str, Any]) -> None:
+        compilation_cache.reset_cache()
+        for name, value in settings.items():
+            jax.config.update(name, value)
+
+    change(settings)
+    try:
+        yield
+    finally:
+        change(before)
 
 
 def same(a: Any, b: Any) -> bool:

@@ -1,12 +1,21 @@
 """Histories as mixtures, and Fictitious GAN: its equivalence with MIX+GAN and what it answers."""
 
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import DISCRIMINATOR, GENERATOR, LATENT, batch, close, feed, same, solver, spread
+from helpers import (
+    DISCRIMINATOR,
+    GENERATOR,
+    LATENT,
+    batch,
+    check_protocol,
+    close,
+    same,
+    solver,
+    spread,
+)
 
 import mixgan_jax as mg
 from mixgan_jax import history, penalties
@@ -164,18 +173,7 @@ def test_fictitious_mix_gan_with_packs_keeps_the_protocol_and_restarts_bit_for_b
         generator_tx=optax.adam(1e-2),
         discriminator_tx=optax.adam(1e-2),
     )
-    state = rule.init(jax.random.key(0))
-    chex.clear_trace_counter()
-    step = jax.jit(chex.assert_max_traces(lambda *arguments: rule.step(*arguments), n=1))
-    after, info = step(jax.random.key(1), state, batch(jax.random.key(2)))
-    after, info = step(jax.random.key(1), after, batch(jax.random.key(2)))
-    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
-    assert info["generator_weights"].shape == (2,)
-    keys = jax.vmap(jax.random.key)(np.arange(2))
-    options = {"log_every": 2, "save_every": 2}
-    whole = mg.fit(keys, rule, feed(), num_steps=4, folder=tmp_path / "a", **options)
-    mg.fit(keys, rule, feed(), num_steps=2, folder=tmp_path / "b", **options)
-    assert same(mg.fit(keys, rule, feed(), num_steps=4, folder=tmp_path / "b", **options), whole)
+    check_protocol(rule, tmp_path)
 
 
 def test_averaging_entries_of_unequal_weights_stays_a_mixture():

@@ -57,10 +57,9 @@ EXCEPTIONS = {
         ("Equilibrium", "Feed", "Frozen", "GanLoss", "MixGanState", "Mixture", "Outcome"),
         CONTAINERS,
     ),
-    **dict.fromkeys(("Payoffs", "Player", "Solver", "Stream"), CONTAINERS),
+    **dict.fromkeys(("Payoffs", "Player", "Solver", "Stream", "history.History"), CONTAINERS),
     **dict.fromkeys(
-        ("Around", "Averaged", "FictitiousState", "GradientPlayState", "history.History"),
-        CONTAINERS,
+        ("Around", "Averaged", "DuelState", "FictitiousState", "GradientPlayState"), CONTAINERS
     ),
     **dict.fromkeys(
         ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),

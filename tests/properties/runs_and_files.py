@@ -34,6 +34,15 @@ players = {
 }
 
 
+turns = {
+    **{name: values for name, values in players.items() if not name.endswith("_steps")},
+    "num_generators": counts(2),
+    "num_discriminators": counts(2),
+    "weight_tx": st.sampled_from([None, mg.exponentiated_gradient(0.1)]),
+    "weight_barrier": floats(0, 1),
+}
+
+
 def starts_with_uniform_weights(given: Any, result: mg.Solver) -> None:
     state = jax.eval_shape(result.init, jax.random.key(0))
     assert state.generators.num_components >= 1
@@ -114,14 +123,24 @@ SOLVERS = {
     "fictitious_gan": Case(
         mg.fictitious_gan,
         {
-            **{n: s for n, s in players.items() if not n.endswith("_steps")},
+            **turns,
             "capacity": counts(3),
             "record_every": counts(3),
             "decay": floats(0, 1),
-            "num_generators": counts(2),
-            "num_discriminators": counts(2),
-            "weight_tx": st.sampled_from([None, mg.exponentiated_gradient(0.1)]),
-            "weight_barrier": floats(0, 1),
+        },
+        starts_with_uniform_weights,
+    ),
+    "unrolled_gan": Case(
+        mg.unrolled_gan, {**turns, "depth": counts(3)}, starts_with_uniform_weights
+    ),
+    "duel_gan": Case(
+        mg.duel_gan,
+        {
+            **turns,
+            "num_steps": st.one_of(st.none(), counts(3)),
+            "num_discriminators": st.sampled_from([2, 3]),
+            "alpha": floats(0, 1),
+            "beta": floats(0, 2),
         },
         starts_with_uniform_weights,
     ),
