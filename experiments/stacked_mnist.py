@@ -164,7 +164,7 @@ PRESETS = {
     "paper_half": replace(_PAPER, discriminator_width=4),
     "paper_dcgan": _DCGAN,
     "smoke": Config(
-        packings=(2,),
+        packings=(),
         components=(),
         mixture_packing=2,
         depths=(),

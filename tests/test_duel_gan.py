@@ -68,7 +68,9 @@ def test_the_duel_is_the_average_over_all_permutations_of_the_pool():
         d, y = (np.concatenate([side.real, side.fake[i]]) for side in (seen, labels))
         peer = np.mean([cross_entropy(d, y[list(order)]) for order in permutations(range(6))])
         expected += weights[i] * (np.mean(cross_entropy(d, y)) - alpha * peer)
-    assert float(duel_loss(alpha, seen, labels, weights)) == pytest.approx(float(expected), abs=1e-6)
+    assert float(duel_loss(alpha, seen, labels, weights)) == pytest.approx(
+        float(expected), abs=1e-6
+    )
 
 
 def test_labels_are_the_peers_probabilities_by_their_weights():

@@ -231,6 +231,33 @@ def test_rows_are_held_against_the_paper() -> None:
     assert not as_published(row(667.4, 2.4), numbers)["holds"]
 
 
+def test_orderings_and_goals() -> None:
+    """Every kind of claim, of rows by hand: one ordering broken, and a goal that is out of reach of two errors."""
+    config = dataclasses.replace(stacked_mnist.PRESETS["cpu"], packings=(2, 4), depths=(1, 5))
+    names = [method.name for method in stacked_methods.methods(config)]
+    modes = dict.fromkeys(names, 50.0)
+    modes |= {"PacGAN2": 60.0, "PacGAN4": 70.0, "MIX+GAN k=3": 80.0, "MIX+PacGAN4 k=2": 90.0}
+    modes |= {"unrolled 1": 55.0, "unrolled 5": 54.0}
+    rows = [
+        {"method": name, "modes_mean": modes[name], "modes_stderr": 5.0, "kl_mean": 1.0}
+        | {"kl_stderr": 0.1}
+        for name in names
+    ]
+    reals = {"modes": 1000.0, "kl": 0.05, "floor": 0.04}
+    verdict = stacked_verdict.judge(config, rows, reals, 0.98)
+    assert [line["holds"] for line in verdict] == [False, True, True, True, False, True]
+    paper = stacked_mnist.PRESETS["paper"]
+    rows = [
+        {**rows[0], "method": method.name, "modes_mean": 700.0}
+        for method in stacked_methods.methods(paper)
+    ]
+    held = {line["claim"]: line["holds"] for line in stacked_verdict.judge(paper, rows, reals, 1.0)}
+    assert sum(name.endswith("as in the paper's table") for name in held) == 7
+    assert not held["PacGAN2 as in the paper's table"]
+    assert held["goal: MIX+PacGAN4 k=3 shows more modes than any row of the paper"]
+    assert not held["goal: MIX+PacGAN4 k=3 shows more modes than PacGAN4"]
+
+
 def test_the_table_is_that_of_the_discriminators_width() -> None:
     paper, half = (stacked_mnist.PRESETS[name] for name in ("paper", "paper_half"))
     assert stacked_verdict.published(paper)["PacGAN4"].modes == 667.4
