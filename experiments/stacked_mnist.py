@@ -32,11 +32,14 @@ batch norm, with He's initial kernels and Adam's beta1 = 0. Its networks are not
 
 cpu is not the paper's task: 8x8 digits of scikit-learn, 2,000 steps of 32 packs, generators of twice and discriminators
 of eight times Metz's channels at D = 1/4 G, larger learning rates. No number of the paper is expected of it, only the
-orderings, in the mean. Why so: at 28x28 in 1,200 steps of 32 packs, D = 1/4 G and ten times the rates, a GAN had
-14 modes and PacGAN4 22, and neither drew digits; on 8x8 digits discriminators of 2 or 8 channels did not either.
-Seen before the claims were fixed: at cpu's settings one seed of 3,000 steps (GAN 103 modes, PacGAN4 190) and four seeds
-of 120 steps, where all but MIX+GAN disagreed with the orderings; at smaller rates one seed (133 and 78). The measures
-of real stacks, and the classifiers' accuracy, were seen too. What the claims are to be on full runs was not changed.
+orderings, in the mean. It was chosen after trials of one seed each, counted in 2,560 samples; modes of GAN and PacGAN4:
+at 28x28, D = 1/4 G, 1,200 steps of 32 packs and ten times the rates 14 and 22, and neither drew digits; on 8x8 digits
+with Metz's channels, 4,000 steps of 64 packs, 23 and 45 (MIX+GAN k=3 151, unrolled 5 179, R3-style 17), no digits
+either; with 8 channels in the discriminators, 3,000 steps of 32 packs, rates of 1e-3, 86 and 5; with 16 channels and
+rates of 5e-4, which is cpu, 103 and 190, digits; with 2e-4 and 6,000 steps 133 and 78. So the choice saw an order of
+GAN and PacGAN4 that is claimed, and another that is not. At cpu's settings four seeds were also seen after 120 steps:
+there MIX+GAN k=3 was above the GAN, packing degree and depth were out of order, and the goal was missed. The measures
+of stacks of real digits, and the classifiers' accuracy (98.9 %; MNIST 99.1 %), were seen too.
 """
 
 from collections.abc import Mapping, Sequence

@@ -26,7 +26,7 @@ def samples(pictures: Mapping[str, np.ndarray], captions: Mapping[str, str]) -> 
     height, width = next(iter(strips.values())).shape[:2]
     wide = 5.2
     tall = wide * height / width
-    figure = _figures.new_figure(wide + 2.1, (tall + 0.07) * len(strips) + 0.1, layout=None)
+    figure = _figures.new_figure(wide + 2.4, (tall + 0.07) * len(strips) + 0.1, layout=None)
     panels = figure.subplots(len(strips), 1, squeeze=False)[:, 0]
     total = figure.get_size_inches()
     figure.subplots_adjust(
