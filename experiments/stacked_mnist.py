@@ -47,7 +47,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 import mixgan_jax as mg
@@ -57,7 +56,7 @@ from experiments.common.session import session
 from experiments.parts import stacked_figure
 from experiments.parts.digit_classifier import Classifier, load_or_train
 from experiments.parts.digit_images import load_digits
-from experiments.parts.stacked_measures import BATCH, draw, evaluate, of_real_stacks
+from experiments.parts.stacked_measures import BATCH, evaluate, of_real_stacks, show_samples
 from experiments.parts.stacked_methods import DEPTH, Method, build, methods, parameters, pixels
 from experiments.parts.stacked_verdict import judge, published
 from mixgan_jax.data import Images
@@ -242,18 +241,6 @@ def measure(
         step_ms_stderr=None,
     )
     return row, show_samples(config, setup, first)
-
-
-def show_samples(config: Config, setup: Any, state: mg.MixGanState) -> np.ndarray:
-    """Stacks for the figure, the components in turn: the first of a batch of each."""
-    shown = 18
-    generators = state.generators
-    parts = []
-    for index in range(generators.num_components):
-        one = harness.seed((generators.params, generators.state), index)
-        stacks = draw(config, setup, *one, jax.random.key(index), BATCH)
-        parts.append(np.asarray(stacks[:shown]))
-    return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])[:shown]
 
 
 def draw_figures(

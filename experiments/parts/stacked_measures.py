@@ -62,6 +62,18 @@ def draw(config: Any, setup: Setup, params: Any, state: Any, key: Key, count: in
     return 2.0 * stacks - 1.0 if config.protocol == "dcgan" else stacks
 
 
+def show_samples(config: Any, setup: Setup, state: mg.MixGanState) -> np.ndarray:
+    """Stacks for the figure, the components in turn: the first of a batch of each."""
+    shown = 18
+    generators = state.generators
+    parts = []
+    for index in range(generators.num_components):
+        one = jax.tree.map(lambda leaf, i=index: leaf[i], (generators.params, generators.state))
+        stacks = draw(config, setup, *one, jax.random.key(index), BATCH)
+        parts.append(np.asarray(stacks[:shown]))
+    return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])[:shown]
+
+
 def evaluate(
     config: Any, setup: Setup, classifier: Classifier, keys: Key, generators: mg.Mixture
 ) -> list[dict[str, float]]:
