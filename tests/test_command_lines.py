@@ -24,6 +24,7 @@ from experiments import (
     overparam_gda,
     overparam_mnist,
     pairing,
+    stacked_mnist,
     theory_equilibrium_exists,
     theory_small_mixtures,
 )
@@ -46,7 +47,7 @@ def quick(tmp_path, monkeypatch):
     """Nothing is trained, and what is written lands in a folder of the test's."""
     monkeypatch.setattr(harness, "train", stop)
     monkeypatch.setattr(harness, "once", stop)
-    for script in (mix_gan_mnist, overparam_mnist):
+    for script in (mix_gan_mnist, overparam_mnist, stacked_mnist):
         monkeypatch.setattr(script, "load_or_train", stop)
     monkeypatch.setattr(harness, "commit", lambda: "none")
     monkeypatch.setattr(harness, "use_caches", lambda: None)
@@ -144,6 +145,7 @@ BAD_VALUES = {
     options.Components: ["0", "-1"],
     options.ComponentsToCompare: ["1", "0"],
     options.Sizes: ["0", "-1"],
+    options.Degrees: ["0", "-1"],
     options.Tolerances: ["0", "-0.1", "nan"],
 }
 NUMBERS = (int, float, tuple[int, ...])

@@ -18,6 +18,8 @@ from mixgan_jax.networks import (
     ConvTranspose,
     DCGANDiscriminator,
     DCGANGenerator,
+    MetzDiscriminator,
+    MetzGenerator,
     maxout,
     pacgan_discriminator,
     pacgan_generator,
@@ -249,6 +251,43 @@ def test_dcgan_of_pacgans_stacked_mnist():
     assert count(shapes_of(discriminator, images)) == kernels + 64 + norms + 2048 + 1
     packed = shapes_of(discriminator, jnp.zeros((3, 28, 28, 6)))
     assert count(packed) == kernels + 64 + norms + 2048 + 1 + 4_800
+
+
+def test_metz_networks_have_the_parameters_of_the_released_code():
+    """4, 7, 14, 28; 287,875 parameters, and 585 or 1,889 with 54 or 108 for each further stack; biases everywhere."""
+    latents, images = jnp.zeros((3, 256)), jnp.zeros((3, 28, 28, 3))
+    generator = MetzGenerator()
+    variables = shapes_of(generator, latents)
+    made = jax.eval_shape(functools.partial(generator.apply, train=False), variables, latents)
+    assert made.shape == images.shape
+    assert count(variables) == 287_875
+    assert variables["params"]["Dense_0"]["kernel"].shape == (256, 4 * 4 * 64)
+    for width, size, slot in ((2, 585, 54), (4, 1_889, 108)):
+        net = MetzDiscriminator(width=width)
+        judging = shapes_of(net, images)
+        assert count(judging) == size
+        assert count(shapes_of(net, jnp.zeros((3, 28, 28, 9)))) == size + 2 * slot
+        logits = jax.eval_shape(functools.partial(net.apply, train=False), judging, images)
+        assert logits.shape == (3,)
+    plain = shapes_of(MetzDiscriminator(batch_norm=False), images)
+    assert count(plain) == 585 - 2 * (2 + 4 + 8) and set(plain) == {"params"}
+
+
+def test_metz_discriminator_normalises_its_first_stage_and_leaks_by_three_tenths():
+    """A batch's shift and scale do not matter to a normalised first stage; the slope is told from a linear net."""
+    net = MetzDiscriminator(width=2, stages=1)
+    images = normal(0, 6, 4, 4, 3)
+    variables = random_variables(net, images)
+    apply = functools.partial(net.apply, train=True, mutable=["batch_stats"])
+    inner = net.clone(batch_norm=False)
+    params = variables["params"]
+    np.testing.assert_allclose(
+        apply(variables, 9.0 * images)[0], apply(variables, images)[0], rtol=1e-3, atol=1e-3
+    )
+    below = {"params": jax.tree.map(jnp.zeros_like, params)}
+    below["params"]["Conv_0"]["bias"] = jnp.full(2, -10.0)
+    below["params"]["Dense_0"]["kernel"] = jnp.ones((8, 1))
+    np.testing.assert_allclose(inner.apply(below, images, train=True), -0.3 * 10 * 8, rtol=1e-6)
 
 
 def test_dcgan_kernels_are_those_of_the_paper():

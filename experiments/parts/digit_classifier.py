@@ -21,7 +21,7 @@ from mixgan_jax.types import Array
 
 BATCH = 128
 UPDATES = 1400  # three epochs of MNIST
-PIECES = 28  # of as many updates each: 5 MB of MNIST's images at a time
+AT_ONCE = 50  # updates whose images are read together: 5 MB of MNIST's
 
 
 class Classifier(NamedTuple):
@@ -40,11 +40,12 @@ class Classifier(NamedTuple):
     test_accuracy: float
 
 
-def load_or_train(images: Images) -> Classifier:
+def load_or_train(images: Images, updates: int | None = None) -> Classifier:
     """The classifier of a labelled set of images, from the cache if it was trained before.
 
     Args:
         images: with labels ``0 .. classes - 1``.
+        updates: of its training; ``UPDATES`` of them if not given.
 
     Returns:
         A :class:`Classifier`; deterministic, so that the cached one is what training again would give.
@@ -54,6 +55,7 @@ def load_or_train(images: Images) -> Classifier:
     """
     if images.train_labels is None or images.test_labels is None:
         raise ValueError(f"images must have labels to train a classifier, {images.name} has none")
+    updates = UPDATES if updates is None else updates
     num_classes = int(images.train_labels.max()) + 1
     network = ConvClassifier(num_classes)
     player = mg.from_linen(network)
@@ -61,11 +63,11 @@ def load_or_train(images: Images) -> Classifier:
         lambda key: player.init(key, jnp.zeros((1, *images.train_images.shape[1:])))[0],
         jax.random.key(0),
     )
-    path = _path(images)
+    path = _path(images, updates)
     params = _read(path, template)
     if params is None:
         rich.print(f"training a classifier of {images.name} (once; kept in {path})")
-        params = _train(player, images)
+        params = _train(player, images, updates)
         _write(path, params)
     probabilities = partial(_probabilities, player, params)
     predicted = np.concatenate(
@@ -88,12 +90,12 @@ def _features(network: ConvClassifier, params: Any, images: Array) -> Array:
     return network.apply({"params": params}, images, features=True)
 
 
-def _train(player: mg.Player, images: Images) -> Any:
+def _train(player: mg.Player, images: Images, updates: int) -> Any:
     """Adam with a cosine schedule on random batches, drawn with replacement; a compiled scan of some at a time.
 
     Images are read by index, so that those above a memory budget are not loaded; the numbers are the same either way.
     """
-    tx = optax.adam(optax.cosine_decay_schedule(2e-3, UPDATES))
+    tx = optax.adam(optax.cosine_decay_schedule(2e-3, updates))
 
     def loss(params: Any, x: Array, labels: Array) -> Array:
         logits, _ = player.apply(params, {}, x, train=True)
@@ -114,15 +116,16 @@ def _train(player: mg.Player, images: Images) -> Any:
     params = jax.jit(player.init)(key, to_float(source.read([0])))[0]
     carry = params, tx.init(params)
     draw = jax.vmap(lambda key: jax.random.randint(key, (BATCH,), 0, len(source)))
-    for indices in np.split(np.asarray(draw(jax.random.split(key, UPDATES))), PIECES):
+    order = np.asarray(draw(jax.random.split(key, updates)))
+    for indices in np.split(order, range(AT_ONCE, updates, AT_ONCE)):
         reals = source.read(indices.ravel()).reshape(*indices.shape, *source.shape[1:])
         carry = run(carry, (reals, images.train_labels[indices]))
     return jax.device_get(carry[0])
 
 
-def _path(images: Images) -> Path:
+def _path(images: Images, updates: int) -> Path:
     """Named by what training depends on, so that another data set never finds this one's classifier."""
-    digest = hashlib.sha256(f"{BATCH} {UPDATES} 1".encode())
+    digest = hashlib.sha256(f"{BATCH} {updates} 1".encode())
     source = as_source(images.train_images)
     for start in range(0, len(source), 1000):
         digest.update(source.read(range(start, min(start + 1000, len(source)))).data)

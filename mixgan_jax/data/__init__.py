@@ -19,6 +19,7 @@ from mixgan_jax.data.images import (
     to_uint8,
 )
 from mixgan_jax.data.source import ImageSource, as_source
+from mixgan_jax.data.stacked import feed_from_stacks, fixed_packs, fixed_stacks, stack_labels
 from mixgan_jax.data.stream import Stream, feed_or_stream, stream_from_images
 from mixgan_jax.data.synthetic import (
     GaussianMixture,
@@ -38,6 +39,9 @@ __all__ = [
     "Stream",
     "as_source",
     "digits",
+    "feed_from_stacks",
+    "fixed_packs",
+    "fixed_stacks",
     "feed_from_distribution",
     "feed_from_images",
     "feed_from_packs",
@@ -49,6 +53,7 @@ __all__ = [
     "load_npz",
     "ring",
     "spirals",
+    "stack_labels",
     "stream_from_images",
     "to_float",
     "to_uint8",

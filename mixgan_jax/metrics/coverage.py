@@ -46,7 +46,7 @@ def class_coverage(
         - ``reverse_kl``: of the histogram to the reference, in nats, as
           :func:`~mixgan_jax.metrics.modes.histogram_reverse_kl`: 0..log C for equal frequencies.
         - ``reverse_kl_floor``: its mean for a perfect sampler, ``(C - 1) / (2 N)`` to first order: .0193 for 1,000
-          classes and 26,000 samples.
+          classes and 26,000 samples. With as few samples as classes it is .50, the mean .573.
 
     Raises:
         TypeError: predictions that are neither integers ``[N]`` nor floating point ``[N, C]``.

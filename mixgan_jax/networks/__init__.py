@@ -7,6 +7,7 @@ from mixgan_jax.networks.classifier import ConvClassifier
 from mixgan_jax.networks.conv import conv, conv_general_dilated, conv_transpose
 from mixgan_jax.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.networks.layers import Conv, ConvTranspose, maxout
+from mixgan_jax.networks.metz import MetzDiscriminator, MetzGenerator
 from mixgan_jax.networks.mlp import MLP, pacgan_discriminator, pacgan_generator, widen
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "DCGANDiscriminator",
     "DCGANGenerator",
     "MLP",
+    "MetzDiscriminator",
+    "MetzGenerator",
     "conv",
     "conv_general_dilated",
     "conv_transpose",

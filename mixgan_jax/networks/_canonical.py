@@ -20,7 +20,8 @@ Piece: TypeAlias = Callable[[Array, Array], Array]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Beyond this many kernels a loop keeps the compiled program small; a canonical convolution stays fast inside one.
 _MOST_UNROLLED = 64
-# Up to this many input channels (an image's) XLA's weight gradient is slower than writing the windows out.
+# Up to this many input channels (an image's) XLA's weight gradient is slower than writing the windows out; to as few
+# output channels that product is slower, up to ten times.
 _FEW_CHANNELS = 8
 
 
@@ -156,7 +157,7 @@ def _input_gradient_by_convolution(geometry: Geometry, g: Array, kernel: Array) 
 
 
 def _weight_gradient(geometry: Geometry, x: Array, g: Array) -> Array:
-    if x.shape[3] <= _FEW_CHANNELS:
+    if x.shape[3] <= _FEW_CHANNELS and g.shape[3] > 2 * _FEW_CHANNELS:
         return lax.platform_dependent(
             x,
             g,

@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Sequence
 
 import flax.linen as nn
-from jax import lax
 
 from mixgan_jax.checks import check_array, check_count, check_counts
 from mixgan_jax.networks.conv import check_images
 from mixgan_jax.networks.layers import Conv, ConvTranspose, Initializer, check_norm, normalise
+from mixgan_jax.networks.pyramid import growing_pads, pyramid
 from mixgan_jax.types import Array
 
 
@@ -57,7 +57,7 @@ class DCGANGenerator(nn.Module):
         check_counts("shape", self.shape, 3)
         check_norm(self)
         _check_sizes(self.width, self.stages, self.kernel_size)
-        _pyramid(self.shape, self.stages)
+        pyramid(self.shape, self.stages)
         super().__post_init__()
 
     @nn.compact
@@ -71,7 +71,7 @@ class DCGANGenerator(nn.Module):
         z = check_array("z", z, floating=True)
         if z.ndim != 2 or 0 in z.shape:
             raise ValueError(f"z must have shape [B, Z], both >= 1, got {z.shape}")
-        sizes = _pyramid(self.shape, self.stages)[::-1]
+        sizes = pyramid(self.shape, self.stages)[::-1]
         channels = self.width * 2 ** (len(sizes) - 2)
         height, width = sizes[0]
         x = nn.Dense(
@@ -88,7 +88,7 @@ class DCGANGenerator(nn.Module):
                 self.shape[2] if last else channels,
                 (self.kernel_size, self.kernel_size),
                 strides=2,
-                padding=_growing_pads(small, large, self.kernel_size),
+                padding=growing_pads(small, large, self.kernel_size),
                 use_bias=last or not self.batch_norm,
                 kernel_init=self.kernel_init,
             )(x)
@@ -141,7 +141,7 @@ class DCGANDiscriminator(nn.Module):
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
         x = check_images("x", x)
-        for stage in range(len(_pyramid(x.shape[1:], self.stages)) - 1):
+        for stage in range(len(pyramid(x.shape[1:], self.stages)) - 1):
             normalised = self.batch_norm and stage > 0
             x = Conv(
                 self.width * 2**stage,
@@ -152,43 +152,6 @@ class DCGANDiscriminator(nn.Module):
             )(x)
             x = nn.leaky_relu(normalise(self, x, train) if normalised else x, 0.2)
         return nn.Dense(1, kernel_init=self.kernel_init)(x.reshape(x.shape[0], -1)).reshape(-1)
-
-
-def _pyramid(shape: Sequence[int], stages: int | None) -> list[tuple[int, int]]:
-    """Height and width of the image and of each halving of it, the largest first."""
-    height, width = shape[0], shape[1]
-    if stages is None:
-        if height % 4 or width % 4:
-            raise ValueError(
-                f"shape must have height and width divisible by 4 unless stages is given, "
-                f"got {tuple(shape)}"
-            )
-        stages = 2
-        while min(height, width) >> stages > 4 and not (height | width) >> stages & 1:
-            stages += 1
-    elif min(height, width) <= 2 ** (stages - 1):
-        raise ValueError(
-            f"shape must have height and width above {2 ** (stages - 1)} for stages={stages}, "
-            f"got {tuple(shape)}"
-        )
-    sizes = [(height, width)]
-    for _ in range(stages):
-        height, width = -(-height // 2), -(-width // 2)
-        sizes.append((height, width))
-    return sizes
-
-
-def _growing_pads(
-    small: tuple[int, int], large: tuple[int, int], kernel_size: int
-) -> list[tuple[int, int]]:
-    """Padding of the transposed convolution that undoes a stride-2 "SAME" convolution from ``large`` to ``small``."""
-    taps = (kernel_size, kernel_size)
-    pads = []
-    inner = lax.padtype_to_pads(large, taps, (2, 2), "SAME")
-    for n, m, (before, _) in zip(small, large, inner, strict=True):
-        first = kernel_size - 1 - before
-        pads.append((first, m + kernel_size - 1 - (2 * n - 1) - first))
-    return pads
 
 
 def _check_sizes(width: int, stages: int | None, kernel_size: int) -> None:

@@ -62,6 +62,16 @@ def splits_agree(given: Any, result: data.Images) -> None:
         assert labels is None or labels.shape == (len(images),)
 
 
+def indices_lie_below(bound: int, indices: Any) -> None:
+    assert np.all((np.asarray(indices) >= 0) & (np.asarray(indices) < bound))
+
+
+def packs_are_of_stacks(given: Any, packs: Any) -> None:
+    known = {tuple(row) for row in np.asarray(given["stacks"]).tolist()}
+    slots = np.asarray(packs).reshape(-1, np.shape(given["stacks"])[1])
+    assert {tuple(slot) for slot in slots.tolist()} <= known
+
+
 def levels_come_back(given: Any, result: Any) -> None:
     np.testing.assert_array_equal(data.to_uint8(result), given["images"])
 
@@ -130,6 +140,32 @@ DATA = {
             "batch_size": st.sampled_from([2, 4]),
         },
         batches_have_the_size,
+    ),
+    "data.feed_from_stacks": Case(
+        data.feed_from_stacks,
+        {
+            "images": levels(3, 2, 2, 1),
+            "batch_size": counts(),
+            "depth": st.just(2),
+            "table": st.one_of(st.none(), integers(4, 2, high=2)),
+            "low": st.sampled_from([-1.0, 0.0]),
+        },
+        batches_have_the_size,
+    ),
+    "data.fixed_stacks": Case(
+        data.fixed_stacks,
+        {"key": keys, "num_images": counts(), "num_stacks": counts(), "depth": counts(3)},
+        lambda given, stacks: indices_lie_below(given["num_images"], stacks),
+    ),
+    "data.fixed_packs": Case(
+        data.fixed_packs,
+        {"key": keys, "stacks": integers(4, 2, high=9), "packing": counts(3)},
+        packs_are_of_stacks,
+    ),
+    "data.stack_labels": Case(
+        data.stack_labels,
+        {"labels": integers(4, 3, high=9), "num_classes": st.just(10)},
+        lambda given, labels: indices_lie_below(1000, labels),
     ),
     "data.stream_from_images": Case(
         data.stream_from_images,
@@ -204,6 +240,7 @@ stages = {
     "stages": st.sampled_from([None, 1, 2]),
     "kernel_size": st.integers(2, 5),
 }
+small_stages = {"width": counts(), "stages": st.integers(1, 3)}
 one_layer = {
     "features": counts(),
     "kernel_size": st.sampled_from([(1, 1), (3, 3), (2, 3)]),
@@ -240,6 +277,14 @@ NETWORKS = {
     ),
     "networks.DCGANDiscriminator": Case(
         networks.DCGANDiscriminator, {**stages, **norms}, applies_to(2, 8, 8, 1, train=False)
+    ),
+    "networks.MetzGenerator": Case(
+        networks.MetzGenerator,
+        {"shape": st.sampled_from([(8, 8, 1), (7, 8, 3)]), **small_stages, **norms},
+        applies_to(2, 3, train=False),
+    ),
+    "networks.MetzDiscriminator": Case(
+        networks.MetzDiscriminator, {**small_stages, **norms}, applies_to(2, 8, 8, 1, train=False)
     ),
     "networks.ConvClassifier": Case(
         networks.ConvClassifier, {"num_classes": counts(5, low=2)}, applies_to(2, 8, 8, 1)
