@@ -28,7 +28,7 @@ from experiments import (
     theory_equilibrium_exists,
     theory_small_mixtures,
 )
-from experiments.common import harness, options, report
+from experiments.common import harness, options, readme
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {name: importlib.import_module(f"experiments.{name}") for name in overview.scripts()}
@@ -127,7 +127,7 @@ def test_no_command_line_of_an_experiment_ends_in_a_traceback(name, data, quick,
 @given(argv=st.lists(st.one_of(st.sampled_from(["--readme", "--help", "-x"]), values), max_size=3))
 @example(argv=["--readme", "--readme"])
 def test_no_command_line_of_the_overview_ends_in_a_traceback(argv, quick, capsys, monkeypatch):
-    monkeypatch.setattr(report, "write_section", lambda name, text: None)
+    monkeypatch.setattr(readme, "write_section", lambda name, text: None)
     status, text = outcome(overview.main, argv, capsys)
     assert status in (None, 0, 2)
     assert "Traceback" not in text

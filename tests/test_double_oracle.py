@@ -220,7 +220,6 @@ def test_the_protocol_is_kept_and_a_step_is_traced_once():
     moved = [
         bool(jnp.any(i["discriminator_weights"] != j["discriminator_weights"]))
         for i, j in itertools.pairwise(infos)
-        for i, j in zip(infos, infos[1:], strict=False)
     ]
     assert set(np.flatnonzero(moved)) <= {5, 10}  # in the last step of a round and in no other
     assert infos[6]["num_discriminators"] == 2.0

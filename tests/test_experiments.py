@@ -52,7 +52,6 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
         for metric in results["columns"]:
             assert np.isfinite(row[f"{metric}_mean"])
             measured_once = metric in {"step_ms", "parameters"}
-            measured_once = metric in ("step_ms", "parameters")
             assert measured_once or np.isfinite(row[f"{metric}_stderr"])
         assert row["method"] in printed
     assert all(set(line) == {"claim", "expected", "got", "holds"} for line in results["verdict"])

@@ -2,8 +2,6 @@
 
 from mixgan_jax.solvers.averaging import Averaged, averaged, lookahead
 from mixgan_jax.solvers.best_response import best_response
-from mixgan_jax.solvers.duel_gan import DuelState, duel_gan
-from mixgan_jax.solvers.double_oracle import DoubleOracleState, double_oracle
 from mixgan_jax.solvers.double_oracle import DoubleOracleState, double_oracle
 from mixgan_jax.solvers.duel_gan import DuelState, duel_gan
 from mixgan_jax.solvers.extragradient import extragradient, past_extragradient
@@ -20,8 +18,6 @@ from mixgan_jax.solvers.unrolled_gan import unrolled_gan
 __all__ = [
     "Around",
     "Averaged",
-    "DuelState",
-    "DoubleOracleState",
     "DoubleOracleState",
     "DuelState",
     "FictitiousState",
@@ -30,8 +26,6 @@ __all__ = [
     "Solver",
     "averaged",
     "best_response",
-    "duel_gan",
-    "double_oracle",
     "double_oracle",
     "duel_gan",
     "extragradient",
