@@ -40,6 +40,9 @@ since PacGAN4 is slower to train and had 8 % good samples on the ring. At these 
 good and reverse KL, on the ring GAN 6.75, 72, .35, MIX k = 3 8, 73, .14, PacGAN2 8, 76, .09; on the grid GAN 16, 25,
 .99, MIX k = 3 25, 65, .17, PacGAN2 12.5, 3, 1.17, PacGAN4 12.25, 2, 1.18. So the grid's packs are claimed against the
 trial. Other settings are the papers' (alpha .3, beta .5, depth 5) or were never varied.
+
+In the kept result of the ring the double oracle's row is of that solver as of the recorded commit: there a round's
+candidates took the heaviest player's parameters, since then they go on from where they are. It is to be run again.
 """
 
 import dataclasses
