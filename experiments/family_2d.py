@@ -60,9 +60,8 @@ import optax
 import mixgan_jax as mg
 from experiments import mix_gan_ring
 from experiments.common import harness, options, report
-from experiments.common.progress import Stopwatch
 from experiments.common.session import session
-from experiments.common.setup import Setup
+from experiments.common.setup import Setup, num_parameters
 from experiments.parts import family_figures, family_methods, family_verdict
 from experiments.parts.family_methods import Init, Method, Name, Players
 from mixgan_jax.data import GaussianMixture, feed_from_distribution, feed_from_packs, grid, ring
@@ -175,10 +174,7 @@ def check(config: Config) -> None:
         raise ValueError(f"--methods must be one or more, each once, got {config.methods}")
     if config.width % 2:
         raise ValueError(f"--width must be even, got {config.width}")
-    if config.steps <= config.log_every:
-        raise ValueError(
-            f"--steps must be more than log_every = {config.log_every}, got {config.steps}"
-        )
+    options.check_timed(config)
 
 
 def methods(config: Config) -> list[Method]:
@@ -193,11 +189,16 @@ def target_of(config: Config) -> GaussianMixture:
     return ring(8, 1.0, config.std) if config.target == "ring" else grid(5, 2.0, config.std)
 
 
-def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a method."""
+def players_of(config: Config, method: Method) -> tuple[mg.Player, mg.Player]:
+    """Generator and discriminator, packed."""
     nets = family_methods.networks(config.width, config.init, config.latent_size, method.times)
     generator, discriminator = map(mg.from_linen, nets)
-    discriminator = mg.pack(discriminator, method.packing)
+    return generator, mg.pack(discriminator, method.packing)
+
+
+def build(config: Config, method: Method) -> Setup:
+    """Players, loss, optimisers and data of a method."""
+    generator, discriminator = players_of(config, method)
     loss, tx = method.loss(), optax.adam(config.learning_rate, b1=config.beta1)
     solver = method.solver(
         generator,
@@ -232,11 +233,11 @@ def measure(
     metrics = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
     players = method.players(harness.seed(state, 0))
     row = report.row(method.name, metrics, seconds=seconds)
-    size = sum(leaf.size for side in players for leaf in jax.tree.leaves(side.params))
-    step_ms = 1000.0 * Stopwatch(harness.method_folder(run, method.name)).step_seconds
-    for name, value in (("parameters", size / 1000.0), ("step_ms", step_ms)):
-        row |= {f"{name}_mean": value, f"{name}_stderr": None}
-    return row, players
+    once = report.measured_once(
+        parameters=num_parameters(players) / 1000.0,
+        step_ms=harness.step_milliseconds(run, method.name),
+    )
+    return row | once, players
 
 
 def draw(
@@ -251,8 +252,8 @@ def draw(
     latents_key, key = jax.random.split(jax.random.key(0))
     latents = jax.random.normal(latents_key, (1000, config.latent_size))
     for method, row in zip(methods(config), rows, strict=True):
-        setup, generators = build(config, method), players[method.name].generators
-        drawn, made_by = mg.sample(key, setup.generator, generators, latents)
+        generator, generators = players_of(config, method)[0], players[method.name].generators
+        drawn, made_by = mg.sample(key, generator, generators, latents)
         components = jnp.arange(generators.num_components)
         own = made_by[None] == components[:, None]
         points[method.name] = np.where(own[..., None], np.asarray(drawn)[None], np.nan)

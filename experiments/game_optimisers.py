@@ -46,7 +46,6 @@ import optax
 import mixgan_jax as mg
 from experiments import mix_gan_ring
 from experiments.common import harness, options, report
-from experiments.common.progress import Stopwatch
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from experiments.parts import game_methods, game_optimisers_figure, small_gan
@@ -125,10 +124,7 @@ def check(config: Config) -> None:
         raise ValueError(f"--components must be 1, got {config.components}")
     if "simultaneous" not in config.methods:
         raise ValueError(f"--methods must have 'simultaneous' among them, got {config.methods}")
-    if config.steps <= config.log_every:
-        raise ValueError(
-            f"--steps must be more than log_every = {config.log_every}, got {config.steps}"
-        )
+    options.check_timed(config)
 
 
 def methods(config: Config) -> list[Method]:
@@ -200,8 +196,7 @@ def measure(run: harness.Run, method: Method, rates: Any, bar: Any) -> dict[str,
         f"bilinear_{s}": rate for s, rate in zip(BILINEAR_STEPS, np.asarray(rates).T, strict=True)
     }
     row = report.row(method.name, {**toy, **metrics}, seconds=seconds)
-    step_ms = 1000.0 * Stopwatch(harness.method_folder(run, method.name)).step_seconds
-    return {**row, "step_ms_mean": step_ms, "step_ms_stderr": None}
+    return row | report.measured_once(step_ms=harness.step_milliseconds(run, method.name))
 
 
 def judge(

@@ -31,7 +31,7 @@ import optax
 import mixgan_jax as mg
 from experiments.common import harness, options, report
 from experiments.common.session import session
-from experiments.common.setup import Setup
+from experiments.common.setup import Setup, num_parameters
 from mixgan_jax.data import feed_from_distribution, grid, ring
 from mixgan_jax.metrics import component_coverage, mode_coverage
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
@@ -232,8 +232,7 @@ def measure(
     state, seconds = harness.train(run, method.name, setup, bar, look)
     keys = mg.evaluation_key(harness.seed_keys(run.config.seeds), run.config.steps)
     metrics = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
-    one = harness.seed((state.generators.params, state.discriminators.params), 0)
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(one))
+    parameters = num_parameters(harness.seed(state, 0))
     return report.row(method.name, metrics, parameters=parameters, seconds=seconds), state
 
 

@@ -30,8 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import mix_gan_ring
-from experiments.common import harness, report
-from experiments.common.progress import Stopwatch
+from experiments.common import harness, options, report
 from experiments.common.session import session
 from experiments.mix_gan_ring import Config, Method
 from mixgan_jax import _figures
@@ -67,11 +66,7 @@ def check(config: Config) -> None:
     (k,) = config.components
     if config.batch % k:
         raise ValueError(f"--batch must be a multiple of k = {k}, got {config.batch}")
-    if config.steps <= config.log_every:
-        # The time of a step is taken between two entries of the log.
-        raise ValueError(
-            f"--steps must be more than log_every = {config.log_every}, got {config.steps}"
-        )
+    options.check_timed(config)
 
 
 def methods(config: Config) -> list[Method]:
@@ -88,8 +83,7 @@ def methods(config: Config) -> list[Method]:
 def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[str, Any]:
     """Trains all seeds of a method at once; the table's row."""
     row, _ = mix_gan_ring.measure(run, method, bar)
-    seconds = Stopwatch(harness.method_folder(run, method.name)).step_seconds
-    return {**row, "step_ms_mean": 1000.0 * seconds, "step_ms_stderr": None}
+    return row | report.measured_once(step_ms=harness.step_milliseconds(run, method.name))
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

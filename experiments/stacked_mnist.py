@@ -51,13 +51,13 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments.common import harness, options, report
-from experiments.common.progress import Stopwatch
 from experiments.common.session import session
+from experiments.common.setup import num_parameters
 from experiments.parts import stacked_figure
 from experiments.parts.digit_classifier import Classifier, load_or_train
 from experiments.parts.digit_images import load_digits
 from experiments.parts.stacked_measures import BATCH, evaluate, of_real_stacks, show_samples
-from experiments.parts.stacked_methods import DEPTH, Method, build, methods, parameters, pixels
+from experiments.parts.stacked_methods import DEPTH, Method, build, methods, pixels
 from experiments.parts.stacked_verdict import judge, published
 from mixgan_jax.data import Images
 from mixgan_jax.types import Array
@@ -197,11 +197,7 @@ def check(config: Config) -> None:
     """Raises ValueError for what would otherwise fail after hours."""
     if config.samples % BATCH:
         raise ValueError(f"--samples must be a multiple of {BATCH}, got {config.samples}")
-    if config.steps <= config.log_every:
-        # The time of a step is taken between two entries of the log.
-        raise ValueError(
-            f"--steps must be more than log_every = {config.log_every}, got {config.steps}"
-        )
+    options.check_timed(config)
     for flag, degrees in (
         ("packings", config.packings),
         ("components", config.components),
@@ -235,10 +231,10 @@ def measure(
         method.name,
         {name: [values[name] for values in measures] for name in measures[0]},
         seconds=seconds,
-        parameters_mean=parameters(first),
-        parameters_stderr=None,
-        step_ms_mean=1000.0 * Stopwatch(harness.method_folder(run, method.name)).step_seconds,
-        step_ms_stderr=None,
+        **report.measured_once(
+            parameters=num_parameters(first),
+            step_ms=harness.step_milliseconds(run, method.name),
+        ),
     )
     return row, show_samples(config, setup, first)
 

@@ -256,6 +256,11 @@ def method_folder(run: Run, name: str) -> Path:
     return run.folder / name.replace(" ", "_").replace(",", "")
 
 
+def step_milliseconds(run: Run, name: str) -> float:
+    """Of a method's training, all seeds together: the median between two entries of the log; NaN with fewer."""
+    return 1000.0 * Stopwatch(method_folder(run, name)).step_seconds
+
+
 def seed_keys(seeds: int) -> Key:
     """The keys of seeds 0, 1, ..., ``[seeds]``."""
     return jax.vmap(jax.random.key)(np.arange(seeds))

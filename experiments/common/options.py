@@ -107,6 +107,14 @@ def loss_of(config: Any) -> mg.GanLoss:
     return _losses()[config.loss]()
 
 
+def check_timed(config: Any) -> None:
+    """Raises ValueError for a run that logs only once: the time of a step is taken between two entries of the log."""
+    if config.steps <= config.log_every:
+        raise ValueError(
+            f"--steps must be more than log_every = {config.log_every}, got {config.steps}"
+        )
+
+
 def check_config(config: Any) -> None:
     """Raises TypeError or ValueError for the first field that breaks its rule; its flag is named."""
     for field, hint in get_type_hints(type(config), include_extras=True).items():

@@ -51,6 +51,12 @@ def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> di
     return result
 
 
+def measured_once(**values: float) -> dict[str, Any]:
+    """Further entries of a row, of measures that have one value for all seeds and so no standard error."""
+    means = {f"{name}_mean": value for name, value in values.items()}
+    return means | {f"{name}_stderr": None for name in values}
+
+
 def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
     array = np.asarray(values, np.float64)
     error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import jax
+
 import mixgan_jax as mg
 from mixgan_jax.types import Array, Key
 
@@ -38,3 +40,9 @@ class Setup(NamedTuple):
             latent_size=self.latent_size,
             **options,
         )
+
+
+def num_parameters(players: Any) -> int:
+    """Of all networks in ``players.generators`` and ``players.discriminators``, of one run."""
+    networks = (players.generators.params, players.discriminators.params)
+    return sum(leaf.size for leaf in jax.tree.leaves(networks))

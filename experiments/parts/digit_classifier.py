@@ -70,14 +70,17 @@ def load_or_train(images: Images, updates: int | None = None) -> Classifier:
         params = _train(player, images, updates)
         _write(path, params)
     probabilities = partial(_probabilities, player, params)
-    predicted = np.concatenate(
-        [
-            np.asarray(jnp.argmax(probabilities(to_float(part)), axis=-1))
-            for part in np.array_split(images.test_images, max(1, len(images.test_images) // 1000))
-        ]
-    )
+    predicted = predict(probabilities, images.test_images)
     accuracy = float(np.mean(predicted == images.test_labels))
     return Classifier(probabilities, partial(_features, network, params), num_classes, accuracy)
+
+
+def predict(probabilities: Any, images: np.ndarray) -> np.ndarray:
+    """The classes ``[N]`` of images, uint8 ``[N, H, W, C]``, a thousand or so at a time."""
+    parts = np.array_split(images, max(1, len(images) // 1000))
+    return np.concatenate(
+        [np.asarray(jnp.argmax(probabilities(to_float(part)), axis=-1)) for part in parts]
+    )
 
 
 @partial(jax.jit, static_argnums=0)

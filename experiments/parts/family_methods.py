@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import flax.linen as nn
 
 import mixgan_jax as mg
-from mixgan_jax import history, losses, penalties
+from experiments.parts.r3_penalty import r1_and_r2
+from mixgan_jax import history, losses
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
-from mixgan_jax.penalties import Penalty
 
 Name: TypeAlias = Literal[
     "GAN",
@@ -147,16 +147,6 @@ def _mixture(
         weight_tx=mg.exponentiated_gradient(own.weight_rate),
         weight_barrier=own.weight_barrier,
     )
-
-
-def r1_and_r2(gamma: float) -> Penalty:
-    """R3GAN's penalty on reals and on fakes (Huang et al. 2024, arXiv 2501.05441)."""
-    on_reals, on_fakes = penalties.r1(gamma), penalties.r2(gamma)
-
-    def penalty(key: Any, critic: Any, real: Any, fake: Any) -> Any:
-        return on_reals(key, critic, real, fake) + on_fakes(key, critic, real, fake)
-
-    return penalty
 
 
 def networks(width: int, init: Init, latent_size: int, times: int) -> tuple[MLP, MLP]:

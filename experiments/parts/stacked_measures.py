@@ -14,9 +14,9 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments.common.setup import Setup
-from experiments.parts.digit_classifier import Classifier
+from experiments.parts.digit_classifier import Classifier, predict
 from experiments.parts.stacked_methods import DEPTH, latent_sampler
-from mixgan_jax.data import Images, stack_labels, to_float
+from mixgan_jax.data import Images, stack_labels
 from mixgan_jax.metrics import class_coverage, component_class_coverage
 from mixgan_jax.parallel import map_runs
 from mixgan_jax.types import Array, Key
@@ -109,9 +109,7 @@ def _measures(classes: np.ndarray, weights: np.ndarray, total: int) -> dict[str,
         "component_modes": float(jnp.mean(parts["classes"])),
         "component_kl": float(jnp.mean(parts["reverse_kl"])),
         "overlap": float(parts["overlap"]),
-        "effective_components": float(
-            np.exp(-np.sum(weights * np.log(np.maximum(weights, 1e-30))))
-        ),
+        "effective_components": float(mg.effective_components(jnp.log(weights))),
     }
 
 
@@ -140,9 +138,7 @@ def of_real_stacks(images: Images, classifier: Classifier, samples: int) -> Mapp
     Returns:
         ``modes`` and ``kl`` of such a sample, and ``floor``: the KL of as many draws from equal frequencies.
     """
-    parts = np.array_split(images.test_images, max(1, len(images.test_images) // 1000))
-    read = [np.asarray(jnp.argmax(classifier.probabilities(to_float(p)), axis=-1)) for p in parts]
-    digits = np.concatenate(read)
+    digits = predict(classifier.probabilities, images.test_images)
     stacks = np.random.default_rng(0).integers(len(digits), size=(samples, DEPTH))
     total = classifier.num_classes**DEPTH
     found = class_coverage(stack_labels(digits[stacks], classifier.num_classes), total)

@@ -11,7 +11,7 @@ import optax
 
 import mixgan_jax as mg
 from experiments.common.setup import Setup
-from mixgan_jax import penalties
+from experiments.parts.r3_penalty import r1_and_r2
 from mixgan_jax.data import Images, feed_from_stacks, fixed_packs, fixed_stacks
 from mixgan_jax.networks import (
     DCGANDiscriminator,
@@ -19,7 +19,7 @@ from mixgan_jax.networks import (
     MetzDiscriminator,
     MetzGenerator,
 )
-from mixgan_jax.types import Array, Critic, Key, LatentSampler
+from mixgan_jax.types import Array, LatentSampler
 
 DEPTH = 3  # digits in a stack
 FIXED_STACKS = 128_000
@@ -135,22 +135,6 @@ def fixed_set(num_images: int, packing: int) -> Array:
     return fixed_packs(
         packs_key, fixed_stacks(stacks_key, num_images, FIXED_STACKS, DEPTH), packing
     )
-
-
-def r1_and_r2(gamma: float) -> penalties.Penalty:
-    """``gamma / 2`` times the squared norms of the gradients at reals and at fakes."""
-    at_reals, at_fakes = penalties.r1(gamma), penalties.r2(gamma)
-
-    def penalty(key: Key, critic: Critic, real: Array, fake: Array) -> Array:
-        return at_reals(key, critic, real, fake) + at_fakes(key, critic, real, fake)
-
-    return penalty
-
-
-def parameters(state: mg.MixGanState) -> int:
-    """Of all networks of a run."""
-    networks = (state.generators.params, state.discriminators.params)
-    return sum(leaf.size for leaf in jax.tree.leaves(networks))
 
 
 def _adam(config: Any, method: Method) -> Callable[[float], optax.GradientTransformation]:

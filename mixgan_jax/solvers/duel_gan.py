@@ -21,7 +21,7 @@ from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.duel import Duel
 from mixgan_jax.solvers.gan_game import Game, check_game
-from mixgan_jax.solvers.side import MixGanState, Rules, make_rules
+from mixgan_jax.solvers.side import HasCurrent, MixGanState, Rules, make_rules
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.solvers.turns import (
     discriminators_turn,
@@ -34,7 +34,7 @@ from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class DuelState:
+class DuelState(HasCurrent):
     """What the next step needs.
 
     Attributes:
@@ -46,16 +46,6 @@ class DuelState:
     count: Array
 
     @property
-    def generators(self) -> Mixture:
-        """The mixture of generators."""
-        return self.current.generators
-
-    @property
-    def discriminators(self) -> Mixture:
-        """The mixture of discriminators."""
-        return self.current.discriminators
-
-    @property
     def iterate(self) -> tuple[Mixture, Mixture]:
         """As of ``MixGanState``."""
         return self.current.iterate
@@ -63,11 +53,6 @@ class DuelState:
     def with_iterate(self, iterate: tuple[Mixture, Mixture]) -> "DuelState":
         """The same optimisers and count with other mixtures."""
         return replace(self, current=self.current.with_iterate(iterate))
-
-    @property
-    def frozen(self) -> dict[str, Array]:
-        """As of ``MixGanState``."""
-        return self.current.frozen
 
 
 def duel_gan(

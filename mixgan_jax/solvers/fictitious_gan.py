@@ -16,11 +16,10 @@ from mixgan_jax.checks import (
 )
 from mixgan_jax.history import History
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Mixture
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers.gan_game import Game, check_game
-from mixgan_jax.solvers.side import MixGanState, Rules, make_rules
+from mixgan_jax.solvers.side import HasCurrent, MixGanState, Rules, make_rules
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.solvers.turns import (
     discriminators_turn,
@@ -33,8 +32,8 @@ from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class FictitiousState:
-    """What the next step needs.
+class FictitiousState(HasCurrent):
+    """What the next step needs; sample from ``generators``, the last ones, or from the average of their history.
 
     Attributes:
         current: the players in training, and their optimisers.
@@ -47,21 +46,6 @@ class FictitiousState:
     generator_history: History
     discriminator_history: History
     count: Array
-
-    @property
-    def generators(self) -> Mixture:
-        """The last generators; sample from these, or from ``history.average(generator_history)``."""
-        return self.current.generators
-
-    @property
-    def discriminators(self) -> Mixture:
-        """The last discriminators."""
-        return self.current.discriminators
-
-    @property
-    def frozen(self) -> dict[str, Array]:
-        """As of ``MixGanState``."""
-        return self.current.frozen
 
 
 def fictitious_gan(

@@ -93,6 +93,31 @@ class MixGanState:
         }
 
 
+class HasCurrent:
+    """A state that holds players in training beside what its solver needs of its own, and has their properties.
+
+    Attributes:
+        current: the players and their optimisers.
+    """
+
+    current: MixGanState
+
+    @property
+    def generators(self) -> Mixture:
+        """The generators in training."""
+        return self.current.generators
+
+    @property
+    def discriminators(self) -> Mixture:
+        """The discriminators in training."""
+        return self.current.discriminators
+
+    @property
+    def frozen(self) -> dict[str, Array]:
+        """As of ``MixGanState``."""
+        return self.current.frozen
+
+
 class Gradients(NamedTuple):
     """What moves a side.
 
