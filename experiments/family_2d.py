@@ -275,9 +275,7 @@ def main(argv: list[str] | None = None) -> None:
             rows.append(row)
         theirs = family_verdict.published(config.target, list(players))
         figures = draw(run, players, rows, theirs)
-        verdict = family_verdict.judge(
-            rows, theirs, is_theirs=run.is_preset and run.preset.startswith("paper")
-        )
+        verdict = family_verdict.judge(rows, theirs, is_theirs=harness.is_paper_protocol(run))
         results = report.save_results(
             run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures, published=theirs
         )

@@ -244,14 +244,15 @@ def test_orderings_and_goals() -> None:
         for name in names
     ]
     reals = {"modes": 1000.0, "kl": 0.05, "floor": 0.04}
-    verdict = stacked_verdict.judge(config, rows, reals, 0.98)
+    verdict = stacked_verdict.judge(config, rows, reals, 0.98, is_theirs=False)
     assert [line["holds"] for line in verdict] == [False, True, True, True, False, True]
     paper = stacked_mnist.PRESETS["paper"]
     rows = [
         {**rows[0], "method": method.name, "modes_mean": 700.0}
         for method in stacked_methods.methods(paper)
     ]
-    held = {line["claim"]: line["holds"] for line in stacked_verdict.judge(paper, rows, reals, 1.0)}
+    verdict = stacked_verdict.judge(paper, rows, reals, 1.0, is_theirs=True)
+    held = {line["claim"]: line["holds"] for line in verdict}
     assert sum(name.endswith("as in the paper's table") for name in held) == 7
     assert not held["PacGAN2 as in the paper's table"]
     assert held["goal: MIX+PacGAN4 k=3 shows more modes than any row of the paper"]

@@ -122,6 +122,11 @@ def start(
     )
 
 
+def is_paper_protocol(run: Run) -> bool:
+    """Whether a paper's numbers can be expected of a run: its preset is named for the paper, with no overrides."""
+    return run.is_preset and run.preset.startswith("paper")
+
+
 @contextlib.contextmanager
 def refusing(experiment: str) -> Iterator[None]:
     """A TypeError or ValueError inside ends the process with its message and status 2, not with a traceback."""
