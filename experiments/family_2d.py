@@ -62,7 +62,7 @@ from experiments import mix_gan_ring
 from experiments.common import harness, options, report
 from experiments.common.session import session
 from experiments.common.setup import Setup, num_parameters
-from experiments.parts import family_figures, family_methods, family_verdict
+from experiments.parts import family_figures, family_methods, family_verdict, pacgan_tables
 from experiments.parts.family_methods import Init, Method, Name, Players
 from mixgan_jax.data import GaussianMixture, feed_from_distribution, feed_from_packs, grid, ring
 from mixgan_jax.types import Array, Key
@@ -273,7 +273,7 @@ def main(argv: list[str] | None = None) -> None:
         for method in methods(config):
             row, players[method.name] = measure(run, method, bar)
             rows.append(row)
-        theirs = family_verdict.published(config.target, list(players))
+        theirs = pacgan_tables.published(pacgan_tables.TABLE_1[config.target], list(players))
         figures = draw(run, players, rows, theirs)
         verdict = family_verdict.judge(rows, theirs, is_theirs=harness.is_paper_protocol(run))
         results = report.save_results(

@@ -58,7 +58,7 @@ from experiments.parts.digit_classifier import Classifier, load_or_train
 from experiments.parts.digit_images import load_digits
 from experiments.parts.stacked_measures import BATCH, evaluate, of_real_stacks, show_samples
 from experiments.parts.stacked_methods import DEPTH, Method, build, methods, pixels
-from experiments.parts.stacked_verdict import judge, published
+from experiments.parts.stacked_verdict import MEASURES, judge, published
 from mixgan_jax.data import Images
 from mixgan_jax.types import Array
 
@@ -181,8 +181,7 @@ PRESETS = {
 }
 
 COLUMNS = {
-    "modes": ("modes", 1),
-    "kl": ("KL", 3),
+    **MEASURES,
     "component_modes": ("of each", 1),
     "effective_components": ("eff. k", 1),
     "parameters": ("params", 0),
@@ -240,13 +239,14 @@ def draw_figures(
     run: harness.Run,
     rows: Sequence[Mapping[str, Any]],
     pictures: Mapping[str, np.ndarray],
+    theirs: Sequence[Mapping[str, Any]],
     reals: Mapping[str, float],
     total: int,
 ) -> dict[str, Path]:
     """The figures, by the name under which they are kept."""
     captions = {row["method"]: f"{report.cell(row, 'modes', 0)} modes" for row in rows}
     strips = stacked_figure.samples(pictures, captions)
-    bars = stacked_figure.bars(rows, published(run.config), reals, total)
+    bars = stacked_figure.bars(rows, theirs, reals, total)
     return {
         "samples": report.save_figure(run, strips, "samples"),
         "modes": report.save_figure(run, bars, "modes"),
@@ -267,12 +267,13 @@ def main(argv: list[str] | None = None) -> None:
         for method in methods(config):
             row, pictures[method.name] = measure(run, digits, classifier, method, bar)
             rows.append(row)
-        files = draw_figures(run, rows, pictures, reals, classifier.num_classes**DEPTH)
+        theirs = published(config)
+        files = draw_figures(run, rows, pictures, theirs, reals, classifier.num_classes**DEPTH)
         verdict = judge(
             config, rows, reals, classifier.test_accuracy, is_theirs=harness.is_paper_protocol(run)
         )
         results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=files
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=files, published=theirs
         )
     report.show(run, results, files)
     print(

@@ -11,7 +11,7 @@ import pytest
 import mixgan_jax as mg
 from experiments import family_2d
 from experiments.common import readme, report
-from experiments.parts import family_methods, family_verdict
+from experiments.parts import family_methods, family_verdict, pacgan_tables
 from mixgan_jax.networks import pacgan_discriminator, pacgan_generator
 
 PAPER = family_2d.PRESETS["paper"]
@@ -124,7 +124,7 @@ def test_the_verdict_by_hand():
         numbers("MIX k=3", 7.4),
         numbers("PacMIX", 7.7),
     ]
-    theirs = family_verdict.published("ring", [row["method"] for row in rows])
+    theirs = pacgan_tables.published(pacgan_tables.TABLE_1["ring"], [row["method"] for row in rows])
     assert [row["published"] for row in theirs] == ["GAN", "PacGAN2", "PacGAN4"]
     verdict = family_verdict.judge(rows, theirs, is_theirs=False)
     assert [(line["claim"].split()[0], line["holds"]) for line in verdict] == [
@@ -134,15 +134,13 @@ def test_the_verdict_by_hand():
         ("PacMIX", True),  # before MIX k=3
     ]
     expected = family_verdict.judge(rows, theirs, is_theirs=True)[4:]
-    assert len(expected) == 9
-    modes = [line["holds"] for line in expected[::3]]
-    assert modes == [True, True, True]  # 6.0 against 6.3 +- .5; 7.9; 7.8
-    kl = [line["holds"] for line in expected[2::3]]
-    assert kl == [False, True, True]  # .1 +- .1 against .45 +- .09
+    # a reverse KL of .1 +- .1 is not GAN's .45 +- .09; the rest of ours is near enough
+    assert [line["holds"] for line in expected] == [False, True, True]
+    assert expected[1]["expected"].startswith("7.90 ± 0.10 modes, 95.6 ± 2.0 HQ %, 0.070 ± 0.030")
 
 
 def test_a_papers_rows_stand_below_ours_with_what_they_have():
-    theirs = family_verdict.published("grid", ["PacGAN4"])
+    theirs = pacgan_tables.published(pacgan_tables.TABLE_1["grid"], ["PacGAN4"])
     assert report.cell(theirs[0], "modes", 1) == "24.8 ± 0.2"
     assert report.cell(theirs[0], "nash_conv", 3) == ""
     ours = numbers("PacGAN4", 24.0) | {"n": 2, "nash_conv_mean": 0.0, "nash_conv_stderr": 0.0}

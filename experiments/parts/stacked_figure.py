@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.parts.stacked_verdict import Published
 from mixgan_jax import _figures
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def samples(pictures: Mapping[str, np.ndarray], captions: Mapping[str, str]) -> 
 @_figures.styled
 def bars(
     rows: Sequence[Mapping[str, Any]],
-    papers: Mapping[str, Published],
+    theirs: Sequence[Mapping[str, Any]],
     reals: Mapping[str, float],
     total: int,
 ) -> "Figure":
@@ -56,11 +55,12 @@ def bars(
 
     Args:
         rows: of the table.
-        papers: the paper's numbers by method, for those that it has.
+        theirs: the paper's rows, of those methods that it has.
         reals: of ``of_real_stacks``: their KL is a dotted line.
         total: how many modes there are, a dotted line too.
     """
     figure = _figures.new_figure(6.8, 0.27 * len(rows) + 1.35)
+    names = [row["method"] for row in rows]
     place = np.arange(len(rows))
     panels = figure.subplots(1, 2, sharey=True)
     looks = {"modes": ("modes", total), "kl": ("KL to uniform, nats", reals["kl"])}
@@ -76,15 +76,19 @@ def bars(
         )
         single = [row[f"component_{metric}_mean"] for row in rows]
         axes.plot(single, place, "|", color="0.1", ms=9, mew=1.6, label="ours, of one component")
-        found = [i for i, row in enumerate(rows) if row["method"] in papers]
-        theirs = [getattr(papers[rows[i]["method"]], metric) for i in found]
-        if found:
-            axes.plot(
-                theirs, found, "D", color=_figures.COLOURS[1], mfc="white", label="the paper's"
+        if theirs:
+            axes.errorbar(
+                [row[f"{metric}_mean"] for row in theirs],
+                [names.index(row["published"]) for row in theirs],
+                xerr=[row[f"{metric}_stderr"] for row in theirs],
+                fmt="D",
+                color=_figures.COLOURS[1],
+                mfc="white",
+                capsize=2,
+                label="PacGAN's paper",
             )
         axes.axvline(line, color="0.3", ls=":", lw=1.0, label="stacks of real digits")
-        axes.set(xlabel=label, yticks=place)
-        axes.set_yticklabels([row["method"] for row in rows])
+        axes.set(xlabel=label, yticks=place, yticklabels=names)
         axes.tick_params(axis="y", length=0)
     panels[0].invert_yaxis()
     handles, labels = panels[0].get_legend_handles_labels()
