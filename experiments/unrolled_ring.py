@@ -183,9 +183,11 @@ def over_depth(rows: Sequence[Mapping[str, Any]]) -> "Figure":
                 capsize=3,
                 label=f"discriminators at {own[0]['rate']:g}",
             )
-        axes.set(xlabel="depth of unrolling", ylabel=label, ylim=(0, None))
+        axes.set(xlabel="depth of unrolling", ylabel=label)
         axes.set_xticks([row["depth"] for row in own])
     panels[0].axhline(8, color="0.3", ls=":", lw=1.0, label="all modes")
+    for axes in panels:
+        axes.set_ylim(bottom=0)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     return figure

@@ -22,6 +22,7 @@ from helpers import (
 )
 
 import mixgan_jax as mg
+from experiments import unrolled_ring
 from mixgan_jax import penalties
 from mixgan_jax.networks import MLP
 
@@ -268,3 +269,21 @@ def test_with_packs_and_a_penalty_it_keeps_the_protocol(tmp_path):
 def test_a_depth_that_is_none_is_named(depth):
     with pytest.raises((TypeError, ValueError), match="depth must be a whole number >= 0"):
         unrolled(depth)
+
+
+def test_what_is_claimed_of_depth_and_speed():
+    """By hand: two errors apart and not, deep and shallow, the same depth at either speed."""
+    modes = {"slow": {0: 2.0, 1: 9.0, 5: 6.0, 10: 3.0}, "fast": {0: 2.0, 5: 4.5}}
+    rows = [
+        {"method": f"{speed} D, depth {depth}", "depth": depth}
+        | {"modes_mean": mean, "modes_stderr": 0.5}
+        for speed, own in modes.items()
+        for depth, mean in own.items()
+    ]
+    verdict = unrolled_ring.judge(rows)
+    claims = [(line["claim"].removeprefix("more modes: "), line["holds"]) for line in verdict]
+    assert claims == [  # 2 * hypot(.5, .5) is 1.41
+        ("slow D, depth 5 than slow D, depth 0", True),
+        ("slow D, depth 10 than slow D, depth 0", False),
+        ("slow D, depth 5 than fast D, depth 5", True),
+    ]
