@@ -41,8 +41,8 @@ GAN and PacGAN4 that is claimed, and another that is not. At cpu's settings four
 there MIX+GAN k=3 was above the GAN, packing degree and depth were out of order, and the goal was missed. The measures
 of stacks of real digits, and the classifiers' accuracy (98.9 %; MNIST 99.1 %), were seen too.
 
-In the result of cpu unrolling by 5 draws no digits. Its discriminators have eight times the protocol's channels, and 2.5
-times its rate; what long virtual turns do to unrolling is unrolled_ring's subject.
+In the result of cpu unrolling by 5 draws no digits. Its discriminators have eight times the protocol's channels, and
+2.5 times its rate; what long virtual turns do to unrolling is unrolled_ring's subject.
 """
 
 from collections.abc import Mapping, Sequence
