@@ -23,6 +23,7 @@ os.environ["MPLBACKEND"] = "Agg"
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from helpers import some_images  # noqa: E402
+from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
 # An int that silently widens an array, or a [B] that broadcasts against [B, 1], is an error here.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -41,6 +42,14 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("mixgan")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_programs(tmp_path_factory):
+    """Programs are kept for the session: a second start or a resumed run reads what the first has compiled."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("xla")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    compilation_cache.reset_cache()  # modules may have compiled something as they were imported
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Small players and games that several tests share. Numbers of components, batch and axes are all different."""
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.experimental.compilation_cache import compilation_cache
 
 import mixgan_jax as mg
 from mixgan_jax.types import Array, Key
@@ -94,10 +92,9 @@ def check_protocol(rule: mg.Solver, folder: Path) -> None:
     keys = mg.spread_over_devices(jax.random.split(key, 2))
     assert len(keys.sharding.device_set) == 2
     options: dict[str, Any] = {"log_every": 2, "save_every": 2}
-    with compiled_once(folder / "compiled"):
-        whole = mg.fit(keys, rule, feed(), num_steps=4, folder=folder / "a", **options)
-        mg.fit(keys, rule, feed(), num_steps=2, folder=folder / "b", **options)
-        resumed = mg.fit(keys, rule, feed(), num_steps=4, folder=folder / "b", **options)
+    whole = mg.fit(keys, rule, feed(), num_steps=4, folder=folder / "a", **options)
+    mg.fit(keys, rule, feed(), num_steps=2, folder=folder / "b", **options)
+    resumed = mg.fit(keys, rule, feed(), num_steps=4, folder=folder / "b", **options)
     assert same(resumed, whole)
 
     chex.clear_trace_counter()
@@ -106,27 +103,6 @@ def check_protocol(rule: mg.Solver, folder: Path) -> None:
     second = jax.tree.map(lambda leaf: leaf[1], whole)
     for name in ("generators", "discriminators"):
         assert close(getattr(alone, name), getattr(second, name))
-
-
-@contextlib.contextmanager
-def compiled_once(folder: Path) -> Iterator[None]:
-    """Programs that are compiled again are read back from a folder."""
-    settings = {
-        "jax_compilation_cache_dir": str(folder),
-        "jax_persistent_cache_min_compile_time_secs": 0.1,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-
-    def change(settings: dict[str, Any]) -> None:
-        compilation_cache.reset_cache()
-        for name, value in settings.items():
-            jax.config.update(name, value)
-
-    change(settings)
-    try:
-        yield
-    finally:
-        change(before)
 
 
 def same(a: Any, b: Any) -> bool:

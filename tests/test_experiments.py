@@ -23,7 +23,7 @@ SCRIPTS = {name: importlib.import_module(f"experiments.{name}") for name in over
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    """Caches go to the test's folder, and compiled programs are not kept."""
+    """Caches go to the test's folder, but for compiled programs, see conftest.py."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(harness, "use_caches", lambda: None)
 
