@@ -17,8 +17,8 @@ generators, and the generator on the atom that is best against the sum of the la
 .4, .3, .2, .1. Networks: `fictitious_gan` by Adam, non-saturating; the current players enter the histories every
 ``record_every`` steps, and then 500 samples of the current generator are counted by their nearest mode.
 
-Between two records opponents stand still, so that a history of 1 is play in turns of ``record_every`` steps; plain GAN
-training it is where a record is made at every step.
+Between two records opponents stand still, also with a history of 1; plain GAN training that is where a record is made
+at every step.
 
 Columns: total variation to the data, of the average of all players recorded; of the mixture in the history; of the
 single player; the latter two are means over the last quarter of the records. Modes are those that the mixture in the
@@ -27,8 +27,9 @@ Seeds 0, 1, ...; none is left out. Exact rows are the same for every seed.
 
 Protocol fixed before any run of the networks; the exact numbers that the claims allow for were known from
 alternating_best_response (C = 1, 5, all). The claims on networks failed. The column of moves was added then, and says
-why: a generator that answers an average sits on one mode, as in the exact game, but the longer the history, the longer
-it takes until what it faces has changed enough for 50 steps of Adam to move it.
+why: a generator that has 50 steps of Adam against opponents that stand still sits on one mode, as in the exact game,
+with a history of 1 too, where nothing is averaged; and the longer the history, the longer it takes until what it faces
+has changed enough to move it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -125,6 +126,8 @@ def check(config: Config) -> None:
         raise ValueError(f"--records must be >= 4, got {config.records}")
     if config.exact_turns < 100:
         raise ValueError(f"--exact-turns must be >= 100, got {config.exact_turns}")
+    if max(config.capacities) < 5:
+        raise ValueError(f"--capacities must reach 5, got {config.capacities}")
 
 
 def exact(config: Config) -> dict[str, Any]:
@@ -240,9 +243,12 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     worst = max(rows[-1]["average_mean"] for rows in (even, uneven))
     text = "exact: against all of the past the average comes near the data"
     verdict.append(report.claim(text, f"TV <= {NEAR:g}", f"largest {worst:.4f}", worst <= NEAR))
+    if len(nets) == 1:
+        return verdict
+    lengths = f"C = {nets[-1]['capacity']} than with {nets[0]['capacity']}"
     for metric, what in (("history", "mixture in the history"), ("average", "long average")):
         got, holds = report.separated(nets[0], nets[-1], metric)
-        text = f"networks: the {what} is nearer to the data with C = {nets[-1]['capacity']} than with 1"
+        text = f"networks: the {what} is nearer to the data with {lengths}"
         verdict.append(report.claim(text, "more than 2 standard errors", got, holds))
     return verdict
 

@@ -89,13 +89,15 @@ def duel_gan(
     densities and pi the mean of Y, ``[rho + (beta / 2) (Y - alpha pi)] / [1 + (beta / 2) (1 - alpha)]``.
 
     The code released with the paper computes the duel but detaches it from its graph, so that it trains two
-    discriminators that do not influence each other: here that is ``beta = 0``, which is :func:`mix_gan` bit for bit.
+    discriminators that do not influence each other: here that is ``beta = 0``, which is :func:`mix_gan` bit for
+    bit, with weights that stay uniform.
 
     Departures: terms are means over the batch, not sums, of logits' cross-entropy; the pairs (x_1, x_2) are all those
-    of the batch (see ``solvers/duel.py``), where the released code shuffles in place in a way that repeats rows; all
-    discriminators move from the same point, not one after the other; generators answer on fresh latents. For J > 2
-    discriminators Y_i is the mean of the peers' probabilities, which is the mean of the pairwise duels. Several
-    generators, and weights that are trained, make duelling mixtures: then means go by the weights.
+    of the batch (see ``solvers/duel.py``), where the released code shuffles in place in a way that repeats rows;
+    all discriminators move from the same point, not one after the other; generators answer on fresh latents; r
+    rises with every step, there with every epoch. Labels are soft there too. For J > 2 discriminators Y_i is the
+    mean of the peers' probabilities, which is the mean of the pairwise duels. Several generators, and weights that
+    are trained, make duelling mixtures: then means go by the weights.
 
     Args:
         generator: latents ``[B, Z]`` to samples ``[B, ...]``.

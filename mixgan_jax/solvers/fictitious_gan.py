@@ -79,8 +79,10 @@ def fictitious_gan(
     C times. With ``num_generators`` or ``num_discriminators`` above 1 it is fictitious MIX+GAN: an entry of a history
     is a mixture. A capacity of 1, recorded at every step, is ``mix_gan``, bit for bit.
 
-    Departure from the paper, whose players are trained against a fixed queue for some steps: that is ``record_every``;
-    the lengths of its queues are not known to us.
+    With ``record_every`` above 1 both sides train in the same steps, against histories that stand still: generators
+    meet the discriminators of a period with its last step. The first players, untrained, are entries like others
+    until C are recorded. Departure: the paper trains one side after the other for some steps, as far as we know it;
+    the lengths of its queues we do not know.
 
     Args:
         generator: latents ``[B, Z]`` to samples ``[B, ...]``.

@@ -30,8 +30,8 @@ class RestrictedGame:
     Attributes:
         generators: C slots, with the weights of an equilibrium of the game.
         discriminators: C slots, likewise.
-        matrix: ``[C, C]``, the measured zero-sum ``value`` of each pair, 0 where a slot is empty; generators (rows)
-            minimise it.
+        matrix: ``[C, C]``, the measured zero-sum ``value`` of each pair; generators (rows) minimise it. An empty slot
+            has what a copy of the first player is worth, or 0; its weight is 0.
         num_generators: int32 ``[]``, of slots filled; 0 until the first player was measured.
         num_discriminators: int32 ``[]``, likewise.
         gap: ``[]``, NashConv of the weights in this game, which says how exact the equilibrium is.

@@ -55,7 +55,9 @@ def unrolled_gan(
     are thrown away. ``depth = 0`` is :func:`mix_gan` bit for bit.
 
     As in the authors' demonstration, all virtual turns of a step see one batch: its reals, and latents of their own,
-    not those on which the generators are judged afterwards (departure: the demonstration shares these).
+    not those on which the generators are judged afterwards (departure: the demonstration shares these). Departure too:
+    there virtual turns start where the step does, so that the first of them is the discriminators' real turn,
+    differentiated; here the real turn is past, and generators are as far ahead with a depth smaller by 1.
 
     Adam divides by the root of a mean of squares. Where a gradient is 0 and never was anything else, as of a dead unit,
     that root has no finite derivative, and back-propagation gives NaN: what comes back along such an entry, or one so

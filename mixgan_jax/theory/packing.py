@@ -24,6 +24,8 @@ from mixgan_jax.checks import check_count, check_number, check_weights
 
 Vector = npt.NDArray[np.float64]
 
+_ROUNDING = 1e-9  # by which conditions on eps, delta and tau may be missed
+
 
 def packed_total_variation(p: Any, q: Any, packing: int) -> float:
     """``TV(P^m, Q^m)`` of two distributions on the same K atoms, exactly.
@@ -121,7 +123,7 @@ def packing_bounds_with_collapse(
     tv = check_number("tv", tv, minimum=0.0, maximum=1.0)
     check_count("packing", packing)
     epsilon, delta = _collapse(epsilon, delta)
-    if delta - epsilon > tv + 1e-12:
+    if delta - epsilon > tv + _ROUNDING:
         raise ValueError(f"delta must be at most epsilon + tv = {epsilon + tv:g}, got {delta:g}")
 
     def hull(x: float) -> tuple[Vector, Vector]:
@@ -135,7 +137,7 @@ def packing_bounds_without_collapse(
 ) -> tuple[float, float]:
     r"""The same among pairs with neither ``(eps, delta)``-mode collapse nor augmentation: the upper falls.
 
-    Where ``tau < delta - eps`` nothing is excluded. Else the largest region is below ``x + tau``, below a line through
+    Where ``tau <= delta - eps`` nothing is excluded. Else the largest region is below ``x + tau``, below a line through
     ``(eps, delta)`` and one through ``(1 - delta, 1 - eps)``; the bound is the largest TV over both slopes, a family on
     five atoms with ``a, b >= eps tau / (delta - eps)`` and ``a + b <= 1 - tau``.
 
@@ -155,9 +157,9 @@ def packing_bounds_without_collapse(
     epsilon, delta = _collapse(epsilon, delta)
     if delta + epsilon > 1.0:
         raise ValueError(f"delta must be at most 1 - epsilon = {1 - epsilon:g}, got {delta:g}")
-    if tv < delta - epsilon:
+    if tv <= delta - epsilon + _ROUNDING:  # where they are equal, atoms below are 0 / 0
         return least, most
-    if tv * (delta + epsilon) > delta - epsilon:
+    if tv * (delta + epsilon) > delta - epsilon + _ROUNDING:
         limit = (delta - epsilon) / (delta + epsilon)
         raise ValueError(
             f"tv must be at most {limit:g} without collapse and augmentation, got {tv:g}"
