@@ -3,7 +3,7 @@
 Claim: where discriminators learn at a tenth of the generators' rate, unrolling by 5 or more finds more modes than a
 GAN, by more than two standard errors. Where they learn as fast as the generators, unrolling by 5 finds fewer modes than
 where they are slow, and fewer than a GAN there.
-Time: 12 minutes on two CPU cores, large_batch LARGE; paper wants a GPU and has not been timed.
+Time: 14 minutes on two CPU cores, large_batch LARGE; paper wants a GPU and has not been timed.
 
     python -m experiments.unrolled_ring                        on two CPU cores
     python -m experiments.unrolled_ring --preset large_batch   batches of the authors' demonstration, 3,000 steps
