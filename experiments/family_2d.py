@@ -5,7 +5,7 @@ than two standard errors; these two, DuelGAN against two discriminators that do 
 against an alternating GAN, and R3-style against a GAN have smaller reverse KLs; PacMIX captures as many modes as either
 part of it, but for half of one. In the paper presets, GAN and PacGAN2-4 are as in PacGAN's Table 1 within two standard
 errors.
-Time: ring RING8 and grid 11 minutes on two CPU cores; paper and paper_grid want a GPU and have not been timed.
+Time: ring 20 and grid 11 minutes on two CPU cores; paper and paper_grid want a GPU and have not been timed.
 
     python -m experiments.family_2d                       ring, narrow networks, on two CPU cores
     python -m experiments.family_2d --preset grid         grid, the same networks
