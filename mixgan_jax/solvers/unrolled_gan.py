@@ -60,8 +60,8 @@ def unrolled_gan(
     differentiated; here the real turn is past, and generators are as far ahead with a depth smaller by 1.
 
     How much the reaction weighs goes with the depth and with the length of a discriminator's step, which by Adam is a
-    learning rate for each parameter, however small its gradient. Where steps are long, generators follow a linear model
-    far beyond where it holds, and depth costs modes instead of saving them (``experiments/unrolled_ring.py``).
+    learning rate for each parameter, however small its gradient; and it is the reaction to one batch. With long steps
+    and small batches depth costs modes instead of saving them (``experiments/unrolled_ring.py``).
 
     Adam divides by the root of a mean of squares. Where a gradient is 0 and never was anything else, as of a dead unit,
     that root has no finite derivative, and back-propagation gives NaN: what comes back along such an entry, or one so
