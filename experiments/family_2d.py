@@ -237,8 +237,7 @@ def measure(
     fresh = setup._replace(feed=feed_from_distribution(target_of(config), config.batch))
     look = partial(evaluate, fresh, method)
     state, seconds = harness.train(run, method.name, setup, bar, look)
-    keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
-    metrics = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
+    metrics = harness.evaluate_seeds(run, look, state)
     players = method.players(harness.seed(state, 0))
     row = report.row(method.name, metrics, seconds=seconds)
     once = report.measured_once(

@@ -190,8 +190,7 @@ def measure(run: harness.Run, method: Method, rates: Any, bar: Any) -> dict[str,
     """Trains all seeds of a method on the ring at once; the table's row."""
     setup = build(run.config, method)
     state, seconds = harness.train(run, method.name, setup, bar)
-    keys = mg.evaluation_key(harness.seed_keys(run.config.seeds), run.config.steps)
-    metrics = jax.device_get(jax.jit(jax.vmap(partial(evaluate, setup)))(keys, state))
+    metrics = harness.evaluate_seeds(run, partial(evaluate, setup), state)
     toy = {
         f"bilinear_{s}": rate for s, rate in zip(BILINEAR_STEPS, np.asarray(rates).T, strict=True)
     }

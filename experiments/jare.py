@@ -202,8 +202,7 @@ def measure(
     setup, config = build(run.config, method), run.config
     look = partial(evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)
-    keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
-    on_ring = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
+    on_ring = harness.evaluate_seeds(run, look, state)
     closed_form = {
         name: [found["factors"][name]] * config.seeds
         for name in ("phase", "conditioning", "contraction")

@@ -230,8 +230,7 @@ def measure(
     setup = build(run.config, method)
     look = partial(evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)
-    keys = mg.evaluation_key(harness.seed_keys(run.config.seeds), run.config.steps)
-    metrics = jax.device_get(jax.jit(jax.vmap(look))(keys, state))
+    metrics = harness.evaluate_seeds(run, look, state)
     parameters = num_parameters(harness.seed(state, 0))
     return report.row(method.name, metrics, parameters=parameters, seconds=seconds), state
 

@@ -275,7 +275,12 @@ def main(argv: list[str] | None = None) -> None:
         theirs = published(config)
         files = draw_figures(run, rows, pictures, theirs, reals, classifier.num_classes**DEPTH)
         verdict = judge(
-            config, rows, reals, classifier.test_accuracy, is_theirs=harness.is_paper_protocol(run)
+            config,
+            rows,
+            theirs,
+            reals,
+            classifier.test_accuracy,
+            is_theirs=harness.is_paper_protocol(run),
         )
         results = report.save_results(
             run, rows=rows, verdict=verdict, columns=COLUMNS, figures=files, published=theirs

@@ -145,6 +145,7 @@ BAD_VALUES = {
     options.Components: ["0", "-1"],
     options.ComponentsToCompare: ["1", "0"],
     options.Sizes: ["0", "-1"],
+    options.SizesReachingFive: ["0", "4"],
     options.Degrees: ["0", "-1"],
     options.Tolerances: ["0", "-0.1", "nan"],
 }

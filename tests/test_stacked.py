@@ -249,14 +249,15 @@ def test_orderings_and_goals() -> None:
         for name in names
     ]
     reals = {"modes": 1000.0, "kl": 0.05, "floor": 0.04}
-    verdict = stacked_verdict.judge(config, rows, reals, 0.98, is_theirs=False)
+    verdict = stacked_verdict.judge(config, rows, [], reals, 0.98, is_theirs=False)
     assert [line["holds"] for line in verdict] == [False, True, True, True, False, True]
     paper = stacked_mnist.PRESETS["paper"]
     rows = [
         {**rows[0], "method": method.name, "modes_mean": 700.0}
         for method in stacked_methods.methods(paper)
     ]
-    verdict = stacked_verdict.judge(paper, rows, reals, 1.0, is_theirs=True)
+    theirs = stacked_verdict.published(paper)
+    verdict = stacked_verdict.judge(paper, rows, theirs, reals, 1.0, is_theirs=True)
     held = {line["claim"]: line["holds"] for line in verdict}
     assert sum(name.endswith("as in PacGAN's paper") for name in held) == 4
     assert not held["PacGAN2 as in PacGAN's paper"]

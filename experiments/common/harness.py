@@ -222,6 +222,14 @@ def train(
     return state, stopwatch.seconds
 
 
+def evaluate_seeds(
+    run: Run, evaluate: Callable[[Key, Any], Mapping[str, Array]], state: Any
+) -> dict[str, np.ndarray]:
+    """Measures after the last step, ``[S]`` each: ``evaluate`` of one run, with keys that training has not used."""
+    keys = mg.evaluation_key(seed_keys(run.config.seeds), run.config.steps)
+    return jax.device_get(jax.jit(jax.vmap(evaluate))(keys, state))
+
+
 def once(run: Run, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """A part of the results that no training loop of ``fit`` makes: a later start in the same run folder reads it.
 

@@ -62,6 +62,9 @@ ComponentsToCompare: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 2)]
 Sizes: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
 """Whole numbers >= 1 at which something is measured, each more than the one before."""
 
+SizesReachingFive: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 5)]
+"""The same, with one of 5 or more among them."""
+
 Degrees: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 0)]
 """Whole numbers >= 1, each more than the one before, of methods that may be left out: none at all will do."""
 
