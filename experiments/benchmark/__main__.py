@@ -1,6 +1,7 @@
 """How fast is it, and where does the time go? Measures this machine, prints tables, keeps them as JSON.
 
     python -m experiments.benchmark                     everything, a quarter of an hour on two CPU cores
+    python -m experiments.benchmark --preset gpu        on a GPU, a few minutes; PyTorch runs there too
     python -m experiments.benchmark --only mlp dcgan    against PyTorch (pip install -e '.[bench]')
     python -m experiments.benchmark --keep              copies what was measured to experiments/results/benchmark
     python -m experiments.benchmark --readme            writes the kept tables into the README
@@ -26,7 +27,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments.benchmark import logs, parts, programs, scaling, streaming
+from experiments.benchmark import logs, parts, programs, scaling, strategies, streaming
 from experiments.common import harness, readme, report
 
 KEPT = report.RESULTS / "benchmark"
@@ -34,11 +35,15 @@ HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
 
 
 class Section(NamedTuple):
-    """One table: how it is measured, with which sizes to try it out, and what is drawn of it."""
+    """One table: how it is measured, with which sizes to try it out and on a GPU, and what is drawn of it.
+
+    Sections without sizes for a GPU are left out of its preset.
+    """
 
     title: str
     measure: Callable[..., Any]
     smoke: dict[str, Any]
+    gpu: dict[str, Any] | None = None
     plot: Callable[[Any, Path], Path] | None = None
 
 
@@ -57,18 +62,32 @@ SECTIONS = {
     "mlp": Section(
         "Ring MLP, against PyTorch",
         _against_torch("mlp"),
-        {"batches": (16,), "seeds": 2, "steps": 5, "rounds": 1},
+        {"batches": (16,), "seeds": (2,), "steps": 5, "rounds": 1},
+        {"batches": (512,), "seeds": (64, 256), "rounds": 5},
     ),
     "dcgan": Section(
         "MIX+DCGAN, against PyTorch",
         _against_torch("dcgan"),
         {"components": (1, 2), "batch": 4, "width": 4, "rounds": 1},
+        {
+            "components": (1, 5),
+            "precisions": ("default", "highest"),
+            "compiled": (1,),
+            "work": 100,
+        },
+    ),
+    "strategies": Section(
+        "How components are mapped over",
+        strategies.table,
+        {"components": (2,), "batch": 4, "width": 4, "rounds": 1},
+        {},
     ),
     "parts": Section("What each decision is worth", parts.measure, {"width": 4, "rounds": 1}),
     "work": Section(
         "Operations, bytes, share of the matrix peak",
         programs.work,
         {"components": (1,), "rounds": 1},
+        {"components": (1,)},
     ),
     "memory": Section("Memory of a step", programs.memory, {"components": (1,)}),
     "starts": Section(
@@ -78,12 +97,13 @@ SECTIONS = {
         "Cost against the number of components",
         scaling.against_k,
         {"components": (1, 2), "rounds": 1, "width": 4},
-        scaling.plot_against_k,
+        plot=scaling.plot_against_k,
     ),
     "seeds": Section(
         "Cost against seeds, microseconds of a GAN-step",
         scaling.against_seeds,
         {"seeds": (1, 2), "steps": 5, "rounds": 1},
+        {"seeds": (1, 8, 64, 256)},
     ),
     "batch": Section(
         "Cost of one example, against the batch",
@@ -99,7 +119,7 @@ SECTIONS = {
         "Milliseconds between log entries, with logging on and off",
         logs.table,
         {"steps": 60, "save_every": 20, "rounds": 1},
-        logs.plot,
+        plot=logs.plot,
     ),
 }
 
@@ -108,7 +128,7 @@ def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
     """Measures one table, writes its JSON and figure, and returns it."""
     section = SECTIONS[name]
     began = time.perf_counter()
-    sizes = section.smoke if preset == "smoke" else {}
+    sizes = {"cpu": {}, "gpu": section.gpu, "smoke": section.smoke}[preset]
     rows = section.measure(**sizes)
     result = {
         "section": name,
@@ -157,7 +177,10 @@ def show(result: dict[str, Any]) -> None:
 
 def markdown(result: dict[str, Any]) -> str:
     """One table as the README shows it."""
-    rows = [cells(row) for row in result["rows"]]
+    rows, file = (
+        [cells(row) for row in result["rows"]],
+        kept_name(result["section"], result["preset"]),
+    )
     lines = [
         f"**{result['title']}**",
         "",
@@ -165,26 +188,27 @@ def markdown(result: dict[str, Any]) -> str:
         "|" + "---|" * len(rows[0]),
         *("| " + " | ".join(row.values()) + " |" for row in rows),
         "",
-        f"[`{result['section']}.json`](experiments/results/benchmark/{result['section']}.json), "
-        f"{result['hardware']}, {result['date']}",
+        f"[`{file}`](experiments/results/benchmark/{file}), {result['hardware']}, {result['date']}",
     ]
     return "\n".join(lines)
 
 
+def kept_name(section: str, preset: str, suffix: str = ".json") -> str:
+    """The name of a kept file; tables of the preset cpu were there first and are named by their section alone."""
+    return f"{section}{'' if preset == 'cpu' else f'.{preset}'}{suffix}"
+
+
 def kept() -> list[dict[str, Any]]:
-    """The kept tables, in the order of the sections."""
-    return [
-        json.loads((KEPT / f"{name}.json").read_text())
-        for name in SECTIONS
-        if (KEPT / f"{name}.json").exists()
-    ]
+    """The kept tables, in the order of the sections, of the CPU first."""
+    files = [KEPT / kept_name(name, preset) for name in SECTIONS for preset in ("cpu", "gpu")]
+    return [json.loads(file.read_text()) for file in files if file.exists()]
 
 
-def keep(folder: Path) -> None:
+def keep(folder: Path, preset: str) -> None:
     """Copies measured tables and figures to ``experiments/results/benchmark``."""
     KEPT.mkdir(parents=True, exist_ok=True)
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.png")]):
-        print(shutil.copy(path, KEPT / path.name))
+        print(shutil.copy(path, KEPT / kept_name(path.stem, preset, path.suffix)))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -194,8 +218,8 @@ def main(argv: list[str] | None = None) -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
-    parser.add_argument("--preset", choices=("cpu", "smoke"), default="cpu")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS)
+    parser.add_argument("--preset", choices=("cpu", "gpu", "smoke"), default="cpu")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--readme", action="store_true")
@@ -206,13 +230,17 @@ def main(argv: list[str] | None = None) -> None:
         return
     if options.keep:
         if options.preset == "smoke" or not any(folder.glob("*.json")):
-            parser.error(f"--keep needs tables of the preset cpu in {folder}")
-        keep(folder)
+            parser.error(f"--keep needs tables of the preset cpu or gpu in {folder}")
+        keep(folder, options.preset)
         return
-    if {"mlp", "dcgan"} & set(options.only) and importlib.util.find_spec("torch") is None:
+    known = [n for n, each in SECTIONS.items() if options.preset != "gpu" or each.gpu is not None]
+    only = options.only or known
+    if not set(only) <= set(known):
+        parser.error(f"--only must be of {', '.join(known)} for the preset gpu, got {only}")
+    if {"mlp", "dcgan"} & set(only) and importlib.util.find_spec("torch") is None:
         parser.error("--only mlp and dcgan need PyTorch: pip install -e '.[bench]'")
     harness.use_all_cores()
-    for name in options.only:
+    for name in only:
         print(f"measuring: {SECTIONS[name].title}", file=sys.stderr)
         show(run(name, options.preset, folder))
 

@@ -2,18 +2,23 @@
 
 Alternating updates of a non-saturating game: discriminators on reals and fakes, then generators on fresh fakes, Adam on
 the components, exponentiated gradient on the weights. *Plain* is what a tutorial would write. *Tuned* is what its
-performance guide adds: channels_last, fused Adam, discriminators frozen in the generators' turn.
+performance guide adds: channels_last, fused Adam, discriminators frozen in the generators' turn. On a GPU a tuned step
+can also be captured as a CUDA graph, which is replayed without PyTorch's own work on the host.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 BETAS = (0.5, 0.999)
+# The device that JAX has, too: PyTorch may be a CPU build where JAX has a GPU.
+ON_GPU = jax.default_backend() == "gpu" and torch.cuda.is_available()
+DEVICE = torch.device("cuda" if ON_GPU else "cpu")
 
 
 class MLPGenerator(nn.Sequential):
@@ -85,13 +90,16 @@ class DCGANDiscriminator(nn.Module):
 class Side:
     """Components, their optimisers and their log-weights."""
 
-    def __init__(self, nets: list[nn.Module], learning_rate: float, tuned: bool) -> None:
-        self.nets = nn.ModuleList(nets)
+    def __init__(
+        self, nets: list[nn.Module], learning_rate: float, tuned: bool, compiled: bool = False
+    ) -> None:
+        modules = nn.ModuleList(nets).to(DEVICE)
         if tuned:
-            self.nets.to(memory_format=torch.channels_last)
-        self.parameters = list(self.nets.parameters())
-        self.adam = torch.optim.Adam(self.parameters, learning_rate, BETAS, fused=tuned or None)
-        self.log_weights = torch.log_softmax(torch.zeros(len(nets)), 0)
+            modules.to(memory_format=torch.channels_last)
+        self.nets = [torch.compile(net) if compiled else net for net in modules]
+        self.parameters = list(modules.parameters())
+        self.adam = _adam(self.parameters, learning_rate, fused=tuned or None)
+        self.log_weights = torch.log_softmax(torch.zeros(len(nets), device=DEVICE), 0)
 
     def move(self, losses: Tensor, weight_rate: float, barrier: float) -> None:
         """One update; ``losses`` ``[K]`` are each component's, averaged over the opponents."""
@@ -100,7 +108,8 @@ class Side:
         (len(weights) * (weights @ losses)).backward()
         self.adam.step()
         gradient = losses.detach() - barrier / (len(weights) * weights)
-        self.log_weights = torch.log_softmax(self.log_weights - weight_rate * gradient, 0)
+        moved = torch.log_softmax(self.log_weights - weight_rate * gradient, 0)
+        self.log_weights.copy_(moved)  # in place, so that a captured step goes on from it
 
 
 def mix_gan_step(
@@ -161,8 +170,13 @@ def mix_gan_step(
 
 def images(real: np.ndarray, tuned: bool) -> Tensor:
     """``[B, H, W, C]`` as PyTorch has it."""
-    tensor = torch.from_numpy(real.transpose(0, 3, 1, 2).copy())
+    tensor = on_device(real.transpose(0, 3, 1, 2).copy())
     return tensor.contiguous(memory_format=torch.channels_last) if tuned else tensor
+
+
+def on_device(array: np.ndarray) -> Tensor:
+    """A copy of the array on the device."""
+    return torch.tensor(array, device=DEVICE)
 
 
 def _dense_stack(params: dict[str, Any]) -> list[nn.Module]:
@@ -202,10 +216,7 @@ def stacked_gan_step(
     sides = [
         [_stacked(layer, len(real)) for layer in net.values()] for net in (generator, discriminator)
     ]
-    adams = [
-        torch.optim.Adam([p for layer in side for p in layer], learning_rate, BETAS, fused=True)
-        for side in sides
-    ]
+    adams = [_adam([p for layer in side for p in layer], learning_rate, True) for side in sides]
 
     def apply(side: list[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
         for index, (weight, bias) in enumerate(side):
@@ -214,7 +225,7 @@ def stacked_gan_step(
         return x
 
     def fake() -> Tensor:
-        return apply(sides[0], torch.randn(*real.shape[:2], latent_size))
+        return apply(sides[0], torch.randn(*real.shape[:2], latent_size, device=DEVICE))
 
     def move(which: int, loss: Tensor) -> None:
         adams[which].zero_grad(set_to_none=True)
@@ -232,7 +243,26 @@ def stacked_gan_step(
     return step
 
 
+def captured(step: Callable[[], Any]) -> Callable[[], None]:
+    """The step as a CUDA graph: a call replays its kernels. It must read and write the same tensors each time."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):  # gradients and optimiser states are made before the capture
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
+def _adam(parameters: list[Tensor], learning_rate: float, fused: bool | None) -> torch.optim.Adam:
+    # A captured step needs Adam's counter of steps on the device.
+    return torch.optim.Adam(parameters, learning_rate, BETAS, fused=fused, capturable=ON_GPU)
+
+
 def _stacked(layer: dict[str, np.ndarray], seeds: int) -> tuple[Tensor, Tensor]:
-    weight, bias = (torch.from_numpy(np.array(layer[name])) for name in ("kernel", "bias"))
+    weight, bias = (on_device(np.array(layer[name])) for name in ("kernel", "bias"))
     copies = weight.repeat(seeds, 1, 1), bias.repeat(seeds, 1, 1)
     return copies[0].requires_grad_(), copies[1].requires_grad_()

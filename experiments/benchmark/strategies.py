@@ -1,0 +1,78 @@
+"""Which way of mapping over components is fastest on this device, and with which convolutions?
+
+``map_components`` chooses by these tables what ``auto`` means; ``networks.conv`` is written for CPU.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, get_args
+
+from jax import lax
+
+from experiments.benchmark.timing import interleaved, ratio
+from experiments.benchmark.workloads import dcgan_game, ring_game, scanned
+from mixgan_jax.mixture import Strategy
+from mixgan_jax.networks import layers
+from mixgan_jax.networks._canonical import LAYOUT
+from mixgan_jax.types import Array
+
+STRATEGIES = tuple(name for name in get_args(Strategy) if name != "auto")
+
+
+def table(
+    *, components: Sequence[int] = (3,), batch: int = 64, width: int = 64, rounds: int = 3
+) -> list[dict[str, Any]]:
+    """Milliseconds of a step, full pairing, for each strategy, with our convolutions and with XLA's own."""
+    rows = []
+    for k in components:
+        ring, images = ring_game(batch, k), dcgan_game(batch, k, width=width)
+        programs, compiled = {}, {}
+        for strategy in STRATEGIES:
+            for name, game in (("ring MLP", ring), ("DCGAN", images), ("DCGAN, XLA's", images)):
+                began = time.perf_counter()
+                with xla_convolutions() if "XLA" in name else contextlib.nullcontext():
+                    programs[name, strategy] = scanned(game, _steps(name), strategy=strategy)
+                compiled[name, strategy] = time.perf_counter() - began
+        units = {program: _steps(program[0]) for program in programs}
+        times = interleaved(programs, units, rounds)
+        for name, strategy in programs:
+            first = times[name.split(",")[0], STRATEGIES[0]]
+            rows.append(
+                {
+                    "program": f"{name} k={k}",
+                    "strategy": strategy,
+                    "ms a step": times[name, strategy].text(1e3, 3),
+                    f"over {STRATEGIES[0]}": ratio(times[name, strategy], first),
+                    "compile s": compiled[name, strategy],
+                    "seconds": times[name, strategy].rounds,
+                }
+            )
+    return rows
+
+
+def _steps(name: str) -> int:
+    return 200 if "MLP" in name else 4
+
+
+@contextlib.contextmanager
+def xla_convolutions() -> Iterator[None]:
+    """Networks that are traced inside have ``lax``'s convolutions in the place of ours."""
+    ours = layers.conv, layers.conv_transpose
+    layers.conv, layers.conv_transpose = _conv, _conv_transpose
+    try:
+        yield
+    finally:
+        layers.conv, layers.conv_transpose = ours
+
+
+def _conv(x: Array, kernel: Array, *, strides: Any, padding: Any) -> Array:
+    return lax.conv_general_dilated(x, kernel, _pair(strides), padding, dimension_numbers=LAYOUT)
+
+
+def _conv_transpose(x: Array, kernel: Array, *, strides: Any, padding: Any) -> Array:
+    return lax.conv_transpose(x, kernel, _pair(strides), padding, dimension_numbers=LAYOUT)
+
+
+def _pair(strides: Any) -> tuple[int, int]:
+    return (strides, strides) if isinstance(strides, int) else tuple(strides)
