@@ -71,7 +71,6 @@ SECTIONS = {
         {"components": (1, 2), "batch": 4, "width": 4, "rounds": 1},
         {
             "components": (1, 5),
-            "precisions": ("default", "highest"),
             "compiled": (1,),
             "work": 100,
         },

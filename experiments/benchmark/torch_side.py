@@ -254,7 +254,11 @@ def captured(step: Callable[[], Any]) -> Callable[[], None]:
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def replay(step: Callable[[], Any] = step) -> None:
+        graph.replay()  # ``step`` is kept, since the graph holds addresses of its tensors, not the tensors
+
+    return replay
 
 
 def _adam(parameters: list[Tensor], learning_rate: float, fused: bool | None) -> torch.optim.Adam:
