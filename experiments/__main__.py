@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 import experiments
-from experiments.common import readme, report
+from experiments.common import readme, report, verdicts
 
 
 def scripts() -> dict[str, str]:
@@ -41,7 +41,7 @@ def list_experiments() -> None:
         for entry in results:
             if entry["experiment"] == name:
                 console.print(
-                    f"    last result, preset {entry['preset']}: {readme.claims_that_hold(entry)}, "
+                    f"    last result, preset {entry['preset']}: {verdicts.count(entry['verdict'])}, "
                     f"n = {entry['rows'][0]['n']}, {entry['seconds'] / 60:.1f} minutes on {entry['hardware']}, "
                     f"{entry['date']}",
                     soft_wrap=True,
@@ -54,7 +54,7 @@ def results_section() -> str:
     docs = scripts()
     return "\n".join(
         f"<details>\n<summary><b>{entry['experiment']}</b>, preset {entry['preset']}, "
-        f"{readme.claims_that_hold(entry)}: {docs[entry['experiment']].splitlines()[0]}</summary>\n\n"
+        f"{verdicts.count(entry['verdict'])}: {docs[entry['experiment']].splitlines()[0]}</summary>\n\n"
         f"{readme.markdown(entry)}\n\n</details>\n"
         for entry in readme.stored_results()
     )

@@ -47,7 +47,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts import turns_figure
 from experiments.parts.turns import JUDGED, Turns, play
@@ -180,7 +180,7 @@ def networks(config: Config) -> dict[str, Any]:
         by_memory = jax.vmap(partial(play, setup=setup), (None, None, 0))
         return jax.vmap(by_memory, (None, 0, None))(key, modes, memories)
 
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
     return jax.jit(map_runs(keys, one))(keys)
 
 
@@ -218,16 +218,16 @@ def judge(
     periods = [np.all(a[2:] == a[:-2]) and np.all(a[1:] != a[:-1]) for a in cycles]
     got = f"{sum(periods)} of {len(periods)}"
     text = "exact: answering the last player cycles with period 2 in all games"
-    verdict = [report.claim(text, f"{len(periods)}", got, all(periods))]
+    verdict = [verdicts.claim(text, f"{len(periods)}", got, all(periods))]
     worst = max(by_name[f"exact, {name}, average"]["average_mean"] for name in GAMES)
     text = "exact: answering the average, the average generator comes near the data"
     holds = worst <= EXACT_CLOSE
-    verdict.append(report.claim(text, f"TV <= {EXACT_CLOSE:g}", f"largest {worst:.4f}", holds))
+    verdict.append(verdicts.claim(text, f"TV <= {EXACT_CLOSE:g}", f"largest {worst:.4f}", holds))
     scaled = [float(gap) * config.exact_turns**0.5 for gap in exact["gaps"].values()]
     text = "fictitious play of " + " and of ".join(exact["gaps"]) + ": gap times sqrt t"
     got = ", ".join(f"{value:.2f}" for value in scaled)
     holds = all(GAP[0] <= value <= GAP[1] for value in scaled)
-    verdict.append(report.claim(text, f"in {list(GAP)}", got, holds))
+    verdict.append(verdicts.claim(text, f"in {list(GAP)}", got, holds))
     for modes in config.modes:
         pair = [by_name[f"networks, {modes} modes, {memory}"] for memory in ("last", "average")]
         verdict += judge_networks(modes, *pair)
@@ -242,20 +242,20 @@ def judge_networks(
     least, close = 0.8 * (1 - 1 / modes), CLOSE * (1 - 1 / modes)
     ratio = average["told_apart_mean"] / max(last["told_apart_mean"], 1e-9)
     return [
-        report.claim(
+        verdicts.claim(
             f"networks, {modes} modes: answering the last player, the generator sits on one mode and leaves it",
             f">= {CHANGES:g} % of turns, TV of one turn >= {least:.2f}",
             f"{changes:.0f} %, {one_turn:.2f}",
             changes >= CHANGES and one_turn >= least,
         ),
-        report.claim(
+        verdicts.claim(
             f"networks, {modes} modes: answering the average, the average generator comes near the data",
             f"TV <= {close:.3f}",
             f"{average['average_mean']:.3f} (one turn {average['instantaneous_mean']:.2f}; answering the last "
             f"player, {last['average_mean']:.3f})",
             average["average_mean"] <= close,
         ),
-        report.claim(
+        verdicts.claim(
             f"networks, {modes} modes: the JS told apart falls where the average is answered",
             f"to {SETTLED:.2f} or less",
             f"{ratio:.2f}",

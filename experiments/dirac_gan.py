@@ -43,7 +43,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts import dirac_figure, phase_portrait
 from experiments.parts.phase_portrait import DAMPED, LOSSES, ROWS, Row
@@ -103,7 +103,7 @@ def measure(config: Config) -> dict[str, Any]:
             keys, config.gamma, config.adjustment, config.step_size, config.steps
         )
     )
-    return jax.device_get(run(harness.seed_keys(config.seeds)))
+    return jax.device_get(run(harness.seed_keys(range(config.seeds))))
 
 
 def rate(config: Config, row: Row, loss: str) -> float:
@@ -132,25 +132,25 @@ def _unpenalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict
     drift = max(np.abs(turns[name]["ratio"]).max() for name in zero_sum)
     text = " and ".join(zero_sum)
     verdict = [
-        report.claim(
+        verdicts.claim(
             "unpenalised eigenvalues are imaginary for every loss",
             "phase factor infinite",
             ", ".join(LOSSES),
             all(_phase(name) == math.inf for name in LOSSES),
         ),
-        report.claim(
+        verdicts.claim(
             "Wasserstein leaves the equilibrium as (1 + step^2)^(steps / 2), simultaneous steps",
             f"log10 {exact:.3f} to .001",
             f"largest error {error:.1e}",
             error < 1e-3,
         ),
-        report.claim(
+        verdicts.claim(
             f"{text} leave the equilibrium, simultaneous steps",
             "log10 ratio > 0 from every start",
             f"least {outward:.3f}",
             outward > 0,
         ),
-        report.claim(
+        verdicts.claim(
             f"{text} stay on their orbit, alternating steps",
             "|log10 ratio| < 0.1 from every start",
             f"largest {drift:.3f}",
@@ -164,7 +164,7 @@ def _unpenalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict
             expected = 2.0 * slope * math.sqrt(config.step_size / pull)
             radius = float(np.mean(plain[name]["radius"]))
             verdict.append(
-                report.claim(
+                verdicts.claim(
                     f"{phase_portrait.TITLES[name]} ends on a cycle, simultaneous steps",
                     f"mean radius within 10 % of {expected:.3f}",
                     f"{radius:.3f}",
@@ -189,19 +189,19 @@ def _penalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
     ]
     error = float(np.abs(errors).max())
     return [
-        report.claim(
+        verdicts.claim(
             "WGAN-GP does not converge, with any loss, simultaneous or alternating",
             "radius > 0.05 throughout the last tenth of every run",
             f"least {nearest:.3f}",
             nearest > 0.05,
         ),
-        report.claim(
+        verdicts.claim(
             "R1, R2, consensus, JARE and the symplectic adjustment converge, with every loss",
             "log10 ratio < -2 from every start",
             f"largest {worst:.2f}",
             worst < -2,
         ),
-        report.claim(
+        verdicts.claim(
             "they do at the rate of the eigenvalues, simultaneous steps",
             "slope of log10 radius within 5 %",
             f"largest error {100 * error:.1f} %",

@@ -43,7 +43,7 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts.history_figure import blocks, by_capacity
 from experiments.parts.turns_measures import away
@@ -141,7 +141,7 @@ def exact(config: Config) -> dict[str, Any]:
 
 def networks(config: Config, capacity: int) -> dict[str, Any]:
     """All seeds of one capacity: histograms ``[S, T, 8]`` of the generator at each record."""
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
     one = partial(train, config, capacity)
     return {"histograms": jax.jit(map_runs(keys, one))(keys)}
 
@@ -230,24 +230,24 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     rank = all(np.diff(bounded) < 0)
     got = ", ".join(f"{value:.3f}" for value in bounded)
     text = "exact, 8 atoms: the long average comes nearer to the data with every larger C"
-    verdict = [report.claim(text, "TV falls", got, rank)]
+    verdict = [verdicts.claim(text, "TV falls", got, rank)]
     least = min(row["history_mean"] for row in even[:-1])
     text = "exact, 8 atoms: the mixture in a bounded history stays far from the data"
-    verdict.append(report.claim(text, f"TV >= {FAR:g}", f"least {least:.3f}", least >= FAR))
+    verdict.append(verdicts.claim(text, f"TV >= {FAR:g}", f"least {least:.3f}", least >= FAR))
     biased = [row["average_mean"] for row in uneven[:-1] if row["capacity"] >= 5]
     text = "exact, 4 uneven: a bounded history of 5 or more leaves the long average biased"
     got = f"least {min(biased):.3f}"
-    verdict.append(report.claim(text, f"TV >= {BIASED:g}", got, min(biased) >= BIASED))
+    verdict.append(verdicts.claim(text, f"TV >= {BIASED:g}", got, min(biased) >= BIASED))
     worst = max(rows[-1]["average_mean"] for rows in (even, uneven))
     text = "exact: against all of the past the average comes near the data"
-    verdict.append(report.claim(text, f"TV <= {NEAR:g}", f"largest {worst:.4f}", worst <= NEAR))
+    verdict.append(verdicts.claim(text, f"TV <= {NEAR:g}", f"largest {worst:.4f}", worst <= NEAR))
     if len(nets) == 1:
         return verdict
     lengths = f"C = {nets[-1]['capacity']} than with {nets[0]['capacity']}"
     for metric, what in (("history", "mixture in the history"), ("average", "long average")):
-        got, holds = report.separated(nets[0], nets[-1], metric)
+        got, holds = verdicts.separated(nets[0], nets[-1], metric)
         text = f"networks: the {what} is nearer to the data with {lengths}"
-        verdict.append(report.claim(text, "more than 2 standard errors", got, holds))
+        verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     return verdict
 
 

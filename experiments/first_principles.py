@@ -33,7 +33,7 @@ import jax
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts import first_principles_figure
 from experiments.parts.first_principles_panels import (
@@ -175,13 +175,13 @@ def judge(
         worst, where, count = deviation(table)
         text = f"{name}, {TITLES[name]}: {count} numbers agree to 3 decimals"
         got = f"largest difference {worst:.1e} ({where})"
-        verdict.append(report.claim(text, f"< {TOLERANCE:g}", got, worst < TOLERANCE))
+        verdict.append(verdicts.claim(text, f"< {TOLERANCE:g}", got, worst < TOLERANCE))
     at = EXCESSES.index(SHOWN_EXCESS)
     pulls = {name: found["pull"][at] for name, found in panels["A2"]["pulls"].items()}
     proper = max(pulls[name] for name in ("logistic", "Brier", "exponential"))
     others = min(pulls[name] for name in ("hinge", "non-saturating", "Wasserstein"))
     verdict.append(
-        report.claim(
+        verdicts.claim(
             f"A2: {SHOWN_EXCESS:g} from its best, each strictly proper rule leaves the generator no pull; "
             "hinge, non-saturating and Wasserstein losses do",
             f"at most {VANISHES:g}, at least {STAYS:g}",
@@ -191,7 +191,7 @@ def judge(
     )
     gradient = panels["A3"]["gradient"]
     text = "A3: Newton's method has converged for every degree"
-    verdict.append(report.claim(text, "derivative < 1e-9", f"{gradient:.1e}", gradient < 1e-9))
+    verdict.append(verdicts.claim(text, "derivative < 1e-9", f"{gradient:.1e}", gradient < 1e-9))
     return verdict + judge_finite(config, finite)
 
 
@@ -201,7 +201,7 @@ def judge_finite(config: Config, finite: Mapping[str, Any]) -> list[dict[str, An
     bounds = np.array([finite_bound(d) for d in config.dimensions])
     least = float((distances - bounds[:, None, None]).min())
     verdict = [
-        report.claim(
+        verdicts.claim(
             "A6: W1 of two samples is above sqrt 2 - sqrt(10 / d) for every d, size and seed",
             "> 0",
             f"least difference {least:.3f}",
@@ -211,7 +211,9 @@ def judge_finite(config: Config, finite: Mapping[str, Any]) -> list[dict[str, An
     js = np.asarray(finite["jensen_shannon"])
     apart = float(np.abs(js - LOG_2).max())
     text = "A6: JS of two samples is log 2"
-    verdict.append(report.claim(text, "to 1e-15", f"largest difference {apart:.0e}", apart < 1e-15))
+    verdict.append(
+        verdicts.claim(text, "to 1e-15", f"largest difference {apart:.0e}", apart < 1e-15)
+    )
     share, count = 0.0, 0
     for i, d in enumerate(config.dimensions):
         for j, m in enumerate(config.sizes):
@@ -223,7 +225,7 @@ def judge_finite(config: Config, finite: Mapping[str, Any]) -> list[dict[str, An
     if count:
         text = f"A6: {count} mean W1 agree with the table within .01 (.03 for d < 50)"
         got = f"largest difference {share:.2f} of what is allowed"
-        verdict.append(report.claim(text, "<= 1", got, share <= 1))
+        verdict.append(verdicts.claim(text, "<= 1", got, share <= 1))
     return verdict
 
 

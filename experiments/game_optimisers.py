@@ -45,7 +45,7 @@ import optax
 
 import mixgan_jax as mg
 from experiments import mix_gan_ring
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from experiments.parts import game_methods, game_optimisers_figure, small_gan
@@ -214,13 +214,13 @@ def judge(
     error = float(np.max(errors))
     past, extra = (np.mean(toy[n]["rates"], axis=0)[2] for n in ("optimistic", "extragradient"))
     verdict = [
-        report.claim(
+        verdicts.claim(
             "rates on the bilinear game are those of the closed forms",
             "every error <= 1e-5",
             f"largest {error:.1e}",
             error <= 1e-5,
         ),
-        report.claim(
+        verdicts.claim(
             "at .6 optimistic descent diverges and extragradient converges",
             "rates > 1 and < 1",
             f"{past:.5f} and {extra:.5f}",
@@ -231,9 +231,9 @@ def judge(
     for name in ("extragradient", "consensus", "symplectic"):
         if name not in by_name:
             continue
-        got, holds = report.separated(by_name[name], by_name["simultaneous"], "modes")
+        got, holds = verdicts.separated(by_name[name], by_name["simultaneous"], "modes")
         text = f"{name} captures more modes of the ring than simultaneous Adam"
-        verdict.append(report.claim(text, "more than 2 standard errors", got, holds))
+        verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     return verdict
 
 
@@ -246,7 +246,7 @@ def draw(run: harness.Run, toy: Mapping[str, Any], small: Mapping[str, Any]) -> 
 def main(argv: list[str] | None = None) -> None:
     """Measures the toys, trains with every method, reports."""
     run = harness.start("game_optimisers", __doc__, PRESETS, argv, check)
-    config, seeds = run.config, harness.seed_keys(run.config.seeds)
+    config, seeds = run.config, harness.seed_keys(range(run.config.seeds))
     with session(run) as bar:
         toy = harness.once(
             run,

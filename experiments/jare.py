@@ -52,7 +52,7 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from experiments.parts import gaussian_shift, jare_figure
@@ -229,9 +229,9 @@ def _on_the_ring(
         (jare, consensus, "high_quality", "more good samples"),
     ):
         other = consensus if worse is consensus else plain
-        got, holds = report.separated(better, worse, metric)
+        got, holds = verdicts.separated(better, worse, metric)
         verdict.append(
-            report.claim(
+            verdicts.claim(
                 f"{jare['method']} has {text} on the ring than {other['method']}",
                 "more than 2 standard errors",
                 got,
@@ -275,7 +275,7 @@ def main(argv: list[str] | None = None) -> None:
             run,
             "toy",
             lambda: gaussian_shift.measure(
-                toy(config), methods(config), harness.seed_keys(config.seeds)
+                toy(config), methods(config), harness.seed_keys(range(config.seeds))
             ),
         )
         for method in methods(config):

@@ -38,7 +38,7 @@ import optax
 
 import mixgan_jax as mg
 from experiments import mix_gan_ring
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from experiments.mix_gan_ring import Method
@@ -73,7 +73,8 @@ class Config(mix_gan_ring.Config):
 def _preset(name: str, **changes: Any) -> Config:
     """mix_gan_ring's preset of that name, with this experiment's sizes."""
     base = dataclasses.asdict(mix_gan_ring.PRESETS[name])
-    own = {name: getattr(Config(), name) for name in ("components", "seeds", "steps", "batch")}
+    names = ("components", "latin", "seeds", "steps", "batch")
+    own = {name: getattr(Config(), name) for name in names}
     return Config(**{**base, **own, **changes})
 
 
@@ -146,7 +147,7 @@ def measure(run: harness.Run, k: int, bar: harness.ProgressBar) -> dict[str, Any
         quality = mix_gan_ring.evaluate(setup, quality_key, state)
         return {"modes": quality["modes"], **gaps(key, config, setup, state, reals)}
 
-    keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
+    keys = mg.evaluation_key(harness.seed_keys(range(config.seeds)), config.steps)
     curves = harness.once(run, f"{method.name} gaps", lambda: jax.jit(jax.vmap(one))(keys, state))
     every = np.asarray(curves["gap"])
     metrics = {
@@ -178,7 +179,9 @@ def control(run: harness.Run) -> dict[str, Any]:
         return gaps(key, config, setup, state, batches(jax.random.split(real_key, 20)))["gap"]
 
     curve = harness.once(
-        run, "control", lambda: {"gap": jax.jit(jax.vmap(one))(harness.seed_keys(config.seeds))}
+        run,
+        "control",
+        lambda: {"gap": jax.jit(jax.vmap(one))(harness.seed_keys(range(config.seeds)))},
     )
     return {"curve": curve["gap"], "gap": gap, "seconds": curve["seconds"]}
 
@@ -191,12 +194,12 @@ def judge(
     middle = next((row for row in rows if row["components"] == 5), rows[-1])
     largest = rows[-1]
     last = f"gap after {max(config.budgets)} steps"
-    got, holds = report.separated(gan, middle, "gap_last")
+    got, holds = verdicts.separated(gan, middle, "gap_last")
     text = f"{last} is smaller for {middle['method']} than for GAN"
-    verdict = [report.claim(text, "more than 2 standard errors", got, holds)]
+    verdict = [verdicts.claim(text, "more than 2 standard errors", got, holds)]
     means = [row["gap_last_mean"] for row in rows]
     verdict.append(
-        report.claim(
+        verdicts.claim(
             f"{last} falls with k = {', '.join(map(str, config.components))}",
             "each less than the one before",
             ", ".join(f"{mean:.3f}" for mean in means),
@@ -206,11 +209,11 @@ def judge(
     beyond, error = largest["beyond_mean"], largest["beyond_stderr"]
     got, holds = f"{beyond:.3f} ± {error or 0.0:.3f}", error is not None and beyond > 2 * error
     text = f"retrained deviations gain more than components do, for {largest['method']}"
-    verdict.append(report.claim(text, "more than 2 standard errors", got, holds))
+    verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     reached = float(np.mean(np.asarray(known["curve"])[:, -1]))
     return [
         *verdict,
-        report.claim(
+        verdicts.claim(
             "the control's curve reaches its known gap",
             f"{known['gap']:.3f} within .02",
             f"{reached:.3f}",

@@ -25,7 +25,7 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from experiments.parts.digit_classifier import Classifier, load_or_train
@@ -240,16 +240,20 @@ def judge(
     mixture, accuracy = rows[-1], classifier.test_accuracy
     got, count = report.cell(mixture, "classes", 1), classifier.num_classes
     text = f"{mixture['method']} draws every class"
-    verdict = [report.claim(text, f"{count} in every seed", got, mixture["classes_mean"] == count)]
+    verdict = [
+        verdicts.claim(text, f"{count} in every seed", got, mixture["classes_mean"] == count)
+    ]
     if mixture["method"] != "GAN":
         learned, uniform = mixture["nash_conv_mean"], mixture["nash_conv_uniform_mean"]
         text = "learned weights are no further from an equilibrium than uniform ones"
         got = f"{learned:.4f} and {uniform:.4f}"
-        verdict.append(report.claim(text, "NashConv, learned <= uniform", got, learned <= uniform))
+        verdict.append(
+            verdicts.claim(text, "NashConv, learned <= uniform", got, learned <= uniform)
+        )
     if config.dataset == "mnist":
         text = "the classifier that counts digits can be trusted"
         verdict.append(
-            report.claim(text, ">= 98.5 %", f"{100 * accuracy:.2f} %", accuracy >= 0.985)
+            verdicts.claim(text, ">= 98.5 %", f"{100 * accuracy:.2f} %", accuracy >= 0.985)
         )
     return verdict
 
@@ -287,7 +291,7 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
     """All methods one after the other; the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
-    keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
+    keys = mg.evaluation_key(harness.seed_keys(range(config.seeds)), config.steps)
     rows, files = [], {}
     for components in config.components:
         name = "GAN" if components == 1 else f"MIX+GAN k={components}"

@@ -42,7 +42,7 @@ from typing import Any
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts import mix_weights_figures, weight_ring
 from experiments.parts.weight_laboratory import (
@@ -177,14 +177,14 @@ def judge(
     verdict = [_smallest("optimistic EG", *groups[name], name) for name in list(groups)[:3]]
     matching = by_name["fixed: RM+"], at_once[list(RULES).index("RM+")]
     for metric in ("last", "average"):
-        text, holds = report.exceeds_by_at_most(*matching, metric, 0.0, digits=4)
+        text, holds = verdicts.exceeds_by_at_most(*matching, metric, 0.0, digits=4)
         claim = f"RM+ on fixed games: smaller NashConv, {metric}, in turns than at once"
-        verdict.append(report.claim(claim, "by seed, 2 standard errors", text, holds))
-    text, holds = report.exceeds_by_at_most(
+        verdict.append(verdicts.claim(claim, "by seed, 2 standard errors", text, holds))
+    text, holds = verdicts.exceeds_by_at_most(
         by_name["MIX+GAN: optimistic EG"], by_name["MIX+GAN: EG"], "average", 0.02, digits=3
     )
     claim = "in MIX+GAN the NashConv of optimistic EG exceeds that of EG by at most .02"
-    verdict.append(report.claim(claim, "by seed, 2 standard errors included", text, holds))
+    verdict.append(verdicts.claim(claim, "by seed, 2 standard errors included", text, holds))
     runs = [ring_measures(ring, 0, barrier) for barrier in BARRIERS]
     spread = [float(np.mean(run["effective"])) for run in runs]
     rates = ", ".join(f"{run['rate']:g}" for run in runs)
@@ -193,7 +193,7 @@ def judge(
         f"in MIX+GAN with EG the effective number of components rises with the barrier, {BARRIERS}"
     )
     verdict.append(
-        report.claim(claim, "each more than the one before", got, all(np.diff(spread) > 0))
+        verdicts.claim(claim, "each more than the one before", got, all(np.diff(spread) > 0))
     )
     return [*verdict, _recommendation(groups), _combination(laboratory, ring)]
 
@@ -213,13 +213,13 @@ def _smallest(
 ) -> dict[str, Any]:
     own = next(row for row in rows if row["method"] == name)
     others = [row for row in rows if row is not own]
-    holds = all(report.exceeds_by_at_most(own, row, metric, 0.0)[1] for row in others)
+    holds = all(verdicts.exceeds_by_at_most(own, row, metric, 0.0)[1] for row in others)
     best = min(others, key=lambda row: row[f"{metric}_mean"])
     got = (
         f"{report.cell(own, metric, 4)}; the next, {best['method']}: {report.cell(best, metric, 4)}"
     )
     text = f"{where}: {name} has a smaller NashConv, {metric}, than any other rule"
-    return report.claim(text, "by seed, 2 standard errors", got, holds)
+    return verdicts.claim(text, "by seed, 2 standard errors", got, holds)
 
 
 def _recommendation(
@@ -230,7 +230,7 @@ def _recommendation(
     everywhere = [rule for rule in RULES if all(rule in rules for rules in good.values())]
     got = "; ".join(f"{where}: {', '.join(rules)}" for where, rules in good.items())
     text = "recommendation: one rule is everywhere the best or within two standard errors of it"
-    return report.claim(
+    return verdicts.claim(
         text, "a rule", f"{', '.join(everywhere) or 'none'} ({got})", bool(everywhere)
     )
 
@@ -246,7 +246,7 @@ def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     return [
         row["method"]
         for row in near
-        if row is best or not report.exceeds_by_at_most(best, row, metric, 0.0)[1]
+        if row is best or not verdicts.exceeds_by_at_most(best, row, metric, 0.0)[1]
     ]
 
 
@@ -261,7 +261,7 @@ def _combination(laboratory: Laboratory, ring: Mapping[str, Any]) -> dict[str, A
     both = [name for name in good[0] if name in good[1]]
     got = f"{', '.join(both) or 'none'} (drifting games: {', '.join(good[0])}; MIX+GAN: {', '.join(good[1])})"
     text = "recommendation: a rule with its barrier is so on drifting games and in MIX+GAN"
-    return report.claim(text, "a rule and a barrier", got, bool(both))
+    return verdicts.claim(text, "a rule and a barrier", got, bool(both))
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -269,7 +269,7 @@ def main(argv: list[str] | None = None) -> None:
     run = harness.start("mix_weights", __doc__, PRESETS, argv, check)
     config = run.config
     with session(run):
-        keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+        keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
         plan = Plan(config.games, config.period, config.steps, config.points)
         parts = [
             harness.once(run, f"size {size}", partial(play_size, keys, plan, size))

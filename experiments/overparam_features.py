@@ -35,7 +35,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts import mean_matching, random_features, stability_edge
 from mixgan_jax import _figures
@@ -142,7 +142,7 @@ def play(
 
 def measure(config: Config, count: int | None, steps: int) -> dict[str, Any]:
     """All seeds of one discriminator; of the points, those of seed 0."""
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
 
     def tangent(key: Key) -> Array:
         return random_features.kernel(game(config, count, jax.random.fold_in(key, 0)))
@@ -172,35 +172,35 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     """The verdict: what was claimed before the run against what came out."""
     untrained, linear, *random = rows
     most = max(max(row["error_by_seed"]) for row in random)
-    text, further = report.separated(linear, random[-1], "mmd")
+    text, further = verdicts.separated(linear, random[-1], "mmd")
     means = [row["mmd_mean"] for row in (linear, *random)]
-    gain, held = report.separated(linear, random[-1], "new_mmd")
+    gain, held = verdicts.separated(linear, random[-1], "new_mmd")
     return [
-        report.claim(
+        verdicts.claim(
             "the linear discriminator's saddle matches the means",
             "error at most 0.1 % in every seed",
             f"at most {max(linear['error_by_seed']):.4f} %",
             max(linear["error_by_seed"]) <= 0.1,
         ),
-        report.claim(
+        verdicts.claim(
             "random features come to agree too",
             "error at most 15 % in every seed",
             f"at most {most:.1f} %",
             most <= 15,
         ),
-        report.claim(
+        verdicts.claim(
             "with more features the outputs come nearer to the data",
             "each mean MMD^2 below the one before, linear first",
             ", ".join(f"{mean:.4f}" for mean in means) + f"; untrained {untrained['mmd_mean']:.4f}",
             all(np.diff(means) < 0),
         ),
-        report.claim(
+        verdicts.claim(
             f"they do with P = {config.features[-1]} against the linear one",
             "more than 2 standard errors",
             text,
             further,
         ),
-        report.claim(
+        verdicts.claim(
             "so they do on new latents and data", "more than 2 standard errors", gain, held
         ),
     ]

@@ -144,7 +144,7 @@ def check(config: Config) -> None:
 
 def problems(config: Config, width: int) -> Problem:
     """Of all seeds, leaves ``[S, ...]``, over all devices."""
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
     draw = partial(
         mean_matching.draw,
         width=width,
@@ -183,7 +183,7 @@ def measure(config: Config, width: int) -> dict[str, Any]:
     """All numbers of one width, by seed."""
     drawn = problems(config, width)
     kernels = stability_edge.kernels(drawn, drawn.hidden)
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
     sizes = jax.device_put(
         jnp.float32(config.ratio / stability_edge.largest(kernels)), keys.sharding
     )

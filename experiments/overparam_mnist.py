@@ -33,7 +33,7 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from experiments.parts import overparam_mnist_figures
@@ -185,22 +185,22 @@ def judge(
     *trained, real = rows
     means = [row["held_out_mean"] for row in trained]
     narrow, wide = trained[0], trained[-1]
-    better, far = report.separated(narrow, wide, "held_out")
-    growth, small = report.exceeds_by_at_most(wide, narrow, "gap", real["held_out_mean"])
+    better, far = verdicts.separated(narrow, wide, "held_out")
+    growth, small = verdicts.exceeds_by_at_most(wide, narrow, "gap", real["held_out_mean"])
     verdict = [
-        report.claim(
+        verdicts.claim(
             "the distance to held-out digits falls with each doubling of the width",
             "each mean below the one before",
             ", ".join(f"{mean:.2f}" for mean in means),
             all(np.diff(means) < 0),
         ),
-        report.claim(
+        verdicts.claim(
             f"it is smaller at width {config.widths[-1]} than at {config.widths[0]}",
             "more than 2 standard errors",
             better,
             far,
         ),
-        report.claim(
+        verdicts.claim(
             f"the gap is not larger at width {config.widths[-1]} than at {config.widths[0]}, by seed",
             f"mean difference by seed + 2 standard errors <= {real['held_out_mean']:.2f}, that of real digits",
             growth,
@@ -211,7 +211,7 @@ def judge(
         accuracy = classifier.test_accuracy
         text = "the classifier whose features are compared can be trusted"
         verdict.append(
-            report.claim(text, ">= 98.5 %", f"{100 * accuracy:.2f} %", accuracy >= 0.985)
+            verdicts.claim(text, ">= 98.5 %", f"{100 * accuracy:.2f} %", accuracy >= 0.985)
         )
     return verdict
 
@@ -231,7 +231,7 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
     """All widths one after the other; the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
-    keys = mg.evaluation_key(harness.seed_keys(config.seeds), config.steps)
+    keys = mg.evaluation_key(harness.seed_keys(range(config.seeds)), config.steps)
     known = references(config, images, classifier)
     rows, drawn = [], []
     for width in config.widths:

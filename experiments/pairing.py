@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments import mix_gan_ring
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.mix_gan_ring import Config, Method
 from mixgan_jax import _figures
@@ -45,7 +45,7 @@ def _preset(name: str, **changes: Any) -> Config:
 
 
 PRESETS = {
-    "cpu": _preset("cpu", seeds=16, batch=60),
+    "cpu": _preset("cpu", seeds=16, steps=10_000, batch=60, latin=True),
     "grid": _preset("grid", seeds=10, batch=60),
     "paper": _preset("paper"),
     "paper_grid": _preset("paper_grid"),
@@ -91,20 +91,22 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     full, _, latin, _ = rows
     pair = f"{latin['method']} than {full['method']}"
     by_seed = "mean difference by seed + 2 standard errors"
-    modes, as_many = report.exceeds_by_at_most(full, latin, "modes", 0.5)
-    kl, as_even = report.exceeds_by_at_most(latin, full, "reverse_kl", 0.05, digits=3)
+    modes, as_many = verdicts.exceeds_by_at_most(full, latin, "modes", 0.5)
+    kl, as_even = verdicts.exceeds_by_at_most(latin, full, "reverse_kl", 0.05, digits=3)
     ratio = latin["step_ms_mean"] / full["step_ms_mean"]
     return [
-        report.claim(
+        verdicts.claim(
             f"at most half a mode fewer with {pair}, by seed", f"{by_seed} <= 0.5", modes, as_many
         ),
-        report.claim(
+        verdicts.claim(
             f"at most .05 nats more reverse KL with {pair}, by seed",
             f"{by_seed} <= 0.05",
             kl,
             as_even,
         ),
-        report.claim(f"less time a step with {pair}", "ratio < 1", f"ratio {ratio:.2f}", ratio < 1),
+        verdicts.claim(
+            f"less time a step with {pair}", "ratio < 1", f"ratio {ratio:.2f}", ratio < 1
+        ),
     ]
 
 

@@ -49,7 +49,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import harness, report
+from experiments.common import harness, report, verdicts
 from experiments.common.exponents import exponents, in_words
 from experiments.common.options import Components, Count, Positive, Samples
 from experiments.common.session import session
@@ -152,7 +152,7 @@ def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[s
 
 def respond(config: Config, width: int, count: int | None) -> dict[str, Array]:
     """All seeds of one p and T: the best discriminators' gains, and what the folded mixtures pay them."""
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
     sizes = {"count": count, "samples": config.samples, "dimension": config.dimension}
     games = jax.jit(jax.vmap(partial(draw_samples, std=config.std, **sizes)))(keys)
     best, result = best_response(config, width)(keys, games)
@@ -198,13 +198,13 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
             text = f"{in_words(fit)}, residual {fit['residual']:.2f} of log gain"
             holds = fit["low"] <= -0.5 <= fit["high"]
         what = f"the gain of p = {p} falls as T^(-1/2)"
-        claims.append(report.claim(what, "95 % interval of the exponent holds -0.5", text, holds))
+        claims.append(verdicts.claim(what, "95 % interval of the exponent holds -0.5", text, holds))
         floor = max(0.0, blurred["held_out_mean"])
         for row in finite:
             bound = theorem(config, p, row["components"]) + floor
             worst = max(worst, (row["held_out_mean"] + 2 * (row["held_out_stderr"] or 0)) / bound)
     claims.append(
-        report.claim(
+        verdicts.claim(
             "no gain is larger than the theorem's eps for its T and p, and the blur's",
             "gain + 2 standard errors <= eps, for all rows",
             f"at most {worst:.2f} of it",
@@ -225,13 +225,13 @@ def folding_claims(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[di
         error = math.sqrt(share / (config.folded_samples * row["n"]))
         excess.append((share - 2 * error) / bound)
     return [
-        report.claim(
+        verdicts.claim(
             "outside the ramps the mixture folded into one network pays the same",
             "difference <= 1e-5, in all rows and seeds",
             f"at most {largest:.1e}",
             largest <= 1e-5,
         ),
-        report.claim(
+        verdicts.claim(
             "the seed falls into a ramp no more often than (T - 1) width / sqrt(2 pi)",
             "share - 2 standard errors <= that, for all rows",
             f"at most {max(excess):.2f} of it",

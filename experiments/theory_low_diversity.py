@@ -44,7 +44,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common import exponents, harness, options, report
+from experiments.common import exponents, harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts import low_diversity_figure
 from experiments.parts.low_diversity import classical, distances, fitted, networks, slopes
@@ -185,13 +185,13 @@ def judge(
     return [
         *judge_law(config, rows, law),
         *judge_classical(config, rows),
-        report.claim(
+        verdicts.claim(
             f"unlimited reals raise the distance by no more than a constant factor {at}",
             "1.41 expected; <= 1.6 in each row",
             ", ".join(f"{factor:.2f}" for factor in few),
             max(few) <= 1.6,
         ),
-        report.claim(
+        verdicts.claim(
             "twice the steps raise the distance of the largest network and m by at most 10 %",
             "ratio <= 1.1",
             f"{twice[0]}, ratio {twice[1]:.2f}",
@@ -220,7 +220,7 @@ def judge_law(
     ]
     return [
         *(
-            report.claim(
+            verdicts.claim(
                 f"{text}, {at}",
                 f"interval contains {low:g}" if low == high else f"meets [{low:.2f}, {high:.2f}]",
                 exponents.in_words(fit[name]) + more,
@@ -228,7 +228,7 @@ def judge_law(
             )
             for text, name, low, high, more in claims
         ),
-        report.claim(
+        verdicts.claim(
             f"networks of {small} to {large} parameters lie on one curve in m / p, {at}",
             "largest mean over smallest <= 1.25 in each row",
             ", ".join(f"{spread:.2f}" for spread in spreads),
@@ -248,13 +248,13 @@ def judge_classical(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[d
     bound = math.sqrt(2) - math.sqrt(10 / config.dimension)
     js = max(abs(v - math.log(2)) for row in rows for v in row["jensen_shannon_by_seed"])
     return [
-        report.claim(
+        verdicts.claim(
             "W1 of the same samples stays above sqrt 2 - sqrt(10 / d)",
             f">= {bound:.3f} in each row",
             f"least mean {w1:.3f}",
             w1 >= bound,
         ),
-        report.claim(
+        verdicts.claim(
             "the Jensen-Shannon divergence of the same samples is log 2",
             "within 1e-12, each seed",
             f"farthest {js:.1g}",

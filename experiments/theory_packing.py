@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from mixgan_jax import _figures, theory
 
@@ -116,20 +116,20 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     ranked = [row["missing_mean"] - row["wrong_mean"] for row in rows]
     attained = max(abs(row["missing_mean"] - row["upper_mean"]) for row in rows)
     return [
-        report.claim(
+        verdicts.claim(
             "the packed distance of every random pair is within the bounds",
             "no bound passed by more than 1e-6",
             f"nearest to a bound: {slack:.5f} inside",
             slack >= -1e-6,
         ),
-        report.claim(
+        verdicts.claim(
             "packing tells a generator that misses a mode apart from the data more easily than one that weighs "
             "modes wrongly",
             "a larger distance at every m",
             "larger by " + ", ".join(f"{gain:.3f}" for gain in ranked),
             min(ranked) > 0,
         ),
-        report.claim(
+        verdicts.claim(
             "missing a mode altogether attains the upper bound",
             "to 1e-9",
             f"{attained:.0e} away",

@@ -54,7 +54,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.parts import few_strategies, few_strategies_figure, populations
 from experiments.parts.populations import LOSSES, Networks
@@ -172,7 +172,7 @@ def networks_program(config: Config, origin: str) -> Callable[..., dict[str, Any
 
 def games(config: Config, origin: str, loss: str) -> dict[str, Any]:
     """Of each seed the game ``[S, n, n]``; of trained populations also MIX+GAN's NashConv, one GAN's first."""
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
     if origin == "normal":
         shape = (config.size, config.size)
         return {"values": jax.vmap(lambda key: jax.random.normal(key, shape))(keys)}
@@ -244,7 +244,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     bound = few_strategies.bound(config.size, config.strategies)
     ratio = max((np.mean(c["sampled"], axis=0) / bound).max() for c in curves)
     verdict.append(
-        report.claim(
+        verdicts.claim(
             "sampled NashConv is below R sqrt(2 log n / k) for every game and k",
             "largest ratio <= 1",
             f"{ratio:.2f}",
@@ -253,7 +253,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     )
     excess = max(few_strategies.excess(c) for c in curves)
     verdict.append(
-        report.claim(
+        verdicts.claim(
             "the k strategies of largest weight, at their best weights, do no worse than k sampled ones",
             "largest difference of means <= 0.001 R",
             f"{excess:.4f} R",

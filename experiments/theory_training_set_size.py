@@ -36,7 +36,7 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.common import exponents, harness, options, report
+from experiments.common import exponents, harness, options, report, verdicts
 from experiments.common.session import session
 from mixgan_jax import _figures
 from mixgan_jax.data import Feed, grid
@@ -200,7 +200,7 @@ def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
     def compute() -> dict[str, Array]:
         target = grid(config.side, config.spacing, config.std)
         reals = target.sample(jax.random.key(2**31 - 1), 2 * config.pool)  # a key of no seed
-        keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+        keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
         one = functools.partial(run_one, config, width, n)
         return jax.jit(map_runs(keys, one, shared=2))(
             keys, reals[: config.pool], reals[config.pool :]
@@ -230,7 +230,9 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         fit = exponents.exponents({"n": [row["data"] for row in own]}, gaps.T)["n"]
         text = f"with p = {p} the gap falls as n^(-1/2)"
         holds = fit["low"] <= -0.5 <= fit["high"]
-        verdict.append(report.claim(text, "interval contains -0.5", exponents.in_words(fit), holds))
+        verdict.append(
+            verdicts.claim(text, "interval contains -0.5", exponents.in_words(fit), holds)
+        )
         least = [enough(own, tolerance) for tolerance in config.tolerances]
         constants = [
             n * eps**2 / (p * math.log(p)) for n, eps in zip(least, config.tolerances, strict=True)
@@ -240,12 +242,12 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
             for eps, n, c in zip(config.tolerances, least, constants, strict=True)
         )
         text = f"with p = {p} more than p log p / eps^2 data improve the distance by less than eps"
-        verdict.append(report.claim(text, "C <= 1 for each eps", got, max(constants) <= 1))
-        better, holds = report.separated(own[0], own[-1], "sliced")
+        verdict.append(verdicts.claim(text, "C <= 1 for each eps", got, max(constants) <= 1))
+        better, holds = verdicts.separated(own[0], own[-1], "sliced")
         text = (
             f"with p = {p} sliced W1 is smaller at {own[-1]['data']} than at {own[0]['data']} data"
         )
-        verdict.append(report.claim(text, "more than 2 standard errors", better, holds))
+        verdict.append(verdicts.claim(text, "more than 2 standard errors", better, holds))
     return verdict
 
 

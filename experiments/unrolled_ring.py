@@ -47,7 +47,7 @@ import optax
 
 import mixgan_jax as mg
 from experiments import mix_gan_ring
-from experiments.common import harness, options, report
+from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from mixgan_jax import _figures
@@ -171,9 +171,9 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     pairs.append(("fast D, depth 0", f"fast D, depth {deep[0]}"))
     verdict = []
     for more, fewer in pairs:
-        got, holds = report.separated(by_name[more], by_name[fewer], "modes")
+        got, holds = verdicts.separated(by_name[more], by_name[fewer], "modes")
         text = f"more modes: {more} than {fewer}"
-        verdict.append(report.claim(text, "more than 2 standard errors", got, holds))
+        verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     return verdict
 
 

@@ -197,7 +197,11 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
 @pytest.mark.parametrize(
     ("script", "argv", "message"),
     [
-        (mix_gan_ring, ["--batch", "1"], "--batch must be larger for k = 5, got 1"),
+        (
+            mix_gan_ring,
+            ["--latin", "True", "--batch", "1"],
+            "--batch must be larger for k = 5, got 1",
+        ),
         (pairing, ["--batch", "64"], "--batch must be a multiple of k = 5, got 64"),
         (pairing, ["--components", "3", "5"], "--components must be one number, got (3, 5)"),
         (jare, ["--gammas", "10", "10"], "--gammas must differ from each other, got (10.0, 10.0)"),

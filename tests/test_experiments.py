@@ -13,7 +13,7 @@ import pytest
 
 from experiments import __main__ as overview
 from experiments import mix_gan_mnist, mix_gan_ring, pairing
-from experiments.common import harness, progress, report
+from experiments.common import harness, progress, report, verdicts
 from experiments.parts import digit_classifier, digit_images
 from mixgan_jax.data import digits
 
@@ -54,7 +54,7 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
             measured_once = metric in {"step_ms", "parameters"}
             assert measured_once or np.isfinite(row[f"{metric}_stderr"])
         assert row["method"] in printed
-    assert all(set(line) == {"claim", "expected", "got", "holds"} for line in results["verdict"])
+    assert all(set(line) == {"claim", "expected", "got", "outcome"} for line in results["verdict"])
     saved = re.findall(r"^[\w=+, ]+: (/\S.*)$", printed, re.MULTILINE)
     assert len(saved) >= 3
     assert all(Path(file).exists() for file in saved), "what the summary names must be there"
@@ -188,30 +188,30 @@ def test_separated_wants_two_standard_errors_of_the_difference():
     def row(mean, error):
         return {"modes_mean": mean, "modes_stderr": error}
 
-    assert report.separated(row(5.0, 0.3), row(3.9, 0.4), "modes")[1]
-    assert not report.separated(row(4.8, 0.3), row(3.9, 0.4), "modes")[1]
-    assert not report.separated(row(9.0, None), row(1.0, 0.1), "modes")[1]
+    assert verdicts.separated(row(5.0, 0.3), row(3.9, 0.4), "modes")[1]
+    assert not verdicts.separated(row(4.8, 0.3), row(3.9, 0.4), "modes")[1]
+    assert not verdicts.separated(row(9.0, None), row(1.0, 0.1), "modes")[1]
 
 
 def test_at_most_behind_counts_two_standard_errors_against_the_row():
     def row(mean, error):
         return {"modes_mean": mean, "modes_stderr": error}
 
-    assert report.at_most_behind(row(7.9, 0.1), row(8.0, 0.0), "modes", 0.5)[1]
-    assert not report.at_most_behind(row(7.9, 0.3), row(8.0, 0.0), "modes", 0.5)[1]
-    assert not report.at_most_behind(row(8.0, None), row(8.0, 0.0), "modes", 0.5)[1]
+    assert verdicts.at_most_behind(row(7.9, 0.1), row(8.0, 0.0), "modes", 0.5)[1]
+    assert not verdicts.at_most_behind(row(7.9, 0.3), row(8.0, 0.0), "modes", 0.5)[1]
+    assert not verdicts.at_most_behind(row(8.0, None), row(8.0, 0.0), "modes", 0.5)[1]
 
 
 def test_differences_by_seed_forget_what_the_seeds_have_in_common():
     hard = report.row("full", {"modes": [8.0, 2.0, 5.0]})
     row = report.row("latin", {"modes": [7.0, 2.0, 5.0]})
-    text, holds = report.exceeds_by_at_most(hard, row, "modes", 1.0)  # 1, 0, 0: 1/3 +- 1/3
+    text, holds = verdicts.exceeds_by_at_most(hard, row, "modes", 1.0)  # 1, 0, 0: 1/3 +- 1/3
     assert text == "difference 0.33, standard error 0.33"
     assert holds
-    assert not report.exceeds_by_at_most(hard, row, "modes", 0.99)[1]
-    assert not report.at_most_behind(row, hard, "modes", 1.0)[1]
+    assert not verdicts.exceeds_by_at_most(hard, row, "modes", 0.99)[1]
+    assert not verdicts.at_most_behind(row, hard, "modes", 1.0)[1]
     one = report.row("one seed", {"modes": [8.0]})
-    assert not report.exceeds_by_at_most(one, one, "modes", 1.0)[1]
+    assert not verdicts.exceeds_by_at_most(one, one, "modes", 1.0)[1]
 
 
 def test_a_steps_time_is_the_median_without_what_compiles(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -27,7 +27,7 @@ import mixgan_jax as mg
 from experiments.common.options import check_config
 from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
 from experiments.common.setup import Setup
-from mixgan_jax.checks import check_choice, check_path
+from mixgan_jax.checks import check_choice, check_count, check_path
 from mixgan_jax.data.cache import cache_folder, make_folder
 from mixgan_jax.types import Array, Key
 
@@ -46,6 +46,7 @@ class Run(NamedTuple):
         folder: where checkpoints, logs and figures of this config live.
         commit: of the code that runs.
         options: the command line's, of those that do not change what is computed.
+        seeds: those of the run; a preset's begin with 0.
     """
 
     experiment: str
@@ -56,6 +57,7 @@ class Run(NamedTuple):
     folder: Path
     commit: str
     options: argparse.Namespace
+    seeds: range
 
 
 def start(
@@ -71,6 +73,9 @@ def start(
     Options beside the config's fields neither choose the folder nor count as overrides: ``--on-nan stop`` (or
     ``freeze``), see ``fit``; ``--tensorboard`` writes TensorBoard files too; ``--profile`` writes a profiler's trace
     of every method's second entry of the log, to ``profile`` in its folder.
+
+    ``--seed-offset N`` takes seeds N, N + 1, ... instead of 0, 1, ...: it replicates a preset on new seeds, in a folder
+    of its own, and does not stand for the preset.
 
     Args:
         experiment: the script's name, as in ``python -m experiments.<name>``.
@@ -91,10 +96,12 @@ def start(
     own.add_argument("--on-nan", default="stop")
     own.add_argument("--tensorboard", action="store_true")
     own.add_argument("--profile", action="store_true")
+    own.add_argument("--seed-offset", type=int, default=0)
     options, rest = own.parse_known_args(argv)
     with refusing(experiment):
         preset = presets[check_choice("--preset", options.preset, presets)]
         check_choice("--on-nan", options.on_nan, ("stop", "freeze"))
+        first = check_count("--seed-offset", options.seed_offset, minimum=0)
         if options.tensorboard and importlib.util.find_spec("tensorboardX") is None:
             raise ValueError("--tensorboard needs tensorboardX: pip install tensorboardX")
     names = ", ".join(presets)
@@ -105,7 +112,7 @@ def start(
         prog=f"python -m experiments.{experiment}",
         description=f"{doc}\n\nAlso: --preset NAME (one of {names}; now {options.preset}), "
         f"--runs FOLDER (now {options.runs}), --on-nan stop|freeze (at a component that becomes NaN), "
-        "--tensorboard, --profile.",
+        "--tensorboard, --profile, --seed-offset N (seeds N, N + 1, ...).",
         config=(tyro.conf.FlagConversionOff,),
     )
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
@@ -113,12 +120,14 @@ def start(
         check_config(config)
         check(config)
         runs = check_path("--runs", options.runs)
-        folder = runs / experiment / f"{options.preset}-{fingerprint(hashed)}"
+        name = f"{options.preset}-{fingerprint(hashed)}"
+        folder = runs / experiment / (f"{name}-from-seed-{first}" if first else name)
         make_folder("--runs", folder)
         use_caches()
     use_all_cores()
+    is_preset, seeds = hashed == preset and first == 0, range(first, first + config.seeds)
     return Run(
-        experiment, options.preset, config, hashed, hashed == preset, folder, commit(), options
+        experiment, options.preset, config, hashed, is_preset, folder, commit(), options, seeds
     )
 
 
@@ -205,7 +214,7 @@ def train(
     show = bar.method(name, config.steps, stopwatch)
     with tracing(folder / "profile" if run.options.profile else None, show) as on_log:
         state = mg.fit(
-            mg.spread_over_devices(seed_keys(config.seeds)),
+            mg.spread_over_devices(seed_keys(run.seeds)),
             setup.solver,
             setup.feed,
             num_steps=config.steps,
@@ -226,7 +235,7 @@ def evaluate_seeds(
     run: Run, evaluate: Callable[[Key, Any], Mapping[str, Array]], state: Any
 ) -> dict[str, np.ndarray]:
     """Measures after the last step, ``[S]`` each: ``evaluate`` of one run, with keys that training has not used."""
-    keys = mg.evaluation_key(seed_keys(run.config.seeds), run.config.steps)
+    keys = mg.evaluation_key(seed_keys(run.seeds), run.config.steps)
     return jax.device_get(jax.jit(jax.vmap(evaluate))(keys, state))
 
 
@@ -274,6 +283,6 @@ def step_milliseconds(run: Run, name: str) -> float:
     return 1000.0 * Stopwatch(method_folder(run, name)).step_seconds
 
 
-def seed_keys(seeds: int) -> Key:
-    """The keys of seeds 0, 1, ..., ``[seeds]``."""
-    return jax.vmap(jax.random.key)(np.arange(seeds))
+def seed_keys(seeds: Sequence[int]) -> Key:
+    """The keys of a run's seeds, ``[S]``."""
+    return jax.vmap(jax.random.key)(np.asarray(seeds))

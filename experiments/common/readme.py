@@ -6,13 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from experiments.common import verdicts
 from experiments.common.report import RESULTS, cell
 
-
-def claims_that_hold(results: Mapping[str, Any]) -> str:
-    """In words, how many."""
-    held = [line["holds"] for line in results["verdict"]]
-    return f"{sum(held)} of {len(held)} claims hold"
+MARKS = {"holds": "Holds", "fails": "**Fails**", "undecided": "*Undecided*"}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
@@ -27,7 +24,7 @@ def markdown(results: Mapping[str, Any]) -> str:
         lines.append(f"| {entry['method']} | " + " | ".join(cells) + " |")
     lines.append("")
     for line in results["verdict"]:
-        mark = "Holds" if line["holds"] else "**Does not hold**"
+        mark = MARKS[verdicts.outcome_of(line)]
         lines.append(f"- {mark}: {line['claim']} (got: {line['got']}).")
     minutes = results["seconds"] / 60
     lines += [

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import os
 import platform
 import shutil
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 import mixgan_jax as mg
+from experiments.common import verdicts
 from experiments.common.harness import Run
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parents[1] / "results"
 RESULTS_NAME = "results.json"
+COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow"}
 
 
 def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> di
     n = counts.pop()
     result: dict[str, Any] = {"method": method, "n": n, **extra}
     for name, values in metrics.items():
-        result[f"{name}_mean"], result[f"{name}_stderr"] = _mean_and_error(values)
+        result[f"{name}_mean"], result[f"{name}_stderr"] = verdicts.mean_and_error(values)
         result[f"{name}_by_seed"] = np.asarray(values, np.float64).tolist()
     return result
 
@@ -55,53 +56,6 @@ def measured_once(**values: float) -> dict[str, Any]:
     """Further entries of a row, of measures that have one value for all seeds and so no standard error."""
     means = {f"{name}_mean": value for name, value in values.items()}
     return means | {f"{name}_stderr": None for name in values}
-
-
-def _mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    array = np.asarray(values, np.float64)
-    error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None
-    return float(array.mean()), error
-
-
-def claim(text: str, expected: str, got: str, holds: bool) -> dict[str, Any]:
-    """One line of a verdict."""
-    return {"claim": text, "expected": expected, "got": got, "holds": bool(holds)}
-
-
-def separated(better: Mapping, worse: Mapping, metric: str) -> tuple[str, bool]:
-    """In words, by how much a metric's means differ, and whether by more than 2 standard errors of the difference."""
-    text, difference, error = _difference(better, worse, metric)
-    return text, error is not None and difference > 2 * error
-
-
-def at_most_behind(row: Mapping, other: Mapping, metric: str, margin: float) -> tuple[str, bool]:
-    """In words, how far a row is behind, and whether that is at most ``margin``, 2 standard errors included."""
-    text, difference, error = _difference(other, row, metric)
-    return text, error is not None and difference + 2 * error <= margin
-
-
-def exceeds_by_at_most(
-    row: Mapping, other: Mapping, metric: str, margin: float, digits: int = 2
-) -> tuple[str, bool]:
-    """The same for the mean of the differences by seed, ``row - other``: both rows are of the same seeds."""
-    pairs = zip(row[f"{metric}_by_seed"], other[f"{metric}_by_seed"], strict=True)
-    difference, error = _mean_and_error([a - b for a, b in pairs])
-    text = _in_words(difference, error, digits)
-    return text, error is not None and difference + 2 * error <= margin
-
-
-def _difference(a: Mapping, b: Mapping, metric: str) -> tuple[str, float, float | None]:
-    difference = a[f"{metric}_mean"] - b[f"{metric}_mean"]
-    errors = (a[f"{metric}_stderr"], b[f"{metric}_stderr"])
-    error = None if None in errors else math.hypot(*errors)
-    return _in_words(difference, error), difference, error
-
-
-def _in_words(difference: float, error: float | None, digits: int = 2) -> str:
-    spread = "one seed: no standard error"
-    if error is not None:
-        spread = f"standard error {error:.{digits}f}"
-    return f"difference {difference:.{digits}f}, {spread}"
 
 
 def save_figure(run: Run, figure: "Figure", name: str) -> Path:
@@ -122,7 +76,7 @@ def save_results(
     """Writes ``results.json`` in the run folder, and nothing anywhere else; see ``python -m experiments --keep``.
 
     Args:
-        run: what ran; seeds 0, 1, ... of its config.
+        run: what ran.
         rows: of the table.
         verdict: its claims.
         columns: heading and digits by metric.
@@ -142,7 +96,7 @@ def save_results(
         "versions": {name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "numpy")}
         | {"python": platform.python_version()},
         "hardware": hardware(),
-        "seeds": list(range(run.config.seeds)),
+        "seeds": list(run.seeds),
         "seconds": round(sum(row["seconds"] for row in rows), 1),
         "columns": columns,
         "rows": list(rows),
@@ -180,6 +134,9 @@ def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> l
     current = presets(experiment).get(preset)
     if current is None or results["config"] != json.loads(json.dumps(dataclasses.asdict(current))):
         raise ValueError(f"{folder} must be a run of the preset {preset} as it stands")
+    if results["seeds"] != list(range(current.seeds)):
+        first = results["seeds"][0]
+        raise ValueError(f"{folder} must be a run with --seed-offset 0, got seeds from {first} on")
     RESULTS.mkdir(exist_ok=True)
     stem = f"{experiment}.{preset}"
     sources = {f"{stem}.json": path}
@@ -234,8 +191,10 @@ def show(run: Run, results: Mapping[str, Any], files: Mapping[str, Path]) -> Non
         table.add_row(entry["method"], *(text.replace(" ± ", "±") for text in cells))
     console.print(table)
     for line in results["verdict"]:
-        mark = "[green]holds[/]" if line["holds"] else "[red]does not hold[/]"
-        console.print(f"{mark}: {line['claim']} (expected: {line['expected']}; got: {line['got']})")
+        outcome = verdicts.outcome_of(line)
+        console.print(
+            f"[{COLOURS[outcome]}]{outcome}[/]: {line['claim']} (expected: {line['expected']}; got: {line['got']})"
+        )
     for what, path in files.items():
         console.print(f"{what}: {path}", soft_wrap=True)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.common import report
+from experiments.common import verdicts
 from experiments.parts.pacgan_tables import as_published
 
 MEASURES = {"modes": ("modes", 2), "high_quality": ("HQ %", 1), "reverse_kl": ("reverse KL", 3)}
@@ -39,7 +39,7 @@ def judge(
         _claim(f"{better} captures more modes than {worse}", "more than 2 standard errors", got)
         for better, worse in MORE_MODES
         if {better, worse} <= set(by_name)
-        for got in [report.separated(by_name[better], by_name[worse], "modes")]
+        for got in [verdicts.separated(by_name[better], by_name[worse], "modes")]
     ]
     verdict += [
         _claim(
@@ -47,13 +47,13 @@ def judge(
         )
         for better, worse in MORE_EVEN
         if {better, worse} <= set(by_name)
-        for got in [report.separated(by_name[worse], by_name[better], "reverse_kl")]
+        for got in [verdicts.separated(by_name[worse], by_name[better], "reverse_kl")]
     ]
     verdict += [
         _claim(
             f"{whole} captures at least as many modes as {part}, but for half of one",
             "difference + 2 standard errors <= 0.5",
-            report.at_most_behind(by_name[whole], by_name[part], "modes", 0.5),
+            verdicts.at_most_behind(by_name[whole], by_name[part], "modes", 0.5),
         )
         for whole, parts in PARTS.items()
         for part in parts
@@ -65,4 +65,4 @@ def judge(
 
 
 def _claim(text: str, expected: str, got: tuple[str, bool]) -> dict[str, Any]:
-    return report.claim(text, expected, *got)
+    return verdicts.claim(text, expected, *got)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import report
+from experiments.common import report, verdicts
 from experiments.common.exponents import exponents
 
 SUPPORT = 1e-9  # a weight above this counts
@@ -111,7 +111,7 @@ def falls(rows: Sequence[Mapping[str, Any]], name: str, text: str) -> dict[str, 
         got.append(f"{entry['method']}: {value}{pure}")
         holds = holds and (found is None or found["low"] <= -0.5 <= found["high"])
     expected = "95 % interval of each exponent has -0.5"
-    return report.claim(text, expected, "; ".join(got), holds)
+    return verdicts.claim(text, expected, "; ".join(got), holds)
 
 
 def excess(curves: Mapping[str, Any]) -> float:
@@ -124,13 +124,13 @@ def improves(components: Sequence[int], entry: Mapping[str, Any]) -> dict[str, A
     """Whether MIX+GAN with most components has a smaller NashConv than one GAN."""
     gaps = np.array(entry["curves"]["mix_gan"])
     one, many = (report.row("", {"gap": 100.0 * gaps[:, at]}) for at in (0, -1))
-    got, holds = report.separated(one, many, "gap")
+    got, holds = verdicts.separated(one, many, "gap")
     ks = components
     text = (
         f"{entry['method']}: MIX+GAN with k = {ks[-1]} has a smaller NashConv than with k = {ks[0]}"
     )
     levels = ", ".join(f"{100 * level:.1f}" for level in gaps.mean(axis=0))
-    return report.claim(
+    return verdicts.claim(
         text, "more than 2 standard errors", f"{got}; {levels} % of R for k = {ks}", holds
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common import exponents, report
+from experiments.common import exponents, report, verdicts
 from experiments.parts import interval_examples, interval_orders
 from experiments.parts.interval_runs import cells
 
@@ -19,13 +19,13 @@ def of_optimum(found: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, 
     best = max(np.max(np.array(own["map"])[~apart]) for own in found)
     stuck = np.concatenate([np.array(own["map_tv"])[~apart] for own in found])
     return [
-        report.claim(
+        verdicts.claim(
             "with the optimal discriminator every start off the diagonal succeeds, at both step sizes",
             "100 % of cells",
             f"{100 * worst:.0f} % in the worst cell",
             worst == 1.0,
         ),
-        report.claim(
+        verdicts.claim(
             "and none on the diagonal, where total variation stays at .0581",
             "0 %, TV .0581 in all cells",
             f"{100 * best:.0f} %, TV {stuck.min():.4f} to {stuck.max():.4f}",
@@ -45,31 +45,31 @@ def of_gradients(
     ever = 100.0 * np.mean(first["ever_inverted"][f"{sizes[0]:g}"])
     in_order = max(ordered["success_mean"], ordered["large_mean"])
     return [
-        report.claim(
+        verdicts.claim(
             f"simultaneous gradient steps of {sizes[0]:g} succeed in about a tenth of at least 5000 runs",
             "8 to 14 %",
             f"{report.cell(first, 'success', 2)} % of {first['runs']} runs",
             8.0 <= first["success_mean"] <= 14.0 and first["runs"] >= 5000,
         ),
-        report.claim(
+        verdicts.claim(
             "discriminator steps that are kept do not help, however many",
             "< 30 % for every k and both step sizes",
             f"at most {most:.1f} %",
             most < 30.0,
         ),
-        report.claim(
+        verdicts.claim(
             f"{unrolled}, differentiated through, does",
             f">= 70 % at {sizes[0]:g}, >= 90 % at {sizes[1]:g}",
             f"{report.cell(through, 'success', 1)} %, {report.cell(through, 'large', 1)} %",
             through["success_mean"] >= 70.0 and through["large_mean"] >= 90.0,
         ),
-        report.claim(
+        verdicts.claim(
             "discriminator collapse is the rule: most simultaneous runs invert an interval at some step",
             "> 50 %",
             f"{ever:.1f} %; {report.cell(first, 'inverted', 1)} % at the end",
             ever > 50.0,
         ),
-        report.claim(
+        verdicts.claim(
             "and it is not the inverted intervals that make runs fail: kept in order, they fail too",
             "success < 30 % at both step sizes",
             f"at most {in_order:.1f} %",
@@ -84,19 +84,19 @@ def of_single_runs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     ends = {name: np.array(path[-1]) for name, path in found["far"].items()}
     goal = np.array(interval_examples.FAR[1])
     return [
-        report.claim(
+        verdicts.claim(
             "single steps agree with an implementation in NumPy",
             "within 1e-7, float64",
             f"{error:.1e}",
             error <= 1e-7,
         ),
-        report.claim(
+        verdicts.claim(
             "an interval on which the data are rarer shrinks until it is inverted",
             "at step 60",
             f"at step {at}",
             at == 60,
         ),
-        report.claim(
+        verdicts.claim(
             "far out the heavy mean overtakes the light one with steps eta, and gets stuck; not with eta / w_j",
             "swapped and off by > .1; within .1",
             "; ".join(f"{name}: {end[0]:.3f}, {end[1]:.3f}" for name, end in ends.items()),
@@ -113,21 +113,21 @@ def of_extensions(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
     one, three, first = (
         rows[name] for name in ("single, optimal", "three, optimal", "three, simultaneous")
     )
-    gained, better = report.separated(three, first, "success")
+    gained, better = verdicts.separated(three, first, "success")
     return [
-        report.claim(
+        verdicts.claim(
             "with weights .1 and .9 a step eta / w_j succeeds from all starts in order",
             "100 %",
             f"{report.cell(scaled, 'success', 1)} %; with eta {report.cell(plain, 'success', 1)} %",
             scaled["success_mean"] == 100.0,
         ),
-        report.claim(
+        verdicts.claim(
             "three components are learned by the optimal discriminator more often than by gradient steps",
             "more than 2 standard errors, in %",
             gained,
             better,
         ),
-        report.claim(
+        verdicts.claim(
             "two intervals are needed: with one, even the optimal discriminator fails from some starts",
             "50 to 99 %",
             f"{report.cell(one, 'success', 1)} %",
@@ -146,13 +146,13 @@ def of_theorem(hits: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
         for name in ("delta", "box")
     )
     return [
-        report.claim(
+        verdicts.claim(
             "every run with the optimal discriminator reaches TV <= delta, in a number of steps of polynomial order",
             "at most 1.2 in 1 / delta and 1 in e^(C^2)",
             f"{got}{'' if arrived else '; not all arrived'}",
             arrived and fits["delta"]["high"] <= 1.2 and fits["box"]["high"] <= 1.0,
         ),
-        report.claim(
+        verdicts.claim(
             "in the separation the steps grow as its logarithm: by as many with each halving",
             "increments within 10 % of each other",
             ", ".join(f"{step:.0f}" for step in growth),

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.common import report
+from experiments.common import verdicts
 from mixgan_jax import adjustments, losses, spectrum, theory
 from mixgan_jax.adjustments import Adjustment, Players
 from mixgan_jax.types import Array, Key
@@ -135,25 +135,25 @@ def claims(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     )
     spread = max(np.ptp(row["toy"]["factors"]["determinants"]) for row in rows[2:])
     verdict = [
-        report.claim(
+        verdicts.claim(
             f"{jare['method']} has smaller phase and conditioning factors than simultaneous descent",
             "both smaller",
             f"{phases[0]:.3g} < {phases[1]:.3g}, {conditions[0]:.3g} < {conditions[1]:.3g}",
             phases[0] < phases[1] and conditions[0] < conditions[1],
         ),
-        report.claim(
+        verdicts.claim(
             f"{consensus['method']} has a smaller phase factor and a larger conditioning factor",
             "smaller and larger",
             f"{phases[2]:.3g} < {phases[1]:.3g}, {conditions[2]:.3g} > {conditions[1]:.3g}",
             phases[2] < phases[1] and conditions[2] > conditions[1],
         ),
-        report.claim(
+        verdicts.claim(
             "the determinant of JARE's Jacobian does not depend on the data's variance in a direction",
             "difference < 1e-9",
             f"{spread:.1e}",
             spread < 1e-9,
         ),
-        report.claim(
+        verdicts.claim(
             f"iterations to 1e-3 at the best step rise from {jare['method']} by way of simultaneous "
             f"descent to {consensus['method']}",
             "rising",
@@ -167,7 +167,7 @@ def claims(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     }
     for text, start in starts.items():
         off = max(deviation(row["toy"], start) for row in (plain, consensus, jare))
-        verdict.append(report.claim(text, "within 5 %", f"{100 * off:.1f} %", off <= 0.05))
+        verdict.append(verdicts.claim(text, "within 5 %", f"{100 * off:.1f} %", off <= 0.05))
     return verdict
 
 

@@ -175,7 +175,7 @@ class Sweep(NamedTuple):
 
     def keys(self) -> Key:
         """Of the seeds, over the devices."""
-        return mg.spread_over_devices(harness.seed_keys(self.seeds))
+        return mg.spread_over_devices(harness.seed_keys(range(self.seeds)))
 
     def run(
         self, game: IntervalGame, rule: Rule, starts: IntervalState, step_sizes: Any

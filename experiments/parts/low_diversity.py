@@ -95,7 +95,7 @@ def distances(
         )
         return {name: result[name] for name in ("value", "held_out", "held_out_values", "norm")}
 
-    keys = mg.spread_over_devices(harness.seed_keys(config.seeds))
+    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
     run_all = jax.jit(map_runs(keys, run, shared=2))
     return run_all(keys, *reals(config.dimension, config.pool, config.held_out))
 
@@ -104,7 +104,7 @@ def classical(config: "Config", ratio: int) -> dict[str, Any]:
     """W1 and JS between the atoms of the smallest network's m and as many other samples of P, ``[S]``."""
     m = ratio * networks(config)[0].parameters
     few, found = min(m, config.assignment), []
-    for key in harness.seed_keys(config.seeds):
+    for key in harness.seed_keys(range(config.seeds)):
         real = gaussian(jax.random.fold_in(key, 3), m, config.dimension)
         fake = atoms(config, key, m)
         w1 = exact_wasserstein(real[:few], fake[:few])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common import report
+from experiments.common import verdicts
 from experiments.parts.stability_edge import CASES
 from mixgan_jax.theory import reachable_probability
 
@@ -45,20 +45,20 @@ def counts(config: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     narrow = [row["converged_mean"] for row in rows if row["width"] <= low]
     wide = [row["converged_mean"] for row in rows if row["width"] >= high]
     return [
-        report.claim(
+        verdicts.claim(
             "the share of runs that converge never falls with the width",
             "each % >= the one before",
             text,
             all(np.min(np.diff(share)) >= 0 for share in shares.values()),
         ),
-        report.claim(
+        verdicts.claim(
             f"none converges with k <= {low}",
             "0 %",
             f"at most {max(narrow):.1f} % (Wendel at k = {low}: "
             f"{100 * reachable_probability(low, low):.1f} %)",
             max(narrow) == 0,
         ),
-        report.claim(
+        verdicts.claim(
             f"all converge with k >= {high}",
             "100 %",
             f"at least {min(wide):.1f} %",
@@ -73,7 +73,7 @@ def reached(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     reachable = np.array([row["reachable"] for row in rows])
     missed, impossible = reachable & ~converged, converged & ~reachable
     share = 100.0 * (1.0 - missed.sum() / max(1, reachable.sum()))
-    return report.claim(
+    return verdicts.claim(
         "a run converges if its target is in the cone of V's columns, and only then",
         "none out of reach, and 95 % of those in reach, all widths together",
         f"{converged.size} runs: {int(impossible.sum())} out of reach, {share:.1f} % of "
@@ -89,7 +89,7 @@ def as_wendel_says(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, 
         chance = reachable_probability(row["width"], config.dimension)
         spread = np.sqrt(max(chance * (1 - chance), 1e-9) / row["n"])
         worst = max(worst, abs(np.mean(row["reachable"]) - chance) / spread)
-    return report.claim(
+    return verdicts.claim(
         "targets are in reach as often as Wendel's theorem says",
         "within 3 standard errors at every width",
         f"at most {worst:.1f} standard errors",
@@ -105,7 +105,7 @@ def speed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     known = {k: steps for k, steps in wide.items() if k in EXPECTED_STEPS}
     ratios = [known[k] / EXPECTED_STEPS[k] for k in known]
     claims = [
-        report.claim(
+        verdicts.claim(
             f"beyond k = {ALL_CONVERGE} the median number of steps falls with the width",
             "each below the one before",
             text,
@@ -114,7 +114,7 @@ def speed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
     if ratios:
         claims.append(
-            report.claim(
+            verdicts.claim(
                 "it is that of an independent simulation, "
                 + " and ".join(f"{EXPECTED_STEPS[k]} at k = {k}" for k in known),
                 f"within a factor of {WITHIN}",
@@ -129,7 +129,7 @@ def conditioning(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, An
     """The condition number of the tangent kernel over the width."""
     own = [row for row in rows if row["width"] >= config.dimension]
     numbers = [10 ** row["log_condition_mean"] for row in own]
-    return report.claim(
+    return verdicts.claim(
         "the tangent kernel's condition number falls with the width",
         "each geometric mean below the one before",
         ", ".join(f"{c:.3g} at k = {row['width']}" for c, row in zip(numbers, own, strict=True)),
@@ -143,7 +143,7 @@ def decays_as_linearised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     logs = {name: np.log(widest[f"{name}_decay"]) for name in ("net", "linear")}
     ratio = logs["net"] / logs["linear"]
     mean, error = ratio.mean(), ratio.std(ddof=1) / np.sqrt(len(ratio)) if len(ratio) > 1 else 0.0
-    return report.claim(
+    return verdicts.claim(
         f"at k = {widest['width']} the error decays as fast as the linearisation at the start says",
         "mean ratio of the logarithms of the fitted factors in [0.9, 1.1]",
         f"{mean:.3f}, standard error {error:.3f}",
@@ -169,7 +169,7 @@ def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             gaps = np.abs(factor - predicted[:, None])[known & (np.abs(ratios - 1) < 0.11)[:, None]]
             worst = max(worst, float(gaps.max(initial=0.0)))
         claims.append(
-            report.claim(
+            verdicts.claim(
                 f"{who} turns unstable at eta s^2 = 1, and at 2 with GDmax",
                 "errors grow in all runs above and fall in all below, from 2 % on",
                 f"{wrong} of {runs} runs on the wrong side",
@@ -177,7 +177,7 @@ def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
             )
         )
         claims.append(
-            report.claim(
+            verdicts.claim(
                 f"there its error changes by the predicted factor ({who}, within 11 % of the edge)",
                 f"largest difference <= {NEAREST}",
                 f"{worst:.4f}",
@@ -199,7 +199,7 @@ def from_the_start(edges: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     settled = int((smaller & flat)[near].sum())
     lost = int((~smaller | (sharpness == 0))[far].sum())
     beyond = f"; further out {lost} of {left[far].size} diverge or end with all units off"
-    return report.claim(
+    return verdicts.claim(
         f"from the start networks do not diverge up to {CATAPULT:g} times the edge, but move to where "
         "the kernel is smaller",
         "the last error below the first, and eta s^2 below the edge, in 95 % of the runs",

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from experiments.common import report
+from experiments.common import report, verdicts
 
 Numbers: TypeAlias = tuple[float, float]
 """Mean and standard error."""
@@ -111,7 +111,7 @@ def as_published(row: Row, theirs: Row, columns: Mapping[str, tuple[str, int]]) 
         )
         return ", ".join(parts)
 
-    return report.claim(
+    return verdicts.claim(
         f"{theirs['published']} as in PacGAN's paper",
         f"{cells(theirs)}, each within 2 standard errors of the difference",
         cells(row),

@@ -15,7 +15,7 @@ import optax
 from jax.flatten_util import ravel_pytree
 
 import mixgan_jax as mg
-from experiments.common import report
+from experiments.common import verdicts
 from mixgan_jax import adjustments, penalties, spectrum
 from mixgan_jax.types import Array, Key
 
@@ -227,19 +227,19 @@ def judge(small: Mapping[str, Any]) -> list[dict[str, Any]]:
     near = np.abs(predicted - observed)[:, :-1] <= 0.01
     counts = f"{solved.sum()} equilibria of {solved.size} seeds, {(solved & stable).sum()} attract"
     return [
-        report.claim(
+        verdicts.claim(
             "beside a small GAN's equilibrium descent grows where the eigenvalues say so, and only there",
             "all runs, equilibria in at least half of the seeds",
             f"{right.sum()} of {right.size}; {counts}",
             right.all() and solved.mean() >= 0.5,
         ),
-        report.claim(
+        verdicts.claim(
             "at up to 1.2 of the stable step the observed factor a step is the predicted one",
             "within .01 in 95 % of runs",
             f"{near.sum()} of {near.size}",
             near.size > 0 and near.mean() >= 0.95,
         ),
-        report.claim(
+        verdicts.claim(
             "Arnoldi's six largest eigenvalues are those of the Jacobian written out",
             "moduli within 1e-6",
             f"largest error {small['arnoldi']:.1e}",

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from experiments.common import report
+from experiments.common import report, verdicts
 from experiments.parts import pacgan_tables
 from experiments.parts.pacgan_tables import TABLE_2, TABLE_3, as_published
 from experiments.parts.stacked_methods import methods
@@ -64,13 +64,13 @@ def _of_the_measures(
     excess = reals["kl"] - reals["floor"]
     got = f"{reals['modes']:.0f} modes, KL {reals['kl']:.4f}, floor {reals['floor']:.4f}"
     return [
-        report.claim(
+        verdicts.claim(
             "the classifier can be trusted: accuracy on test images",
             f">= {100 * config.accuracy:.1f} %",
             f"{100 * accuracy:.2f} %",
             accuracy >= config.accuracy,
         ),
-        report.claim(
+        verdicts.claim(
             "stacks of real test images show every mode, hardly less evenly than chance allows",
             f"1000 modes, KL at most {bound} above the sampling floor",
             got,
@@ -93,7 +93,7 @@ def _rising(config: Any, by_name: Mapping[str, Row]) -> list[dict[str, Any]]:
             found = [by_name[name] for name in ("GAN", *names)]
             means = [row["modes_mean"] for row in found]
             verdict.append(
-                report.claim(
+                verdicts.claim(
                     f"modes rise with the {kind}: GAN, {', '.join(names)}",
                     "each mean above the one before",
                     ", ".join(report.cell(row, "modes", 1) for row in found),
@@ -112,9 +112,9 @@ def _goals(
     if not (both and packed):
         return []
     ours, other = both[-1], max(packed, key=lambda row: row["modes_mean"])
-    got, holds = report.separated(ours, other, "modes")
+    got, holds = verdicts.separated(ours, other, "modes")
     goals = [
-        report.claim(
+        verdicts.claim(
             f"goal: {ours['method']} shows more modes than {other['method']}, the best packed GAN",
             "by more than 2 standard errors",
             got,
@@ -126,11 +126,11 @@ def _goals(
     cells = f"{report.cell(ours, 'modes', 1)} modes, KL {report.cell(ours, 'kl', 3)}"
     if config.protocol == "dcgan":
         fine = ours["modes_mean"] == 1000 and ours["kl_mean"] <= 0.06
-        goal = report.claim(f"goal: {ours['method']}", "1000 modes and KL <= .06", cells, fine)
+        goal = verdicts.claim(f"goal: {ours['method']}", "1000 modes and KL <= .06", cells, fine)
         return [goal]  # nothing is above 1000 modes
     best = max((row["modes_mean"] for row in theirs), default=None)
     if best is not None:
         text = f"goal: {ours['method']} shows more modes than any row of the paper"
         above = ours["modes_mean"] > best
-        goals.append(report.claim(text, f"mean above {best}", cells, above))
+        goals.append(verdicts.claim(text, f"mean above {best}", cells, above))
     return goals

@@ -1,0 +1,152 @@
+"""Judging a claim: it holds, it fails, or the seeds leave it undecided.
+
+A claim about means over seeds is judged by an interval, the estimate ± 2 standard errors. If the claim is true of the
+whole interval it holds; if it is true of no point of it, it fails; else it is undecided, and so is what was measured
+with a single seed. The interval covers 95 % for many seeds, 91 % for eight and 86 % for four (Student's t). A claim
+about exact numbers has no error: it holds or it fails.
+"""
+
+import math
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+Outcome: TypeAlias = Literal["holds", "fails", "undecided"]
+Direction: TypeAlias = Literal[">", ">=", "<", "<="]
+
+_COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+
+
+def decide(estimate: float, error: float | None, direction: Direction, threshold: float) -> Outcome:
+    """Judges the claim ``estimate > threshold``, or another direction, by the estimate ± 2 standard errors.
+
+    Args:
+        estimate: of a mean or a difference of means.
+        error: its standard error; 0 for an exact number, None for a single seed.
+        direction: ``>``, ``>=``, ``<`` or ``<=``.
+        threshold: the number it is compared with.
+
+    Returns:
+        ``holds``, ``fails`` or ``undecided``; the last also for an estimate or an error that is not finite.
+    """
+    if error is None or not (math.isfinite(estimate) and math.isfinite(error)):
+        return "undecided"
+    compare = _COMPARE[direction]
+    low, high = (compare(end, threshold) for end in (estimate - 2 * error, estimate + 2 * error))
+    if low != high:
+        return "undecided"
+    return "holds" if low else "fails"
+
+
+def all_of(outcomes: Iterable[Outcome]) -> Outcome:
+    """Judges a claim with several parts: it fails if one part fails, and holds if all hold."""
+    found = set(outcomes)
+    if "fails" in found:
+        return "fails"
+    return "undecided" if "undecided" in found else "holds"
+
+
+def claim(text: str, expected: str, got: str, outcome: Outcome | bool | np.bool_) -> dict[str, Any]:
+    """One line of a verdict; True and False are the outcomes of an exact claim."""
+    if not isinstance(outcome, str):
+        outcome = "holds" if outcome else "fails"
+    return {"claim": text, "expected": expected, "got": got, "outcome": outcome}
+
+
+def outcome_of(line: Mapping[str, Any]) -> Outcome:
+    """The outcome of a verdict's line. Lines written before there were three outcomes say ``holds``, true or false."""
+    if "outcome" in line:
+        return line["outcome"]
+    return "holds" if line["holds"] else "fails"
+
+
+def count(verdict: Sequence[Mapping[str, Any]]) -> str:
+    """How many claims have which outcome, in words: ``7 of 10 claims hold, 1 fails, 2 undecided``."""
+    outcomes = [outcome_of(line) for line in verdict]
+    text = f"{outcomes.count('holds')} of {len(outcomes)} claims hold"
+    if failed := outcomes.count("fails"):
+        text += f", {failed} fail{'s' if failed == 1 else ''}"
+    if undecided := outcomes.count("undecided"):
+        text += f", {undecided} undecided"
+    return text
+
+
+def of_mean(row: Mapping[str, Any], metric: str, direction: Direction, threshold: float) -> Outcome:
+    """Judges a row's mean against a threshold."""
+    return decide(row[f"{metric}_mean"], row[f"{metric}_stderr"], direction, threshold)
+
+
+def separated(better: Mapping, worse: Mapping, metric: str) -> tuple[str, Outcome]:
+    """Judges ``better > worse`` by the difference of two rows' means: in words, and the outcome."""
+    text, difference, error = _difference(better, worse, metric)
+    return text, decide(difference, error, ">", 0.0)
+
+
+def at_most_behind(row: Mapping, other: Mapping, metric: str, margin: float) -> tuple[str, Outcome]:
+    """Judges ``other - row <= margin`` by the difference of two rows' means: in words, and the outcome."""
+    text, difference, error = _difference(other, row, metric)
+    return text, decide(difference, error, "<=", margin)
+
+
+def exceeds_by_at_most(
+    row: Mapping, other: Mapping, metric: str, margin: float, digits: int = 2
+) -> tuple[str, Outcome]:
+    """Judges ``row - other <= margin`` by the mean of the differences by seed: both rows are of the same seeds."""
+    pairs = zip(row[f"{metric}_by_seed"], other[f"{metric}_by_seed"], strict=True)
+    difference, error = mean_and_error([a - b for a, b in pairs])
+    return _in_words("difference", difference, error, digits), decide(
+        difference, error, "<=", margin
+    )
+
+
+def trend(
+    rows: Sequence[Mapping[str, Any]],
+    places: Sequence[float],
+    metric: str,
+    direction: Direction = ">",
+) -> tuple[str, Outcome]:
+    """Judges whether a mean rises, or falls, along the rows.
+
+    The slope is that of the least-squares line through the rows' means. Its standard error comes from the rows' own,
+    which are taken to be independent.
+
+    Args:
+        rows: of one method at several places, two or more.
+        places: the numbers on which the metric is regressed, such as log k, one for each row.
+        metric: name of the metric.
+        direction: ``>`` if the claim is that it rises, ``<`` if it falls.
+
+    Returns:
+        The slope with its standard error and the means, in words; and the outcome.
+    """
+    centred = np.asarray(places, np.float64) - np.mean(places)
+    shares = centred / np.sum(centred**2)
+    means = np.array([row[f"{metric}_mean"] for row in rows])
+    slope = float(shares @ means)
+    errors = [row[f"{metric}_stderr"] for row in rows]
+    error = None if None in errors else float(np.linalg.norm(shares * np.array(errors)))
+    text = _in_words("slope", slope, error, 2) + "; " + ", ".join(f"{mean:.2f}" for mean in means)
+    return text, decide(slope, error, direction, 0.0)
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """The mean, and its standard error: sample standard deviation / sqrt n; None for a single value."""
+    array = np.asarray(values, np.float64)
+    error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None
+    return float(array.mean()), error
+
+
+def _difference(a: Mapping, b: Mapping, metric: str) -> tuple[str, float, float | None]:
+    difference = a[f"{metric}_mean"] - b[f"{metric}_mean"]
+    errors = (a[f"{metric}_stderr"], b[f"{metric}_stderr"])
+    error = None if None in errors else math.hypot(*errors)
+    return _in_words("difference", difference, error, 2), difference, error
+
+
+def _in_words(what: str, estimate: float, error: float | None, digits: int) -> str:
+    spread = "one seed: no standard error"
+    if error is not None:
+        spread = f"standard error {error:.{digits}f}"
+    return f"{what} {estimate:.{digits}f}, {spread}"
