@@ -238,28 +238,33 @@ def judge_networks(
     modes: int, last: Mapping[str, Any], average: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
     """The verdict on one number of modes."""
-    changes, one_turn = last["changes_mean"], last["instantaneous_mean"]
     least, close = 0.8 * (1 - 1 / modes), CLOSE * (1 - 1 / modes)
+    leaves = [
+        verdicts.of_mean(last, "changes", ">=", CHANGES),
+        verdicts.of_mean(last, "instantaneous", ">=", least),
+    ]
     ratio = average["told_apart_mean"] / max(last["told_apart_mean"], 1e-9)
     return [
         verdicts.claim(
             f"networks, {modes} modes: answering the last player, the generator sits on one mode and leaves it",
             f">= {CHANGES:g} % of turns, TV of one turn >= {least:.2f}",
-            f"{changes:.0f} %, {one_turn:.2f}",
-            changes >= CHANGES and one_turn >= least,
+            f"{last['changes_mean']:.0f} %, {last['instantaneous_mean']:.2f}",
+            verdicts.all_of(leaves),
         ),
         verdicts.claim(
             f"networks, {modes} modes: answering the average, the average generator comes near the data",
             f"TV <= {close:.3f}",
             f"{average['average_mean']:.3f} (one turn {average['instantaneous_mean']:.2f}; answering the last "
             f"player, {last['average_mean']:.3f})",
-            average["average_mean"] <= close,
+            verdicts.of_mean(average, "average", "<=", close),
         ),
         verdicts.claim(
             f"networks, {modes} modes: the JS told apart falls where the average is answered",
             f"to {SETTLED:.2f} or less",
             f"{ratio:.2f}",
-            ratio <= SETTLED,
+            verdicts.at_most_times(
+                average["told_apart_by_seed"], SETTLED, last["told_apart_by_seed"]
+            ),
         ),
     ]
 

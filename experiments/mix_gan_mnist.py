@@ -232,12 +232,13 @@ def judge(
         verdicts.claim(text, f"{count} in every seed", got, mixture["classes_mean"] == count)
     ]
     if mixture["method"] != "GAN":
-        learned, uniform = mixture["nash_conv_mean"], mixture["nash_conv_uniform_mean"]
-        text = "learned weights are no further from an equilibrium than uniform ones"
-        got = f"{learned:.4f} and {uniform:.4f}"
-        verdict.append(
-            verdicts.claim(text, "NashConv, learned <= uniform", got, learned <= uniform)
+        learned, uniform = (
+            {f"gap_{part}": mixture[f"{name}_{part}"] for part in ("mean", "stderr")}
+            for name in ("nash_conv", "nash_conv_uniform")
         )
+        text = "learned weights are no further from an equilibrium than uniform ones"
+        further = verdicts.at_most_behind(uniform, learned, "gap", 0.0, digits=4)
+        verdict.append(verdicts.claim(text, "NashConv, learned - uniform <= 0", *further))
     if config.dataset == "mnist":
         text = "the classifier that counts digits can be trusted"
         verdict.append(

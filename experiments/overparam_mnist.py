@@ -183,16 +183,15 @@ def judge(
 ) -> list[dict[str, Any]]:
     """The verdict: what was claimed before the run against what came out."""
     *trained, real = rows
-    means = [row["held_out_mean"] for row in trained]
+    falling = verdicts.trend(trained, np.log(config.widths), "held_out", "<")
     narrow, wide = trained[0], trained[-1]
     better, far = verdicts.separated(narrow, wide, "held_out")
     growth, small = verdicts.exceeds_by_at_most(wide, narrow, "gap", real["held_out_mean"])
     verdict = [
         verdicts.claim(
-            "the distance to held-out digits falls with each doubling of the width",
-            "each mean below the one before",
-            ", ".join(f"{mean:.2f}" for mean in means),
-            all(np.diff(means) < 0),
+            "the distance to held-out digits falls with the width",
+            "slope on log width below 0",
+            *falling,
         ),
         verdicts.claim(
             f"it is smaller at width {config.widths[-1]} than at {config.widths[0]}",

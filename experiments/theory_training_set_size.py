@@ -229,9 +229,13 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         gaps = np.maximum([row["gap_by_seed"] for row in own], 1e-4)
         fit = exponents.exponents({"n": [row["data"] for row in own]}, gaps.T)["n"]
         text = f"with p = {p} the gap falls as n^(-1/2)"
-        holds = fit["low"] <= -0.5 <= fit["high"]
         verdict.append(
-            verdicts.claim(text, "interval contains -0.5", exponents.in_words(fit), holds)
+            verdicts.claim(
+                text,
+                "interval contains -0.5, and nothing beyond 0.1 of it",
+                exponents.in_words(fit),
+                exponents.agrees(fit, -0.5),
+            )
         )
         least = [enough(own, tolerance) for tolerance in config.tolerances]
         constants = [
