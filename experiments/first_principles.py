@@ -25,7 +25,7 @@ below, where single values spread by .02.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,6 +193,11 @@ def judge(
     text = "A3: Newton's method has converged for every degree"
     verdict.append(verdicts.claim(text, "derivative < 1e-9", f"{gradient:.1e}", gradient < 1e-9))
     return verdict + judge_finite(config, finite)
+
+
+def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the table's rows tell."""
+    return judge_finite(config, rows[-1]["finite"])
 
 
 def judge_finite(config: Config, finite: Mapping[str, Any]) -> list[dict[str, Any]]:

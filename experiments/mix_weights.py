@@ -190,9 +190,8 @@ def judge(
     rates = ", ".join(f"{run['rate']:g}" for run in runs)
     got, outcome = verdicts.trend(spread, range(len(runs)), "effective")
     got += f", at step sizes {rates}"
-    claim = (
-        f"in MIX+GAN with EG the effective number of components rises with the barrier, {BARRIERS}"
-    )
+    claim = "in MIX+GAN with EG the effective number of components rises with the barrier"
+    claim += f", {BARRIERS}"
     verdict.append(verdicts.claim(claim, "slope on the barrier's rank above 0", got, outcome))
     return [*verdict, _recommendation(groups), _combination(laboratory, ring)]
 

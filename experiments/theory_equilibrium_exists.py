@@ -15,13 +15,12 @@ Discriminators ``D = sigmoid(MLP)`` have one hidden layer of ReLUs, p parameters
 ``mixgan_jax.metrics.best_discriminator``'s, trained on ``samples`` draws of either side: the atoms x_i stay, the noise
 z is new each time.
 
-Protocol: seeds are 0, 1, ...; a seed draws its own atoms for each T, and its own samples and
-initial parameters. No seed is chosen; of the restarts the one of the largest training value counts. The gain is the
-*held-out* value, on ``samples`` new draws of P and of the mixture: its mean is at most the gain of the best
-discriminator against these T atoms. Exponents are least-squares slopes of log gain against log T, seed by seed, over
-all T of the preset, with Student's interval at 95 % over seeds. The rows "T = inf" play P blurred by the same Gaussian,
-what the mixture becomes as T grows: the gain there is what the blur alone is worth, and no T falls below. What is
-stated:
+Protocol: a seed draws its own atoms for each T, its own samples and initial parameters. Of the restarts the one of the
+largest training value counts. The gain is the *held-out* value, on ``samples`` new draws of P and of the mixture: its
+mean is at most the gain of the best discriminator against these T atoms. Exponents are least-squares slopes of log gain
+against log T, seed by seed, over all T of the preset, with Student's interval at 95 % over seeds. The rows "T = inf"
+play P blurred by the same Gaussian, what the mixture becomes as T grows: the gain there is what the blur alone is
+worth, and no T falls below. What is stated:
 
 - For every p the interval of the exponent holds -1/2.
 - For every p and T the mean gain, two standard errors added, is at most the theorem's eps with the constants derived in
@@ -187,9 +186,8 @@ def theorem(config: Config, p: int, count: int) -> float:
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The verdict: what was claimed before the run against what came out."""
-    claims, sizes = [], sorted({row["parameters"] for row in rows})
-    worst, below = -math.inf, []
-    for p in sizes:
+    claims, below, worst = [], [], -math.inf
+    for p in sorted({row["parameters"] for row in rows}):
         finite, blurred = of_size(rows, p)
         counts = [row["components"] for row in finite]
         values = np.array([row["held_out_by_seed"] for row in finite]).T
@@ -205,14 +203,9 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
             bound = theorem(config, p, row["components"]) + floor
             below.append(verdicts.of_mean(row, "held_out", "<=", bound))
             worst = max(worst, row["held_out_mean"] / bound)
-    claims.append(
-        verdicts.claim(
-            "no gain is larger than the theorem's eps for its T and p, and the blur's",
-            "gain <= eps, for all rows",
-            f"at most {worst:.2f} of it",
-            verdicts.all_of(below),
-        )
-    )
+    text = "no gain is larger than the theorem's eps for its T and p, and the blur's"
+    got = f"at most {worst:.2f} of it"
+    claims.append(verdicts.claim(text, "gain <= eps, for all rows", got, verdicts.all_of(below)))
     return [*claims, *folding_claims(config, [row for row in rows if row["components"]])]
 
 

@@ -118,9 +118,8 @@ def exceeds_by_at_most(
     """Judges ``row - other <= margin`` by the mean of the differences by seed: both rows are of the same seeds."""
     pairs = zip(row[f"{metric}_by_seed"], other[f"{metric}_by_seed"], strict=True)
     difference, error = mean_and_error([a - b for a, b in pairs])
-    return _in_words("difference", difference, error, digits), decide(
-        difference, error, "<=", margin
-    )
+    outcome = decide(difference, error, "<=", margin)
+    return _in_words(difference, error, digits), outcome
 
 
 def trend(
@@ -151,8 +150,9 @@ def trend(
     slope = float(shares @ means)
     errors = [row[f"{metric}_stderr"] for row in rows]
     error = None if None in errors else float(np.linalg.norm(shares * np.array(errors)))
-    text = _in_words("slope", slope, error, 2) + "; " + ", ".join(f"{mean:.2f}" for mean in means)
-    return text, decide(slope, error, direction, 0.0)
+    spread = "one seed: no standard error" if error is None else f"standard error {error:.2g}"
+    listed = ", ".join(f"{mean:.3g}" for mean in means)
+    return f"slope {slope:.3g}, {spread}; {listed}", decide(slope, error, direction, 0.0)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
@@ -168,11 +168,11 @@ def _difference(
     difference = a[f"{metric}_mean"] - b[f"{metric}_mean"]
     errors = (a[f"{metric}_stderr"], b[f"{metric}_stderr"])
     error = None if None in errors else math.hypot(*errors)
-    return _in_words("difference", difference, error, digits), difference, error
+    return _in_words(difference, error, digits), difference, error
 
 
-def _in_words(what: str, estimate: float, error: float | None, digits: int) -> str:
+def _in_words(difference: float, error: float | None, digits: int) -> str:
     spread = "one seed: no standard error"
     if error is not None:
         spread = f"standard error {error:.{digits}f}"
-    return f"{what} {estimate:.{digits}f}, {spread}"
+    return f"difference {difference:.{digits}f}, {spread}"

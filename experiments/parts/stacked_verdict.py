@@ -45,16 +45,23 @@ def judge(
         is_theirs: whether the protocol is the paper's, so that its numbers, not orderings, can be expected: those of
             its own runs, since we do not know what the errors of unrolled GANs, which it quotes, are.
     """
+    measures = _of_the_measures(config, reals, accuracy)
+    return measures + judge_orderings(config, rows, theirs, is_theirs=is_theirs)
+
+
+def judge_orderings(
+    config: Any, rows: Sequence[Row], theirs: Sequence[Row], *, is_theirs: bool
+) -> list[dict[str, Any]]:
+    """The part of the verdict that the rows tell; arguments as in ``judge``."""
     by_name = {row["method"]: row for row in rows}
-    verdict = _of_the_measures(config, reals, accuracy)
     if is_theirs:
-        verdict += [
+        verdict = [
             as_published(by_name[row["published"]], row, MEASURES)
             for row in theirs
             if row["published"].startswith(("GAN", "PacGAN"))
         ]
     else:
-        verdict += _rising(config, by_name)
+        verdict = _rising(config, by_name)
     return verdict + _goals(config, by_name, theirs, is_theirs=is_theirs)
 
 
