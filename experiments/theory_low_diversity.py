@@ -233,11 +233,11 @@ def judge_law(
         *(
             verdicts.claim(
                 f"{text}, {at}",
-                f"interval contains {low:g}" if low == high else f"is in [{low:.2f}, {high:.2f}]",
+                f"interval contains {low:g}" if low == high else f"exponent <= {high:.2f}",
                 exponents.in_words(fit[name]) + more,
                 exponents.agrees(fit[name], low)
                 if low == high
-                else verdicts.inside(fit[name]["low"], fit[name]["high"], low, high),
+                else verdicts.inside(fit[name]["low"], fit[name]["high"], -math.inf, high),
             )
             for text, name, low, high, more in claims
         ),
