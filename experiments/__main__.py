@@ -1,7 +1,8 @@
 """``python -m experiments``: every experiment with its claim, command, time and last result.
 
 ``python -m experiments --keep RUN_FOLDER`` copies a finished run's results and figures to ``experiments/results``;
-``python -m experiments --readme`` writes those into the README, between its markers.
+``python -m experiments --readme`` writes those into the README, between its markers;
+``python -m experiments --rejudge`` judges them anew from their rows, by the claims as they stand in the scripts.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 import experiments
-from experiments.common import readme, report, verdicts
+from experiments.common import readme, rejudge, report, verdicts
 
 
 def scripts() -> dict[str, str]:
@@ -74,13 +75,18 @@ def keep(parser: argparse.ArgumentParser, folder: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Lists the experiments, keeps a run's results, or writes the README's."""
+    """Lists the experiments, keeps a run's results, judges kept ones anew, or writes them into the README."""
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="write the results into README.md")
+    parser.add_argument("--rejudge", action="store_true", help="judge kept results anew")
     parser.add_argument("--keep", type=Path, metavar="RUN_FOLDER", help="keep a run's results")
     options = parser.parse_args(argv)
     if options.keep:
         keep(parser, options.keep)
+    elif options.rejudge:
+        for path in readme.stored_files():
+            script = importlib.import_module(f"experiments.{path.name.split('.')[0]}")
+            print(rejudge.rejudge_file(script, path))
     elif options.readme:
         readme.write_section("results", results_section())
     else:

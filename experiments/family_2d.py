@@ -272,6 +272,11 @@ def draw(
     return {name: report.save_figure(run, figure, name) for name, figure in figures.items()}
 
 
+def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the table's rows tell, without the paper's numbers."""
+    return family_verdict.judge(rows, [], is_theirs=False)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
     run = harness.start("family_2d", __doc__, PRESETS, argv, check)

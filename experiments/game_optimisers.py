@@ -205,7 +205,6 @@ def judge(
     small: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """The verdict: what was claimed before the run against what came out."""
-    by_name = {row["method"]: row for row in rows}
     errors = [
         np.abs(np.asarray(toy[method.name]["rates"]) - [method.rate(s) for s in BILINEAR_STEPS])
         for method in methods(config)
@@ -228,6 +227,12 @@ def judge(
         ),
         *small_gan.judge(small),
     ]
+    return verdict + judge_rows(rows)
+
+
+def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the table's rows tell of the ring."""
+    by_name, verdict = {row["method"]: row for row in rows}, []
     for name in ("extragradient", "consensus", "symplectic"):
         if name not in by_name:
             continue

@@ -190,6 +190,18 @@ def judge(
     config: Config, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Any]
 ) -> list[dict]:
     """The verdict: what was claimed before the run against what came out."""
+    reached, error = verdicts.mean_and_error(np.asarray(known["curve"])[:, -1])
+    control = verdicts.claim(
+        "the control's curve reaches its known gap",
+        f"{known['gap']:.3f} within .02",
+        f"{reached:.3f}",
+        verdicts.within(reached - known["gap"], error, -0.02, 0.02),
+    )
+    return [*judge_rows(config, rows), control]
+
+
+def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
+    """What the table's rows tell."""
     gan = rows[0]
     middle = next((row for row in rows if row["components"] == 5), rows[-1])
     largest = rows[-1]
@@ -197,29 +209,18 @@ def judge(
     got, holds = verdicts.separated(gan, middle, "gap_last")
     text = f"{last} is smaller for {middle['method']} than for GAN"
     verdict = [verdicts.claim(text, "more than 2 standard errors", got, holds)]
-    means = [row["gap_last_mean"] for row in rows]
+    falling = verdicts.trend(rows, np.log(config.components), "gap_last", "<")
     verdict.append(
         verdicts.claim(
             f"{last} falls with k = {', '.join(map(str, config.components))}",
-            "each less than the one before",
-            ", ".join(f"{mean:.3f}" for mean in means),
-            bool(np.all(np.diff(means) < 0)),
+            "slope on log k below 0",
+            *falling,
         )
     )
-    beyond, error = largest["beyond_mean"], largest["beyond_stderr"]
-    got, holds = f"{beyond:.3f} ± {error or 0.0:.3f}", error is not None and beyond > 2 * error
+    got, holds = report.cell(largest, "beyond", 3), verdicts.of_mean(largest, "beyond", ">", 0.0)
     text = f"retrained deviations gain more than components do, for {largest['method']}"
     verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
-    reached = float(np.mean(np.asarray(known["curve"])[:, -1]))
-    return [
-        *verdict,
-        verdicts.claim(
-            "the control's curve reaches its known gap",
-            f"{known['gap']:.3f} within .02",
-            f"{reached:.3f}",
-            abs(reached - known["gap"]) <= 0.02,
-        ),
-    ]
+    return verdict
 
 
 @_figures.styled

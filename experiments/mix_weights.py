@@ -186,15 +186,13 @@ def judge(
     claim = "in MIX+GAN the NashConv of optimistic EG exceeds that of EG by at most .02"
     verdict.append(verdicts.claim(claim, "by seed, 2 standard errors included", text, holds))
     runs = [ring_measures(ring, 0, barrier) for barrier in BARRIERS]
-    spread = [float(np.mean(run["effective"])) for run in runs]
+    spread = [report.row("", {"effective": run["effective"]}) for run in runs]
     rates = ", ".join(f"{run['rate']:g}" for run in runs)
-    got = ", ".join(f"{value:.2f}" for value in spread) + f", at step sizes {rates}"
-    claim = (
-        f"in MIX+GAN with EG the effective number of components rises with the barrier, {BARRIERS}"
-    )
-    verdict.append(
-        verdicts.claim(claim, "each more than the one before", got, all(np.diff(spread) > 0))
-    )
+    got, outcome = verdicts.trend(spread, range(len(runs)), "effective")
+    got += f", at step sizes {rates}"
+    claim = "in MIX+GAN with EG the effective number of components rises with the barrier"
+    claim += f", {BARRIERS}"
+    verdict.append(verdicts.claim(claim, "slope on the barrier's rank above 0", got, outcome))
     return [*verdict, _recommendation(groups), _combination(laboratory, ring)]
 
 
@@ -213,13 +211,15 @@ def _smallest(
 ) -> dict[str, Any]:
     own = next(row for row in rows if row["method"] == name)
     others = [row for row in rows if row is not own]
-    holds = all(verdicts.exceeds_by_at_most(own, row, metric, 0.0)[1] for row in others)
+    outcome = verdicts.all_of(
+        verdicts.exceeds_by_at_most(own, row, metric, 0.0)[1] for row in others
+    )
     best = min(others, key=lambda row: row[f"{metric}_mean"])
     got = (
         f"{report.cell(own, metric, 4)}; the next, {best['method']}: {report.cell(best, metric, 4)}"
     )
     text = f"{where}: {name} has a smaller NashConv, {metric}, than any other rule"
-    return verdicts.claim(text, "by seed, 2 standard errors", got, holds)
+    return verdicts.claim(text, "by seed, 2 standard errors", got, outcome)
 
 
 def _recommendation(
@@ -246,7 +246,7 @@ def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     return [
         row["method"]
         for row in near
-        if row is best or not verdicts.exceeds_by_at_most(best, row, metric, 0.0)[1]
+        if row is best or verdicts.exceeds_by_at_most(best, row, metric, 0.0)[1] != "holds"
     ]
 
 

@@ -247,6 +247,11 @@ def row(config: Config, width: int, found: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The verdict: what was claimed before the run against what came out."""
+    return overparam_verdict.judge(config, rows, rows[-1]["edges"])
+
+
 def main(argv: list[str] | None = None) -> None:
     """Plays at every width and step size, reports."""
     run = harness.start("overparam_gda", __doc__, PRESETS, argv, check)
@@ -263,7 +268,7 @@ def main(argv: list[str] | None = None) -> None:
         rows[-1]["edges"] = edges
         rows[-1]["seconds"] += sum(edge["seconds"] for edge in edges.values())
         figures = draw(run, rows, edges)
-        verdict = overparam_verdict.judge(config, rows, edges)
+        verdict = judge(config, rows)
         results = report.save_results(
             run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
         )

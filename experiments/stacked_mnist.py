@@ -62,7 +62,7 @@ from experiments.parts.digit_classifier import Classifier, load_or_train
 from experiments.parts.digit_images import load_digits
 from experiments.parts.stacked_measures import BATCH, evaluate, of_real_stacks, show_samples
 from experiments.parts.stacked_methods import DEPTH, Method, build, methods, pixels
-from experiments.parts.stacked_verdict import MEASURES, judge, published
+from experiments.parts.stacked_verdict import MEASURES, judge, judge_orderings, published
 from mixgan_jax.data import Images
 from mixgan_jax.types import Array
 
@@ -256,6 +256,10 @@ def draw_figures(
         "samples": report.save_figure(run, strips, "samples"),
         "modes": report.save_figure(run, bars, "modes"),
     }
+
+
+def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return judge_orderings(config, rows, [], is_theirs=False)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -228,11 +228,9 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         own = [row for row in rows if row["parameters"] == p]
         gaps = np.maximum([row["gap_by_seed"] for row in own], 1e-4)
         fit = exponents.exponents({"n": [row["data"] for row in own]}, gaps.T)["n"]
-        text = f"with p = {p} the gap falls as n^(-1/2)"
-        holds = fit["low"] <= -0.5 <= fit["high"]
-        verdict.append(
-            verdicts.claim(text, "interval contains -0.5", exponents.in_words(fit), holds)
-        )
+        text, got = f"with p = {p} the gap falls as n^(-1/2)", exponents.in_words(fit)
+        falls = exponents.agrees(fit, -0.5)
+        verdict.append(verdicts.claim(text, "interval contains -0.5", got, falls))
         least = [enough(own, tolerance) for tolerance in config.tolerances]
         constants = [
             n * eps**2 / (p * math.log(p)) for n, eps in zip(least, config.tolerances, strict=True)
@@ -243,11 +241,11 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         )
         text = f"with p = {p} more than p log p / eps^2 data improve the distance by less than eps"
         verdict.append(verdicts.claim(text, "C <= 1 for each eps", got, max(constants) <= 1))
-        better, holds = verdicts.separated(own[0], own[-1], "sliced")
+        better = verdicts.separated(own[0], own[-1], "sliced")
         text = (
             f"with p = {p} sliced W1 is smaller at {own[-1]['data']} than at {own[0]['data']} data"
         )
-        verdict.append(verdicts.claim(text, "more than 2 standard errors", better, holds))
+        verdict.append(verdicts.claim(text, "more than 2 standard errors", *better))
     return verdict
 
 

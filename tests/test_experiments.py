@@ -13,7 +13,7 @@ import pytest
 
 from experiments import __main__ as overview
 from experiments import mix_gan_mnist, mix_gan_ring, pairing
-from experiments.common import harness, progress, report, verdicts
+from experiments.common import harness, progress, report
 from experiments.parts import digit_classifier, digit_images
 from mixgan_jax.data import digits
 
@@ -182,36 +182,6 @@ def test_rows_hold_means_and_standard_errors_by_hand():
     assert report.row("a", {"modes": [2.0]})["modes_stderr"] is None
     with pytest.raises(ValueError, match="one value for each seed"):
         report.row("a", {"modes": [2.0], "kl": [1.0, 2.0]})
-
-
-def test_separated_wants_two_standard_errors_of_the_difference():
-    def row(mean, error):
-        return {"modes_mean": mean, "modes_stderr": error}
-
-    assert verdicts.separated(row(5.0, 0.3), row(3.9, 0.4), "modes")[1]
-    assert not verdicts.separated(row(4.8, 0.3), row(3.9, 0.4), "modes")[1]
-    assert not verdicts.separated(row(9.0, None), row(1.0, 0.1), "modes")[1]
-
-
-def test_at_most_behind_counts_two_standard_errors_against_the_row():
-    def row(mean, error):
-        return {"modes_mean": mean, "modes_stderr": error}
-
-    assert verdicts.at_most_behind(row(7.9, 0.1), row(8.0, 0.0), "modes", 0.5)[1]
-    assert not verdicts.at_most_behind(row(7.9, 0.3), row(8.0, 0.0), "modes", 0.5)[1]
-    assert not verdicts.at_most_behind(row(8.0, None), row(8.0, 0.0), "modes", 0.5)[1]
-
-
-def test_differences_by_seed_forget_what_the_seeds_have_in_common():
-    hard = report.row("full", {"modes": [8.0, 2.0, 5.0]})
-    row = report.row("latin", {"modes": [7.0, 2.0, 5.0]})
-    text, holds = verdicts.exceeds_by_at_most(hard, row, "modes", 1.0)  # 1, 0, 0: 1/3 +- 1/3
-    assert text == "difference 0.33, standard error 0.33"
-    assert holds
-    assert not verdicts.exceeds_by_at_most(hard, row, "modes", 0.99)[1]
-    assert not verdicts.at_most_behind(row, hard, "modes", 1.0)[1]
-    one = report.row("one seed", {"modes": [8.0]})
-    assert not verdicts.exceeds_by_at_most(one, one, "modes", 1.0)[1]
 
 
 def test_a_steps_time_is_the_median_without_what_compiles(tmp_path, monkeypatch):

@@ -139,9 +139,9 @@ def test_verdict_counts_exceptions_to_reachability() -> None:
         return {"width": width, "n": 2, "converged_by_seed": converged, "reachable": reachable}
 
     good = [row(3, [0.0, 0.0], [False, False]), row(32, [100.0, 100.0], [True, True])]
-    assert overparam_verdict.reached(config, good)["holds"]
+    assert overparam_verdict.reached(config, good)["outcome"] == "holds"
     impossible = [*good, row(5, [0.0, 100.0], [False, False])]
-    assert not overparam_verdict.reached(config, impossible)["holds"]
+    assert overparam_verdict.reached(config, impossible)["outcome"] == "fails"
     missed = overparam_verdict.reached(config, [*good, row(5, [0.0, 0.0], [True, False])])
-    assert not missed["holds"]
+    assert missed["outcome"] == "fails"
     assert "0 out of reach, 66.7 % of 3 in reach, all but 1" in missed["got"]

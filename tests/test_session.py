@@ -108,6 +108,7 @@ def finished(tmp_path, monkeypatch):
         "experiment": "mix_gan_ring",
         "preset": "cpu",
         "config": dataclasses.asdict(mix_gan_ring.PRESETS["cpu"]),
+        "seeds": list(range(mix_gan_ring.PRESETS["cpu"].seeds)),
         "figures": {"samples": "samples.png"},
     }
     (folder / "results.json").write_text(json.dumps(results))
@@ -133,6 +134,7 @@ def test_keep_copies_results_and_figures(finished, capsys):
         ({"preset": "smoke"}, "must be the run of another preset than smoke"),
         ({"preset": "grid"}, "must be a run of the preset grid as it stands"),
         ({"config": {"seeds": 1}}, "must be a run of the preset cpu as it stands"),
+        ({"seeds": [100, 101]}, "must be a run with --seed-offset 0, got seeds from 100 on"),
     ],
 )
 def test_keep_refuses_what_is_no_finished_preset(finished, capsys, change, message):

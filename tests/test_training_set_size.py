@@ -53,7 +53,7 @@ def test_enough_is_the_least_size_from_which_all_are_within_the_tolerance():
 )
 def test_the_verdict_holds_for_the_law_and_fails_without(change, failing):
     verdict = script.judge(CPU, rows(**change))
-    assert [i for i, line in enumerate(verdict) if not line["holds"]] == failing
+    assert [i for i, line in enumerate(verdict) if line["outcome"] != "holds"] == failing
 
 
 @pytest.mark.parametrize(

@@ -281,10 +281,10 @@ def test_what_is_claimed_of_depth_and_speed():
         for depth, mean in own.items()
     ]
     verdict = unrolled_ring.judge(rows)
-    claims = [(line["claim"].removeprefix("more modes: "), line["holds"]) for line in verdict]
+    claims = [(line["claim"].removeprefix("more modes: "), line["outcome"]) for line in verdict]
     assert claims == [  # 2 * hypot(.5, .5) is 1.41
-        ("slow D, depth 5 than slow D, depth 0", True),
-        ("slow D, depth 10 than slow D, depth 0", False),
-        ("slow D, depth 5 than fast D, depth 5", True),
-        ("fast D, depth 0 than fast D, depth 5", False),
+        ("slow D, depth 5 than slow D, depth 0", "holds"),
+        ("slow D, depth 10 than slow D, depth 0", "undecided"),
+        ("slow D, depth 5 than fast D, depth 5", "holds"),
+        ("fast D, depth 0 than fast D, depth 5", "undecided"),
     ]

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from experiments.common import verdicts
+
 Vector = npt.NDArray[np.float64]
 
 
@@ -56,6 +58,19 @@ def exponents(
             "residual": residual,
         }
     return result
+
+
+def agrees(fit: Mapping[str, Any], value: float, tolerance: float = 0.1) -> verdicts.Outcome:
+    """Judges the claim that an exponent is ``value``.
+
+    It fails where the interval excludes the value, and holds where the interval contains the value and nothing farther
+    from it than the tolerance. A single seed has no interval.
+    """
+    if len(fit["by_seed"]) < 2:
+        return "undecided"
+    if not fit["low"] <= value <= fit["high"]:
+        return "fails"
+    return verdicts.inside(fit["low"], fit["high"], value - tolerance, value + tolerance)
 
 
 def in_words(fit: Mapping[str, Any]) -> str:

@@ -37,10 +37,14 @@ def markdown(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def stored_files() -> list[Path]:
+    """The results files in ``experiments/results``, by experiment and preset; smoke runs left out."""
+    return [path for path in sorted(RESULTS.glob("*.json")) if ".smoke." not in path.name]
+
+
 def stored_results() -> list[dict[str, Any]]:
-    """All results kept in ``experiments/results``, by experiment and preset; smoke runs left out."""
-    files = sorted(RESULTS.glob("*.json"))
-    return [json.loads(path.read_text()) for path in files if ".smoke." not in path.name]
+    """What those files hold."""
+    return [json.loads(path.read_text()) for path in stored_files()]
 
 
 def write_section(name: str, text: str) -> None:

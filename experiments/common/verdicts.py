@@ -40,6 +40,20 @@ def decide(estimate: float, error: float | None, direction: Direction, threshold
     return "holds" if low else "fails"
 
 
+def inside(low: float, high: float, least: float, most: float) -> Outcome:
+    """Judges the claim ``least <= value <= most`` by the interval ``[low, high]`` of the value."""
+    if math.isnan(low) or math.isnan(high):
+        return "undecided"
+    if high < least or low > most:
+        return "fails"
+    return "holds" if least <= low and high <= most else "undecided"
+
+
+def within(estimate: float, error: float | None, least: float, most: float) -> Outcome:
+    """Judges the claim ``least <= estimate <= most`` by the estimate ± 2 standard errors."""
+    return all_of([decide(estimate, error, ">=", least), decide(estimate, error, "<=", most)])
+
+
 def all_of(outcomes: Iterable[Outcome]) -> Outcome:
     """Judges a claim with several parts: it fails if one part fails, and holds if all hold."""
     found = set(outcomes)
@@ -80,14 +94,22 @@ def of_mean(row: Mapping[str, Any], metric: str, direction: Direction, threshold
 
 def separated(better: Mapping, worse: Mapping, metric: str) -> tuple[str, Outcome]:
     """Judges ``better > worse`` by the difference of two rows' means: in words, and the outcome."""
-    text, difference, error = _difference(better, worse, metric)
+    text, difference, error = _difference(better, worse, metric, 2)
     return text, decide(difference, error, ">", 0.0)
 
 
-def at_most_behind(row: Mapping, other: Mapping, metric: str, margin: float) -> tuple[str, Outcome]:
+def at_most_behind(
+    row: Mapping, other: Mapping, metric: str, margin: float, digits: int = 2
+) -> tuple[str, Outcome]:
     """Judges ``other - row <= margin`` by the difference of two rows' means: in words, and the outcome."""
-    text, difference, error = _difference(other, row, metric)
+    text, difference, error = _difference(other, row, metric, digits)
     return text, decide(difference, error, "<=", margin)
+
+
+def at_most_times(values: Sequence[float], factor: float, others: Sequence[float]) -> Outcome:
+    """Judges ``mean(values) <= factor * mean(others)`` by the differences by seed."""
+    excess = [a - factor * b for a, b in zip(values, others, strict=True)]
+    return decide(*mean_and_error(excess), "<=", 0.0)
 
 
 def exceeds_by_at_most(
@@ -96,9 +118,8 @@ def exceeds_by_at_most(
     """Judges ``row - other <= margin`` by the mean of the differences by seed: both rows are of the same seeds."""
     pairs = zip(row[f"{metric}_by_seed"], other[f"{metric}_by_seed"], strict=True)
     difference, error = mean_and_error([a - b for a, b in pairs])
-    return _in_words("difference", difference, error, digits), decide(
-        difference, error, "<=", margin
-    )
+    outcome = decide(difference, error, "<=", margin)
+    return _in_words(difference, error, digits), outcome
 
 
 def trend(
@@ -121,14 +142,17 @@ def trend(
     Returns:
         The slope with its standard error and the means, in words; and the outcome.
     """
+    if len(rows) < 2:
+        return "one place: no slope", "undecided"
     centred = np.asarray(places, np.float64) - np.mean(places)
     shares = centred / np.sum(centred**2)
     means = np.array([row[f"{metric}_mean"] for row in rows])
     slope = float(shares @ means)
     errors = [row[f"{metric}_stderr"] for row in rows]
     error = None if None in errors else float(np.linalg.norm(shares * np.array(errors)))
-    text = _in_words("slope", slope, error, 2) + "; " + ", ".join(f"{mean:.2f}" for mean in means)
-    return text, decide(slope, error, direction, 0.0)
+    spread = "one seed: no standard error" if error is None else f"standard error {error:.2g}"
+    listed = ", ".join(f"{mean:.3g}" for mean in means)
+    return f"slope {slope:.3g}, {spread}; {listed}", decide(slope, error, direction, 0.0)
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
@@ -138,15 +162,17 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
     return float(array.mean()), error
 
 
-def _difference(a: Mapping, b: Mapping, metric: str) -> tuple[str, float, float | None]:
+def _difference(
+    a: Mapping, b: Mapping, metric: str, digits: int
+) -> tuple[str, float, float | None]:
     difference = a[f"{metric}_mean"] - b[f"{metric}_mean"]
     errors = (a[f"{metric}_stderr"], b[f"{metric}_stderr"])
     error = None if None in errors else math.hypot(*errors)
-    return _in_words("difference", difference, error, 2), difference, error
+    return _in_words(difference, error, digits), difference, error
 
 
-def _in_words(what: str, estimate: float, error: float | None, digits: int) -> str:
+def _in_words(difference: float, error: float | None, digits: int) -> str:
     spread = "one seed: no standard error"
     if error is not None:
         spread = f"standard error {error:.{digits}f}"
-    return f"{what} {estimate:.{digits}f}, {spread}"
+    return f"difference {difference:.{digits}f}, {spread}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.common import verdicts
+from experiments.common import report, verdicts
 from experiments.parts.stability_edge import CASES
 from mixgan_jax.theory import reachable_probability
 
@@ -41,15 +41,15 @@ def counts(config: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
         f"{label} {', '.join(f'{share:.0f}' for share in shares[name])}"
         for label, name in (("GDA", "converged"), ("GDmax", "max_converged"))
     )
-    low, high = config.dimension, ALL_CONVERGE
+    low, high, places = config.dimension, ALL_CONVERGE, np.log([row["width"] for row in rows])
     narrow = [row["converged_mean"] for row in rows if row["width"] <= low]
     wide = [row["converged_mean"] for row in rows if row["width"] >= high]
     return [
         verdicts.claim(
-            "the share of runs that converge never falls with the width",
-            "each % >= the one before",
+            "the share of runs that converge rises with the width",
+            "slope of % on log k above 0",
             text,
-            all(np.min(np.diff(share)) >= 0 for share in shares.values()),
+            verdicts.all_of(verdicts.trend(rows, places, name)[1] for name in shares),
         ),
         verdicts.claim(
             f"none converges with k <= {low}",
@@ -102,14 +102,20 @@ def speed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     medians = {row["width"]: float(np.median(row["steps_by_seed"])) for row in rows}
     wide = {k: steps for k, steps in medians.items() if k >= ALL_CONVERGE}
     text = ", ".join(f"{steps:.0f} at k = {k}" for k, steps in wide.items())
+    logs = [
+        report.row("", {"log_steps": np.log(row["steps_by_seed"])})
+        for row in rows
+        if row["width"] in wide
+    ]
+    slope, outcome = verdicts.trend(logs, np.log(list(wide)), "log_steps", "<")
     known = {k: steps for k, steps in wide.items() if k in EXPECTED_STEPS}
     ratios = [known[k] / EXPECTED_STEPS[k] for k in known]
     claims = [
         verdicts.claim(
-            f"beyond k = {ALL_CONVERGE} the median number of steps falls with the width",
-            "each below the one before",
-            text,
-            all(np.diff(list(wide.values())) < 0),
+            f"beyond k = {ALL_CONVERGE} the number of steps falls with the width",
+            "slope of log steps on log k below 0",
+            f"{slope.split(';')[0]}; medians {text}",
+            outcome,
         )
     ]
     if ratios:
@@ -131,9 +137,9 @@ def conditioning(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, An
     numbers = [10 ** row["log_condition_mean"] for row in own]
     return verdicts.claim(
         "the tangent kernel's condition number falls with the width",
-        "each geometric mean below the one before",
+        "slope of its logarithm on log k below 0",
         ", ".join(f"{c:.3g} at k = {row['width']}" for c, row in zip(numbers, own, strict=True)),
-        all(np.diff(numbers) < 0),
+        verdicts.trend(own, np.log([row["width"] for row in own]), "log_condition", "<")[1],
     )
 
 
@@ -142,12 +148,12 @@ def decays_as_linearised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     widest = rows[-1]
     logs = {name: np.log(widest[f"{name}_decay"]) for name in ("net", "linear")}
     ratio = logs["net"] / logs["linear"]
-    mean, error = ratio.mean(), ratio.std(ddof=1) / np.sqrt(len(ratio)) if len(ratio) > 1 else 0.0
+    mean, error = verdicts.mean_and_error(ratio)
     return verdicts.claim(
         f"at k = {widest['width']} the error decays as fast as the linearisation at the start says",
         "mean ratio of the logarithms of the fitted factors in [0.9, 1.1]",
-        f"{mean:.3f}, standard error {error:.3f}",
-        0.9 <= mean <= 1.1,
+        f"{mean:.3f}, standard error {error or 0.0:.3f}",
+        verdicts.within(mean, error, 0.9, 1.1),
     )
 
 

@@ -115,11 +115,14 @@ def as_published(row: Row, theirs: Row, columns: Mapping[str, tuple[str, int]]) 
         f"{theirs['published']} as in PacGAN's paper",
         f"{cells(theirs)}, each within 2 standard errors of the difference",
         cells(row),
-        all(_agree(row, theirs, metric) for metric in columns),
+        verdicts.all_of(_agree(row, theirs, metric) for metric in columns),
     )
 
 
-def _agree(row: Row, theirs: Row, metric: str) -> bool:
-    error = row[f"{metric}_stderr"]  # None of a single run, of which nothing can be said
+def _agree(row: Row, theirs: Row, metric: str) -> verdicts.Outcome:
+    error = row[f"{metric}_stderr"]
+    if error is None:
+        return "undecided"
     difference = abs(row[f"{metric}_mean"] - theirs[f"{metric}_mean"])
-    return error is not None and difference <= 2 * math.hypot(error, theirs[f"{metric}_stderr"])
+    near = difference <= 2 * math.hypot(error, theirs[f"{metric}_stderr"])
+    return "holds" if near else "fails"

@@ -1,8 +1,9 @@
 """What stacked_mnist measures and claims, and which of PacGAN's tables it is held against."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from experiments.common import report, verdicts
 from experiments.parts import pacgan_tables
@@ -44,16 +45,23 @@ def judge(
         is_theirs: whether the protocol is the paper's, so that its numbers, not orderings, can be expected: those of
             its own runs, since we do not know what the errors of unrolled GANs, which it quotes, are.
     """
+    measures = _of_the_measures(config, reals, accuracy)
+    return measures + judge_orderings(config, rows, theirs, is_theirs=is_theirs)
+
+
+def judge_orderings(
+    config: Any, rows: Sequence[Row], theirs: Sequence[Row], *, is_theirs: bool
+) -> list[dict[str, Any]]:
+    """The part of the verdict that the rows tell; arguments as in ``judge``."""
     by_name = {row["method"]: row for row in rows}
-    verdict = _of_the_measures(config, reals, accuracy)
     if is_theirs:
-        verdict += [
+        verdict = [
             as_published(by_name[row["published"]], row, MEASURES)
             for row in theirs
             if row["published"].startswith(("GAN", "PacGAN"))
         ]
     else:
-        verdict += _rising(config, by_name)
+        verdict = _rising(config, by_name)
     return verdict + _goals(config, by_name, theirs, is_theirs=is_theirs)
 
 
@@ -82,22 +90,22 @@ def _of_the_measures(
 def _rising(config: Any, by_name: Mapping[str, Row]) -> list[dict[str, Any]]:
     """The orderings: modes rise with the packing degree, with the components, with the depth of unrolling."""
     kinds = {
-        "packing degree": "PacGAN",
-        "number of components": "MIX+GAN k=",
-        "depth of unrolling": "unrolled ",
+        "packing degree": ("PacGAN", "m", lambda method: method.packing),
+        "number of components": ("MIX+GAN k=", "k", lambda method: method.components),
+        "depth of unrolling": ("unrolled ", "(1 + depth)", lambda method: 1 + method.unroll),
     }
     verdict = []
-    for kind, prefix in kinds.items():
-        names = [m.name for m in methods(config) if m.name.startswith(prefix)]
-        if names:
-            found = [by_name[name] for name in ("GAN", *names)]
-            means = [row["modes_mean"] for row in found]
+    for kind, (prefix, symbol, size) in kinds.items():
+        own = [m for m in methods(config) if m.name == "GAN" or m.name.startswith(prefix)]
+        if len(own) > 1:
+            names = [method.name for method in own[1:]]
+            places = np.log([size(method) for method in own])
+            rise = verdicts.trend([by_name[method.name] for method in own], places, "modes")
             verdict.append(
                 verdicts.claim(
                     f"modes rise with the {kind}: GAN, {', '.join(names)}",
-                    "each mean above the one before",
-                    ", ".join(report.cell(row, "modes", 1) for row in found),
-                    all(a < b for a, b in itertools.pairwise(means)),
+                    f"slope on log {symbol} above 0",
+                    *rise,
                 )
             )
     return verdict
@@ -125,12 +133,17 @@ def _goals(
         return goals
     cells = f"{report.cell(ours, 'modes', 1)} modes, KL {report.cell(ours, 'kl', 3)}"
     if config.protocol == "dcgan":
-        fine = ours["modes_mean"] == 1000 and ours["kl_mean"] <= 0.06
+        fine = verdicts.all_of(
+            [
+                verdicts.of_mean(ours, "modes", ">=", 1000),
+                verdicts.of_mean(ours, "kl", "<=", 0.06),
+            ]
+        )
         goal = verdicts.claim(f"goal: {ours['method']}", "1000 modes and KL <= .06", cells, fine)
         return [goal]  # nothing is above 1000 modes
     best = max((row["modes_mean"] for row in theirs), default=None)
     if best is not None:
         text = f"goal: {ours['method']} shows more modes than any row of the paper"
-        above = ours["modes_mean"] > best
+        above = verdicts.of_mean(ours, "modes", ">", best)
         goals.append(verdicts.claim(text, f"mean above {best}", cells, above))
     return goals
