@@ -94,9 +94,7 @@ def packing_bounds(tv: float, packing: int) -> tuple[float, float]:
     """
     tv = check_number("tv", tv, minimum=0.0, maximum=1.0)
     check_count("packing", packing)
-    return _least(lambda x: _curve(np.array([x]), np.array([x + tv])), tv, packing), _most(
-        tv, packing
-    )
+    return _least(_triangle(tv), 0.0, 1.0 - tv, packing), _most(tv, packing)
 
 
 def packing_bounds_with_collapse(
@@ -129,23 +127,33 @@ def packing_bounds_with_collapse(
     def hull(x: float) -> tuple[Vector, Vector]:
         return _curve(np.array([x, epsilon]), np.array([x + tv, delta]))
 
-    return _least(hull, tv, packing), _most(tv, packing)
+    return _least(hull, 0.0, 1.0 - tv, packing), _most(tv, packing)
 
 
 def packing_bounds_without_collapse(
     tv: float, packing: int, epsilon: float, delta: float
 ) -> tuple[float, float]:
-    r"""The same among pairs with neither ``(eps, delta)``-mode collapse nor augmentation: the upper falls.
+    r"""The same among pairs with neither ``(eps, delta)``-mode collapse nor augmentation, randomised sets included.
 
-    Where ``tau <= delta - eps`` nothing is excluded. Else the largest region is below ``x + tau``, below a line through
-    ``(eps, delta)`` and one through ``(1 - delta, 1 - eps)``; the bound is the largest TV over both slopes, a family on
-    five atoms with ``a, b >= eps tau / (delta - eps)`` and ``a + b <= 1 - tau``.
+    A pair has neither where ``f(eps) <= delta`` and ``f(1 - delta) <= 1 - eps``. Putting ``(1 - delta, 1 - eps)`` for
+    ``(eps, delta)`` only exchanges the two conditions, so take ``eps + delta <= 1``. There are three cases:
+
+    - ``tau <= delta - eps`` excludes no pair.
+    - Up to ``tau = (delta - eps) / (1 - eps)`` the upper bound stays ``1 - (1 - tau)^m``: ``P = [tau, 1 - tau]`` and
+      ``Q = [0, 1]`` have neither.
+    - Beyond that, f touches the line ``x + tau`` between eps and 1 - delta only. The largest regions lie below this
+      line, a line through ``(eps, delta)`` and one through ``(1 - delta, 1 - eps)``. The upper bound is the largest TV
+      over both slopes: a family on five atoms with ``a, b >= eps tau / (delta - eps)`` and ``a + b <= 1 - tau``.
+
+    The smallest region that touches the line at x is the triangle (0, 0), ``(x, x + tau)``, (1, 1). The lower bound is
+    the least TV of the triangles that have neither. Departure: the paper takes the least over all x, which no such pair
+    need attain once ``tau > delta - eps``.
 
     Args:
-        tv: tau in [0, 1], at most ``(delta - eps) / (delta + eps)``, else no such pair exists.
+        tv: tau in [0, 1], at most ``(delta - eps) / min(delta + eps, 1 - eps)``, else no such pair exists.
         packing: m >= 1.
         epsilon: eps, 0 <= eps < delta.
-        delta: at most ``1 - eps``; other cases of the theorem are not covered.
+        delta: at most 1.
 
     Returns:
         The least and the largest ``TV(P^m, Q^m)``.
@@ -156,19 +164,35 @@ def packing_bounds_without_collapse(
     least, most = packing_bounds(tv, packing)
     epsilon, delta = _collapse(epsilon, delta)
     if delta + epsilon > 1.0:
-        raise ValueError(f"delta must be at most 1 - epsilon = {1 - epsilon:g}, got {delta:g}")
-    if tv <= delta - epsilon + _ROUNDING:  # where they are equal, atoms below are 0 / 0
+        epsilon, delta = 1.0 - delta, 1.0 - epsilon
+    width = delta - epsilon
+    if tv <= width + _ROUNDING:
         return least, most
-    if tv * (delta + epsilon) > delta - epsilon + _ROUNDING:
-        limit = (delta - epsilon) / (delta + epsilon)
+    # The triangles that have neither: x in [0, left], x in [low, 1 - tau - low], and the mirror image of the first.
+    left, low = 1.0 - tv * (1.0 - epsilon) / width, max(epsilon * tv / width, 1e-12)
+    places = [(0.0, left), (low, 0.5 * (1.0 - tv))]
+    places = [(start, max(start, end)) for start, end in places if end >= start - _ROUNDING]
+    if not places:
+        limit = width / min(delta + epsilon, 1.0 - epsilon)
         raise ValueError(
             f"tv must be at most {limit:g} without collapse and augmentation, got {tv:g}"
         )
-    low = max(epsilon * tv / (delta - epsilon), 1e-12)
+    least = min(_least(_triangle(tv), *place, packing) for place in places)
+    if left >= -_ROUNDING:
+        return least, most
+    return least, max(least, _largest(_widest(tv, packing, epsilon, delta, low)))
+
+
+def _widest(
+    tv: float, packing: int, epsilon: float, delta: float, low: float
+) -> Callable[[Vector], Vector]:
+    """The packed TV of the five-atom family with ``a, b >= low``, as a function on the unit square.
+
+    Shares ``[..., 2]`` are ``s`` and ``t`` in ``a = low + room s t`` and ``b = low + room s (1 - t)``.
+    """
     room = max(0.0, 1.0 - tv - 2.0 * low)
 
     def packed(shares: Vector) -> Vector:
-        """For ``a = low + room s t`` and ``b = low + room s (1 - t)``, shares ``[..., 2]`` in the unit square."""
         a = low + room * shares[..., 0] * shares[..., 1]
         b = low + room * shares[..., 0] * (1.0 - shares[..., 1])
         middle = 1.0 - tv - a - b
@@ -179,7 +203,7 @@ def packing_bounds_without_collapse(
         q = np.stack([zero, a, middle, beside[1], alone[1]], axis=-1)
         return _packed_tv(np.maximum(p, 0.0), np.maximum(q, 0.0), packing)
 
-    return least, max(least, _largest(packed))
+    return packed
 
 
 def _pair(p: Any, q: Any) -> tuple[Vector, Vector]:
@@ -217,6 +241,11 @@ def _most(tv: float, packing: int) -> float:
     return 1.0 - (1.0 - tv) ** packing
 
 
+def _triangle(tv: float) -> Callable[[float], tuple[Vector, Vector]]:
+    """At x the pair with the smallest region that reaches ``(x, x + tau)``."""
+    return lambda x: _curve(np.array([x]), np.array([x + tv]))
+
+
 def _curve(x: Vector, y: Vector) -> tuple[Vector, Vector]:
     """P and Q whose region's boundary is the concave hull of (0, 0), the points and (1, 1): its edges are atoms."""
     points = sorted({(0.0, 0.0), (1.0, 1.0), *zip(x.tolist(), y.tolist(), strict=True)})
@@ -235,9 +264,10 @@ def _turns_left(a: tuple[float, float], b: tuple[float, float], c: tuple[float, 
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0]) >= 0
 
 
-def _least(curve: Callable[[float], tuple[Vector, Vector]], tv: float, packing: int) -> float:
-    """The least packed TV of a family of pairs with ``0 <= x <= 1 - tau``: by grids around the best so far."""
-    low, high = 0.0, 1.0 - tv
+def _least(
+    curve: Callable[[float], tuple[Vector, Vector]], low: float, high: float, packing: int
+) -> float:
+    """The least packed TV of a family of pairs with ``low <= x <= high``: by grids around the best so far."""
     best = math.inf
     for _ in range(6):
         places = np.linspace(low, high, 201)
