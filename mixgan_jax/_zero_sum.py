@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.checks import fail, is_concrete
+from mixgan_jax.checks import fail, is_concrete, to_host
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -47,10 +47,7 @@ def known_matrix(name: str, value: Any) -> Matrix:
     """A known, finite, non-empty matrix ``[I, J]`` as float64, whatever precision JAX is set to."""
     if not is_concrete(value):
         raise fail(name, value, "known, outside jit and vmap", TypeError)
-    try:
-        matrix = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise fail(name, value, "a matrix of real numbers", TypeError) from error
+    matrix = to_host(name, value, "a matrix of real numbers").astype(np.float64)
     if matrix.ndim != 2 or matrix.size == 0:
         raise ValueError(f"{name} must have shape [I, J], I, J >= 1, got {matrix.shape}")
     if not np.isfinite(matrix).all():

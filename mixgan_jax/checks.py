@@ -4,7 +4,6 @@ Each function returns what it was given, so that a check reads as an assignment.
 by JAX are unknown: of those only shape and dtype are checked.
 """
 
-import difflib
 import math
 import numbers
 import os
@@ -16,36 +15,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mixgan_jax._messages import describe as describe
+from mixgan_jax._messages import fail as fail
+from mixgan_jax._messages import suggest as suggest
+
 T = TypeVar("T")
 
 MAX_COUNT = 2**31 - 1
 """The largest count: what int32 holds."""
 
-_LONGEST = 200  # characters of a value in a message
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
 def is_concrete(value: Any) -> bool:
     """Whether ``value`` is known now, that is: not being traced by ``jit``, ``grad`` or ``vmap``."""
     return not isinstance(value, jax.core.Tracer)
-
-
-def describe(value: Any) -> str:
-    """``value`` as an error message shows it: an array by shape and dtype, anything else by its repr, cut if long."""
-    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
-        return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
-    if isinstance(value, jax.core.Tracer):
-        return f"a traced value of dtype {value.dtype}"
-    # Python refuses to write out very long ones.
-    if isinstance(value, int) and value.bit_length() > 100:
-        return f"a whole number of {value.bit_length()} bits"
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def fail(name: str, value: Any, expected: str, error: type[Exception] = ValueError) -> Exception:
-    """The exception for a bad argument; to be raised by the caller."""
-    return error(f"{name} must be {expected}, got {describe(value)}")
 
 
 def check_kind(name: str, value: T, *kinds: type) -> T:
@@ -166,13 +150,6 @@ def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
     return value
 
 
-def suggest(value: Any, options: Iterable[Any]) -> str:
-    """Advice for the end of a message: which of ``options`` may have been meant; empty where none is near."""
-    names = [str(option) for option in options]
-    near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
-    return f" (did you mean {near[0]!r}?)" if near else ""
-
-
 def check_array(
     name: str,
     value: Any,
@@ -182,7 +159,7 @@ def check_array(
     finite: bool = False,
 ) -> jax.Array:
     """An array of real numbers, of the given rank (or one of several), optionally floating and, where known, finite."""
-    known = value if isinstance(value, jax.Array) else _on_host(name, value)
+    known = value if isinstance(value, jax.Array) else to_host(name, value)
     if not _is_real(known.dtype):
         raise fail(name, value, "an array of real numbers", TypeError)
     array = known if isinstance(known, jax.Array) else _to_device(name, known)
@@ -208,23 +185,43 @@ def _is_real(dtype: Any) -> bool:
     return any(jnp.issubdtype(dtype, kind) for kind in (np.bool_, np.integer, np.floating))
 
 
-def _on_host(name: str, value: Any) -> np.ndarray:
+def to_host(
+    name: str, value: Any, expected: str = "an array of real numbers", *, complex_too: bool = False
+) -> np.ndarray:
+    """``value`` as a NumPy array that JAX can take: the one way in for arrays from elsewhere.
+
+    Files bring other byte orders (FITS, HDF5, idx) and long doubles, which become this machine's order and float64.
+    What a plain array would drop in silence is refused: hidden entries of a mask and imaginary parts.
+    """
+    if np.ma.is_masked(value):
+        remedy = "without masked entries (numpy.ma.filled fills them)"
+        raise fail(name, value, f"{expected} {remedy}", TypeError)
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise fail(name, value, "an array of real numbers", TypeError) from error
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: PyTorch's, of gradients
+        raise fail(name, value, expected, TypeError) from error
+    allowed = complex_too and jnp.issubdtype(array.dtype, np.complexfloating)
+    if not (allowed or _is_real(array.dtype)):
+        raise fail(name, value, expected, TypeError)
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        return _fitted(name, array, np.dtype(np.float64))
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _to_device(name: str, known: np.ndarray) -> jax.Array:
-    """The same numbers in JAX's precision; what does not fit is an error, where JAX would wrap around or warn."""
-    dtype = jax.dtypes.canonicalize_dtype(known.dtype)
+    """The same numbers in JAX's precision."""
+    return jnp.asarray(_fitted(name, known, jax.dtypes.canonicalize_dtype(known.dtype)))
+
+
+def _fitted(name: str, known: np.ndarray, dtype: Any) -> np.ndarray:
+    """The same numbers as ``dtype``; what does not fit is an error, where a cast would wrap around or warn."""
     with np.errstate(over="ignore"):
         narrow = known.astype(dtype)
     floating = jnp.issubdtype(dtype, np.floating)
     lost = np.isinf(narrow) & ~np.isinf(known) if floating else narrow != known
     if lost.any():
-        raise ValueError(f"{name} must fit into {dtype}, got {known[lost].flat[0]}")
-    return jnp.asarray(narrow)
+        raise ValueError(f"{name} must fit into {dtype}, got {known[lost].flat[0]!s}")
+    return narrow
 
 
 def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.Array:

@@ -1,8 +1,9 @@
 """Figures: samples over a density, payoff matrices with both mixtures, curves over steps, image grids.
 
 Each function returns a ``matplotlib.figure.Figure`` that belongs to nobody else: pyplot and its global state are never
-touched, so nothing needs closing and no window opens. Colours are those of Okabe and Ito, told apart by colour-blind
-readers; markers and line styles differ too, so that a print in grey still reads. Components are numbered from 0.
+touched, so nothing needs closing and no window opens. Settings are Matplotlib's defaults and ours, never the caller's.
+Colours are those of Okabe and Ito, told apart by colour-blind readers; markers and line styles differ too, so that a
+print in grey still reads. Components are numbered from 0.
 """
 
 import os
@@ -215,8 +216,7 @@ def plot_curves(
         colour = draw.COLOURS[index % len(draw.COLOURS)]
         axes.plot(steps, mean, color=colour, ls=draw.LINES[index % len(draw.LINES)], label=name)
         if np.any(error > 0):
-            low, high = mean - error, mean + error
-            axes.fill_between(steps, low, high, color=colour, alpha=0.22, lw=0)
+            axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.22, lw=0)
         if name in levels:
             level = float(check_number(f"equilibrium[{name!r}]", levels[name]))
             draw.annotate_level(axes, level, colour)
@@ -268,7 +268,12 @@ def plot_weights(steps: Any, weights: Any, *, title: str | None = None) -> "Figu
 
 @draw.styled
 def image_grid(
-    images: Any, *, weights: Any = None, columns: int | None = None, title: str | None = None
+    images: Any,
+    *,
+    weights: Any = None,
+    columns: int | None = None,
+    title: str | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> "Figure":
     """Images by component: a block of tiles for each, labelled with its number and weight.
 
@@ -277,6 +282,7 @@ def image_grid(
         weights: of the components ``[K]``, for the labels.
         columns: images per row of a block, >= 1; None puts all n in one row.
         title: of the figure.
+        value_range: the values of black and white, as in :func:`mixgan_jax.data.to_uint8`.
 
     Returns:
         A figure with one panel per component, each holding one picture of all its images.
@@ -284,16 +290,10 @@ def image_grid(
     Raises:
         TypeError, ValueError: images of another rank, dtype or range.
     """
-    blocks = draw.tile("images", images, columns)
+    blocks = draw.tile("images", images, columns, value_range)
     labels = draw.component_labels(len(blocks), weights, separator="\n")
-    height, width = blocks.shape[1:3]
-    scale = min(6.5 / width, 8.0 / (height * len(blocks)))  # inches per pixel
-    size, wide = (height * scale, width * scale), columns is not None
-    fig, panels = draw.stack(len(blocks), *size, wide=wide, titled=title is not None)
+    fig, panels = draw.stack(blocks, wide=columns is not None, titled=title is not None)
     for axes, block, label in zip(panels, blocks, labels, strict=True):
-        axes.imshow(block, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+        draw.show_picture(axes, block, label)
     panels[0].set_title(check_text("title", title))
     return fig

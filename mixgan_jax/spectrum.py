@@ -14,7 +14,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from mixgan_jax.adjustments import Field, Players
-from mixgan_jax.checks import check_count, check_function, check_key, check_kind, fail
+from mixgan_jax.checks import check_count, check_function, check_key, check_kind, fail, to_host
 from mixgan_jax.types import Array, Key
 
 DENSE_LIMIT = 5000
@@ -229,10 +229,8 @@ def conditioning_factor(eigenvalues: Any) -> float:
 
 
 def _numbers(eigenvalues: Any) -> np.ndarray:
-    try:
-        values = np.atleast_1d(np.asarray(eigenvalues)).astype(np.complex128)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise fail("eigenvalues", eigenvalues, "an array of numbers", TypeError) from error
+    numbers = to_host("eigenvalues", eigenvalues, "an array of numbers", complex_too=True)
+    values = np.atleast_1d(numbers).astype(np.complex128)
     if values.ndim != 1 or not values.size or not np.isfinite(values).all():
         raise fail("eigenvalues", eigenvalues, "one finite number or more, in one axis")
     return values

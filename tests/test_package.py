@@ -19,7 +19,7 @@ PACKAGE = ROOT / "mixgan_jax"
 # A module may import what stands on an earlier line (and a package's own modules each other); a package's name
 # stands for all modules in it. A new module needs a place here or below.
 ORDER = (
-    {"types"},
+    {"types", "_messages"},
     {"checks"},
     {"player", "losses", "optim", "adjustments", "_zero_sum", "_game_checks"},
     {"_in_graph"},
@@ -35,11 +35,12 @@ ORDER = (
 # Beside that order stand modules that may import only what is named here.
 BESIDE = {
     "networks": {"types", "checks", "player"},
-    "data": {"types", "checks"},
+    "_levels": {"checks"},
+    "data": {"types", "checks", "_levels"},
     "metrics": {"types", "checks", "player", "losses", "game"},
     "theory": {"types", "checks", "player", "losses", "game", "mixture", "penalties"},
     "_figure_checks": {"types", "checks"},
-    "_figures": {"types", "checks", "_figure_checks"},
+    "_figures": {"types", "checks", "_levels", "_figure_checks"},
     "plots": {"types", "checks", "game", "_figure_checks", "_figures"},
     "records": {"types", "checks"},
     "_layout": {"records"},

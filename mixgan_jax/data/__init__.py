@@ -9,6 +9,7 @@ from mixgan_jax.data.feed import (
     feed_from_images,
     feed_from_packs,
 )
+from mixgan_jax.data.files import load_folder, load_idx
 from mixgan_jax.data.images import (
     Images,
     digits,
@@ -49,6 +50,8 @@ __all__ = [
     "from_arrays",
     "gaussian_mixture",
     "grid",
+    "load_folder",
+    "load_idx",
     "load_images",
     "load_npz",
     "ring",

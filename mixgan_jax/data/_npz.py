@@ -13,7 +13,7 @@ import tempfile
 import weakref
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from mixgan_jax.data.cache import cache_folder
-from mixgan_jax.data.source import ImageSource, Indices, exceeds
+from mixgan_jax.data.source import Channels, ImageSource, Indices, exceeds
 
 _AT_ONCE = 2**20  # bytes in memory while a member is read through
 
@@ -36,36 +36,45 @@ class _Header(NamedTuple):
 
 
 def read_npz(
-    path: Path, keys: tuple[str, ...], memory_budget: int | None
-) -> dict[str, np.ndarray | ImageSource]:
-    """The arrays of an ``.npz`` file, of which ``train_images`` may stay there.
+    path: Path,
+    namings: Sequence[tuple[str, ...]],
+    memory_budget: int | None,
+    channels: Channels | None = None,
+) -> tuple[np.ndarray | ImageSource | None, ...]:
+    """The arrays of an ``.npz`` file, of which the first may stay there.
 
     Args:
         path: an existing file.
-        keys: the arrays to read, where they are there; the first one must be, and may be a source.
+        namings: keys of the arrays to read, where they are there; the first key must be, and its array may be a
+            source. Of several namings the first one whose first key is in the file counts.
         memory_budget: MiB that the first one may take; None for no bound.
+        channels: as in :func:`as_source`, for the check of images that stay.
 
     Returns:
-        Arrays by key.
+        The arrays in the order of the keys, None for those that are not there.
 
     Raises:
         ValueError: not an ``.npz`` file, a damaged one, one with pickled objects, or without the first key.
         TypeError, ValueError: with a budget, images that are not uint8 or of another rank.
     """
-    images = keys[0]
     with _whole(path), np.load(path, allow_pickle=False) as file:
         found = list(file.files)
+        keys = next((keys for keys in namings if keys[0] in found), namings[0])
+        images = keys[0]
         header = _header(file.zip, f"{images}.npy") if memory_budget is not None else None
     if images not in found:
-        raise ValueError(f"{str(path)!r} must hold the key {images!r}, got the keys {found}")
-    stays = header is not None and exceeds(memory_budget, header.array)
+        others = "".join(f"; {keys[0]!r} will do too" for keys in namings[1:])
+        raise ValueError(
+            f"{str(path)!r} must hold the key {images!r}, got the keys {found}{others}"
+        )
+    stays = header is not None and exceeds(memory_budget, header.array, channels)
     with _whole(path), np.load(path, allow_pickle=False) as file:
         arrays: dict[str, np.ndarray | ImageSource] = {
             key: file[key] for key in keys[stays:] if key in found
         }
     if header is not None and stays:
         arrays[images] = _open_member(path, f"{images}.npy", header)
-    return arrays
+    return tuple(arrays.get(key) for key in keys)
 
 
 @contextlib.contextmanager

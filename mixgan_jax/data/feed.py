@@ -13,7 +13,7 @@ import numpy as np
 
 from mixgan_jax.checks import check_array, check_count, check_key, describe
 from mixgan_jax.data.images import to_float
-from mixgan_jax.data.source import check_images
+from mixgan_jax.data.source import Channels, channels_last
 from mixgan_jax.types import Array, Batch, Key
 
 
@@ -73,7 +73,9 @@ def feed_from_distribution(distribution: Any, batch_size: int) -> Feed:
     return feed
 
 
-def feed_from_images(images: np.ndarray | Array, batch_size: int) -> Feed:
+def feed_from_images(
+    images: np.ndarray | Array, batch_size: int, *, channels: Channels | None = None
+) -> Feed:
     """Random batches of a set of images that lies on the device whole, as uint8.
 
     Each batch is drawn uniformly *with replacement*, independently of all others: there are no epochs, an image may
@@ -84,6 +86,7 @@ def feed_from_images(images: np.ndarray | Array, batch_size: int) -> Feed:
     Args:
         images: uint8 ``[N, H, W, C]``, N >= 1.
         batch_size: B, a whole number >= 1.
+        channels: as in :func:`as_source`: ``"first"`` for images ``[N, C, H, W]``.
 
     Returns:
         A feed of batches ``[B, H, W, C]``, float32 in [-1, 1]; its arrays are the images. To spread them over
@@ -94,9 +97,7 @@ def feed_from_images(images: np.ndarray | Array, batch_size: int) -> Feed:
         ValueError: another rank, or none at all.
     """
     check_count("batch_size", batch_size)
-    check_images("images", images)
-    if images.ndim != 4:
-        raise ValueError(f"images must have shape [N, H, W, C], got {images.shape}")
+    images = channels_last("images", images, channels)
 
     def sample(key: Key, arrays: Array) -> Array:
         indices = jax.random.randint(key, (batch_size,), 0, arrays.shape[0])

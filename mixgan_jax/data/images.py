@@ -11,14 +11,19 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_count, check_path, describe, fail, is_concrete
+from mixgan_jax._levels import Range, to_levels
+from mixgan_jax.checks import check_array, check_path, check_text, describe, fail
+from mixgan_jax.data._arrays import as_labels, as_levels
+from mixgan_jax.data._idx import find_idx, is_idx, read_idx
 from mixgan_jax.data._npz import read_npz
 from mixgan_jax.data._tfds import find_tfds, read_tfds
-from mixgan_jax.data.source import ImageSource, check_images, split_at
+from mixgan_jax.data.source import Channels, ImageSource, check_budget, split_at
 from mixgan_jax.types import Array
 
-_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
-_ROUNDING = 1e-3  # how far outside [-1, 1] a float image may lie; half a grey level is 0.0039
+_KEYS = (
+    ("train_images", "train_labels", "test_images", "test_labels"),
+    ("x_train", "y_train", "x_test", "y_test"),  # Keras
+)
 
 
 class Images(NamedTuple):
@@ -49,7 +54,8 @@ def load_images(
 
     Nothing is ever downloaded. The folder is the one that TFDS calls ``data_dir``: it holds
     ``<name>/<version>/dataset_info.json``. Reading needs tensorflow-datasets, array_record and Pillow (or OpenCV),
-    but not TensorFlow. A ``<name>.npz`` in the folder goes first and is read by :func:`load_npz`.
+    but not TensorFlow. A ``<name>.npz`` in the folder goes first and is read by :func:`load_npz`; then a folder
+    ``<name>`` with MNIST's own files, as by :func:`load_idx`.
 
     Args:
         name: as in TFDS: ``"mnist"``, ``"emnist/letters"`` (with a configuration) or ``"mnist:3.0.1"`` (with a
@@ -81,22 +87,33 @@ def load_images(
     dataset, _, version = name.partition(":")
     if not version and (root / f"{dataset}.npz").is_file():
         return load_npz(root / f"{dataset}.npz", name=name, memory_budget=memory_budget)
-    _check_budget(memory_budget)
+    check_budget(memory_budget)
+    if not version and len(idx := find_idx(root / dataset)) == 1:
+        return from_arrays(*read_idx(idx[0]), name=name)
     arrays = read_tfds(find_tfds(root, dataset, version), memory_budget)
     return from_arrays(*arrays, name=name)
 
 
 def load_npz(
-    path: str | os.PathLike[str], *, name: str | None = None, memory_budget: int | None = None
+    path: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    memory_budget: int | None = None,
+    channels: Channels | None = None,
+    value_range: Range | None = None,
 ) -> Images:
     """Images of your own from an ``.npz`` file, as ``numpy.savez`` writes it.
 
     Args:
         path: a file with ``train_images`` (uint8 ``[N, H, W]`` or ``[N, H, W, C]``) and, optionally,
-            ``train_labels``, ``test_images`` and ``test_labels``; other keys are ignored.
+            ``train_labels``, ``test_images`` and ``test_labels``, as MedMNIST names them; or with ``x_train``,
+            ``y_train``, ``x_test`` and ``y_test``, as Keras does. Other keys are ignored. One of MNIST's own files is
+            read as by :func:`load_idx`.
         name: for logs; the file's name by default.
         memory_budget: as in :func:`load_images`. Images above it are read in place; compressed ones are first
             unpacked into the cache folder, where the next start finds them (it needs their size on the disk).
+        channels: as in :func:`from_arrays`.
+        value_range: as there.
 
     Returns:
         As :func:`from_arrays`: without ``test_images`` the last tenth of the training images is held out.
@@ -106,13 +123,14 @@ def load_npz(
         ValueError: not an ``.npz`` file, a truncated one, one with pickled objects, or a missing key.
         TypeError: images that are not uint8, or labels that are not whole numbers.
     """
-    _check_budget(memory_budget)
+    check_budget(memory_budget)
     path = check_path("path", path)
     if not path.is_file():
         raise FileNotFoundError(f"path must be an .npz file, got {str(path)!r}: no such file")
-    arrays = read_npz(path, _KEYS, memory_budget)
-    images, labels, test_images, test_labels = (arrays.get(key) for key in _KEYS)
-    return from_arrays(images, labels, test_images, test_labels, name=name or path.stem)
+    idx = is_idx(path)
+    arrays = read_idx(path) if idx else read_npz(path, _KEYS, memory_budget, channels)
+    name = check_text("name", name) or (path.name.partition(".")[0] if idx else path.stem)
+    return from_arrays(*arrays, name=name, channels=channels, value_range=value_range)
 
 
 def from_arrays(
@@ -122,6 +140,8 @@ def from_arrays(
     test_labels: Any = None,
     *,
     name: str = "arrays",
+    channels: Channels | None = None,
+    value_range: Range | None = None,
 ) -> Images:
     """Images from arrays in memory.
 
@@ -129,22 +149,27 @@ def from_arrays(
     They are not shuffled: do that first if they are sorted.
 
     Args:
-        images: uint8 ``[N, H, W]`` or ``[N, H, W, C]``; :func:`to_uint8` makes them from floats in [-1, 1]. Or an
+        images: uint8 ``[N, H, W]`` or ``[N, H, W, C]``, or with a ``value_range`` of any real dtype. Or an
             :class:`ImageSource`, which stays one.
-        labels: whole numbers >= 0 ``[N]``, or None.
-        test_images: uint8 of the same height, width and channels, or None.
-        test_labels: whole numbers >= 0 ``[N']``, or None.
+        labels: whole numbers >= 0, ``[N]`` or ``[N, 1]``, or None.
+        test_images: as ``images``, of the same height, width and channels, or None.
+        test_labels: whole numbers >= 0, ``[N']`` or ``[N', 1]``, or None.
         name: for logs.
+        channels: where the axis of channels is: ``"last"``, or ``"first"`` for ``[N, C, H, W]``. None for last, unless
+            the shape looks as if it were first.
+        value_range: the values of black and white, such as (0, 1), (-1, 1) or (0, 255). None for uint8 levels 0..255,
+            unless they look as if white were 1.
 
     Returns:
         Images with a channel axis, labels as int32.
 
     Raises:
-        TypeError: images that are not uint8, or labels that are not whole numbers.
-        ValueError: shapes that do not agree, or too few images.
+        TypeError: images that are not uint8, without a ``value_range``; labels that are not whole numbers.
+        ValueError: shapes that do not agree, too few images, or images that could be meant in two ways: the message
+            names the argument that says which.
     """
-    images = _with_channels("train_images", images)
-    labels = _check_labels("train_labels", labels, len(images))
+    images = as_levels("train_images", images, value_range, channels)
+    labels = as_labels("train_labels", labels, len(images))
     if test_images is None:
         if test_labels is not None:
             raise ValueError("test_labels must be None without test_images, got labels")
@@ -155,12 +180,12 @@ def from_arrays(
         labels = None if labels is None else labels[:cut]
         train_images, test_images = split_at(images, cut)
         return Images(train_images, labels, test_images, test_labels, name)
-    test_images = _with_channels("test_images", test_images)
+    test_images = as_levels("test_images", test_images, value_range, channels)
     if test_images.shape[1:] != images.shape[1:]:
         raise ValueError(
             f"test_images must be {images.shape[1:]} each, as train_images, got {test_images.shape[1:]}"
         )
-    test_labels = _check_labels("test_labels", test_labels, len(test_images))
+    test_labels = as_labels("test_labels", test_labels, len(test_images))
     return Images(images, labels, test_images, test_labels, name)
 
 
@@ -202,56 +227,27 @@ def to_float(images: np.ndarray | Array) -> Array:
     """
     if not hasattr(images, "dtype") or images.dtype != np.uint8:
         raise TypeError(f"images must be uint8, got {describe(images)}")
-    return jnp.asarray(images).astype(jnp.float32) / 127.5 - 1.0
+    return check_array("images", images).astype(jnp.float32) / 127.5 - 1.0
 
 
-def to_uint8(images: np.ndarray | Array) -> Array:
-    """Images in [-1, 1] as uint8 0..255: the inverse of :func:`to_float`.
+def to_uint8(images: np.ndarray | Array, value_range: Range | None = None) -> Array:
+    """Images in [-1, 1], or another range, as uint8 0..255: the inverse of :func:`to_float`.
 
-    Values are rounded to the nearest level. Up to 1e-3 beyond the range counts as rounding error and is clipped; so
+    Values are rounded to the nearest level. Up to 1e-3 beyond [-1, 1] counts as rounding error and is clipped; so
     is everything while JAX traces, when values are not known.
 
     Args:
         images: floating point ``[...]``, of any shape.
+        value_range: the values of black and white. None for (-1, 1), unless the images fill [0, 1] and have nothing
+            below 0: then the range must be named.
 
     Returns:
         uint8 of the same shape ``[...]``; a JAX array, also of a NumPy one.
 
     Raises:
         TypeError: images that are not floating point.
-        ValueError: images out of range, or NaN, where their values are known.
+        ValueError: where values are known: images out of range, NaN, or images that fill [0, 1] without a range.
     """
     if not hasattr(images, "dtype") or not jnp.issubdtype(images.dtype, jnp.floating):
         raise TypeError(f"images must be floating point in [-1, 1], got {describe(images)}")
-    if is_concrete(images) and images.size:
-        low, high = float(images.min()), float(images.max())
-        if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):  # also true of NaN
-            raise ValueError(f"images must lie in [-1, 1], got values in [{low:g}, {high:g}]")
-    levels = jnp.round((jnp.asarray(images).astype(jnp.float32) + 1.0) * 127.5)
-    return jnp.clip(levels, 0.0, 255.0).astype(jnp.uint8)
-
-
-def _check_budget(memory_budget: int | None) -> None:
-    if memory_budget is not None:
-        check_count("memory_budget", memory_budget, minimum=0)
-
-
-def _with_channels(name: str, images: Any) -> Any:
-    if isinstance(images, ImageSource):
-        return images
-    check_images(name, images)
-    images = np.ascontiguousarray(images)
-    return images[..., None] if images.ndim == 3 else images
-
-
-def _check_labels(name: str, labels: Any, count: int) -> np.ndarray | None:
-    if labels is None:
-        return None
-    labels = np.asarray(check_array(name, labels))
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise TypeError(f"{name} must be whole numbers, got {describe(labels)}")
-    if labels.shape != (count,):
-        raise ValueError(f"{name} must have shape ({count},), one per image, got {labels.shape}")
-    if labels.min() < 0:
-        raise ValueError(f"{name} must be >= 0, got {labels.min()}")
-    return labels.astype(np.int32)
+    return to_levels("images", check_array("images", images), value_range)

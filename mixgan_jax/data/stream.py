@@ -13,7 +13,7 @@ import numpy as np
 from mixgan_jax.checks import check_count
 from mixgan_jax.data.feed import Feed, feed_from_images
 from mixgan_jax.data.images import to_float
-from mixgan_jax.data.source import ImageSource, as_source
+from mixgan_jax.data.source import Channels, ImageSource, as_source
 from mixgan_jax.types import Array, Batch, Key
 
 
@@ -38,7 +38,11 @@ class Stream(NamedTuple):
 
 
 def stream_from_images(
-    images: ImageSource | np.ndarray, batch_size: int, *, threads: int = 2
+    images: ImageSource | np.ndarray,
+    batch_size: int,
+    *,
+    threads: int = 2,
+    channels: Channels | None = None,
 ) -> Stream:
     """Batches of shuffled epochs, scaled to [-1, 1] on the device.
 
@@ -47,6 +51,7 @@ def stream_from_images(
         batch_size: B, a whole number >= 1; it may exceed the number of images.
         threads: that read and decode, a whole number >= 1. More help where images are decoded (TFDS) and cores are
             free.
+        channels: as in :func:`as_source`.
 
     Returns:
         A stream of batches ``[B, H, W, C]``, float32 in [-1, 1].
@@ -57,10 +62,13 @@ def stream_from_images(
     """
     check_count("batch_size", batch_size)
     check_count("threads", threads)
-    return Stream(as_source(images), batch_size, lambda key, batch: to_float(batch), threads)
+    source = as_source(images, channels=channels)
+    return Stream(source, batch_size, lambda key, batch: to_float(batch), threads)
 
 
-def feed_or_stream(images: ImageSource | np.ndarray | Array, batch_size: int) -> Feed | Stream:
+def feed_or_stream(
+    images: ImageSource | np.ndarray | Array, batch_size: int, *, channels: Channels | None = None
+) -> Feed | Stream:
     """What fits the images of :func:`load_images`: a stream of a source, a feed of an array.
 
     The two draw differently: a feed with replacement, a stream in epochs.
@@ -68,13 +76,14 @@ def feed_or_stream(images: ImageSource | np.ndarray | Array, batch_size: int) ->
     Args:
         images: a source, or uint8 ``[N, H, W, C]``.
         batch_size: B, a whole number >= 1.
+        channels: as in :func:`as_source`.
 
     Returns:
         As :func:`stream_from_images` or as :func:`feed_from_images`.
     """
     if isinstance(images, ImageSource):
-        return stream_from_images(images, batch_size)
-    return feed_from_images(images, batch_size)
+        return stream_from_images(images, batch_size, channels=channels)
+    return feed_from_images(images, batch_size, channels=channels)
 
 
 def batch_indices(stream: Stream, seed: int) -> Any:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.checks import check_choice, check_count, check_kind, check_number, fail
+from mixgan_jax.checks import check_choice, check_count, check_kind, check_number, fail, to_host
 from mixgan_jax.losses import GanLoss
 
 Matrices: TypeAlias = npt.NDArray[np.float64]
@@ -133,13 +133,7 @@ def host_numbers(name: str, value: Any) -> Matrices:
     Raises:
         TypeError, ValueError: not numbers, not finite, or larger than 1e100.
     """
-    try:
-        array = np.asarray(value)
-        if np.iscomplexobj(array):
-            raise TypeError
-        array = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise fail(name, value, "an array of real numbers", TypeError) from error
+    array = to_host(name, value).astype(np.float64)
     if not np.all(np.abs(array) <= 1e100):  # also true of NaN
         raise fail(name, value, "finite, of numbers up to 1e100")
     return array
