@@ -22,7 +22,8 @@ class LayoutError(ValueError):
 def describe_trees(trees: Mapping[str, Any]) -> dict[str, Any]:
     """The layout of all items of a checkpoint in plain JSON, with a checksum of its own."""
     items = {item: _with_checksums(tree) for item, tree in trees.items()}
-    return {"items": items, "checksum": _text_checksum(items)}
+    classes = {item: _node_classes(tree) for item, tree in trees.items()}
+    return {"items": items, "checksum": _text_checksum(items), "classes": classes}
 
 
 def read_layout(step: int, stored: Mapping[str, Any], item: str) -> list[list[Any]]:
@@ -38,6 +39,11 @@ def read_layout(step: int, stored: Mapping[str, Any], item: str) -> list[list[An
     if item not in items:
         raise LayoutError(f"the checkpoint at step {step} holds {sorted(items)} but no {item!r}")
     return items[item]
+
+
+def read_classes(stored: Mapping[str, Any], item: str) -> list[str]:
+    """Names of the classes inside an item that come back as dicts where no template is given."""
+    return stored.get("classes", {}).get(item, [])
 
 
 def compare_layout(step: int, stored: list[list[Any]], like: Any) -> None:
@@ -60,6 +66,18 @@ def verify(stored: list[list[Any]], tree: Any) -> None:
         # Read without a template, a tree of other nodes than dicts has other names.
         if found != expected.get(found[0], found):
             raise ValueError(f"{found[0]} is not what was stored: dtype, shape or checksum differ")
+
+
+def _node_classes(tree: Any) -> list[str]:
+    """Classes of the nodes below a tree's root that are no dicts, lists or tuples, by name and sorted."""
+
+    def walk(structure: Any) -> set[str]:
+        node = structure.node_data()
+        plain = not node or node[0] in (list, tuple, type(None)) or issubclass(node[0], Mapping)
+        own = set() if plain else {node[0].__name__}
+        return own.union(*map(walk, structure.children()))
+
+    return sorted(set().union(*map(walk, jax.tree.structure(tree).children())))
 
 
 def _with_checksums(tree: Any) -> list[list[Any]]:

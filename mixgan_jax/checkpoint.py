@@ -11,12 +11,19 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import jax
 
-from mixgan_jax._layout import LayoutError, compare_layout, describe_trees, read_layout, verify
+from mixgan_jax._layout import (
+    LayoutError,
+    compare_layout,
+    describe_trees,
+    read_classes,
+    read_layout,
+    verify,
+)
+from mixgan_jax._orbax import open_manager, quiet, stored_layout
 from mixgan_jax._placement import place, target
 from mixgan_jax.checks import check_count, check_path, fail
 from mixgan_jax.mixture import Mixture
@@ -58,7 +65,7 @@ class Checkpoints:
         self.directory.mkdir(parents=True, exist_ok=True)
         if config is not None:
             store_config(self.directory, config)
-        self._manager = _open_manager(self.directory, max_to_keep=max_to_keep)
+        self._manager = open_manager(self.directory / FOLDER_NAME, max_to_keep=max_to_keep)
         self._unreadable: list[int] = []
 
     @property
@@ -189,7 +196,9 @@ def load_for_sampling(
         directory: the run's directory, as given to :class:`Checkpoints`.
         step: which checkpoint; None takes the newest that can be read.
         like: a mixture of the same shapes (or ``jax.eval_shape`` of one) whose tree and sharding the result takes.
-            Without it the trees are nested dicts, which Linen's are anyway, on the default device.
+            Without it the trees are nested dicts and lists on the default device. Linen's are anyway; a player whose
+            parameters are classes (Equinox, NNX, NamedTuples) needs ``like``, for instance
+            ``jax.eval_shape(solver.init, key).generators``. A warning says so.
 
     Returns:
         The :class:`Mixture` that was saved as ``generators``.
@@ -202,35 +211,29 @@ def load_for_sampling(
     missing = FileNotFoundError(f"directory must hold a run with checkpoints, got {directory}")
     if not (directory / FOLDER_NAME).is_dir():
         raise missing
-    with _open_manager(directory, read_only=True) as manager:
+    with quiet(), open_manager(directory / FOLDER_NAME, read_only=True) as manager:
         steps = sorted(manager.all_steps())
         if step is not None and step not in steps:
             raise fail("step", step, f"one of the saved steps {steps} of {directory}")
         steps = steps if step is None else [step]
         found = _newest_readable(manager, steps, "generators", like)
-    if found is None:
-        raise missing
+        if found is None:
+            raise missing
+        classes = (
+            [] if like is not None else read_classes(stored_layout(manager, found[0]), "generators")
+        )
+    if classes:
+        text = (
+            f"the generators were saved with nodes of class {', '.join(classes)}, which come back as dicts; to have "
+            "them as they were pass like=jax.eval_shape(solver.init, key).generators"
+        )
+        warnings.warn(text, stacklevel=2)
     return _as_mixture(found[1])
 
 
 def _reason(error: Exception) -> str:
     """An error in one line that is not too long."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
-def _open_manager(directory: Path, *, max_to_keep: int = 1, read_only: bool = False) -> Any:
-    import orbax.checkpoint as ocp
-
-    # A manager that may write removes the half-written checkpoint of a run still going on.
-    options = ocp.CheckpointManagerOptions(
-        max_to_keep=None if read_only else max_to_keep,
-        save_interval_steps=0 if read_only else 1,
-        read_only=read_only,
-        create=not read_only,
-    )
-    handlers = {item: ocp.StandardCheckpointHandler() for item in ("state", "generators")}
-    handlers["layout"] = ocp.JsonCheckpointHandler()
-    return ocp.CheckpointManager(directory / FOLDER_NAME, options=options, item_handlers=handlers)
 
 
 def _newest_readable(
@@ -255,8 +258,7 @@ def _newest_readable(
 def _read_item(manager: Any, step: int, item: str, like: Any) -> Any:
     import orbax.checkpoint as ocp
 
-    layout = manager.restore(step, args=ocp.args.Composite(layout=ocp.args.JsonRestore())).layout
-    stored = read_layout(step, layout, item)
+    stored = read_layout(step, stored_layout(manager, step), item)
     if like is None:
         tree = manager.item_metadata(step)[item].tree["root"]
         like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)

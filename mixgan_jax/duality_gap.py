@@ -12,9 +12,10 @@ from jax.flatten_util import ravel_pytree
 from mixgan_jax.checks import check_array, check_count, check_key, check_kind, check_number, fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.losses import GanLoss
+from mixgan_jax.losses.core import check_loss
 from mixgan_jax.mixture import Mixture, uniform
 from mixgan_jax.payoff import held_out_values
-from mixgan_jax.player import Player
+from mixgan_jax.player import Player, check_player
 from mixgan_jax.solvers import MixGanState, Solver, best_response
 from mixgan_jax.solvers.best_response import Responder
 from mixgan_jax.types import Array, Key, LatentSampler
@@ -107,6 +108,7 @@ def duality_gap_curve(
         TypeError, ValueError: a bad argument, or players and data that do not fit each other.
     """
     check_key("key", key)
+    check_loss("loss", loss)
     check_kind("generators", generators, Mixture)
     check_kind("discriminators", discriminators, Mixture)
     check_kind("feed", feed, Feed)
@@ -114,8 +116,8 @@ def duality_gap_curve(
     if reals.ndim < 3 or reals.shape[0] < 2 or reals.shape[0] % 2:
         raise fail("reals", reals, "[N, B, ...] with N >= 2 even")
     game = _Game(
-        generator=generator,
-        discriminator=discriminator,
+        generator=check_player("generator", generator),
+        discriminator=check_player("discriminator", discriminator),
         loss=loss,
         feed=feed,
         reals=reals,

@@ -17,7 +17,7 @@ from mixgan_jax.checks import (
     check_kind,
     check_log_weights,
 )
-from mixgan_jax.player import Player
+from mixgan_jax.player import Player, apply_player, check_player, start_player
 from mixgan_jax.types import Array, Key, ModelState, Params
 
 Strategy: TypeAlias = Literal["auto", "vmap", "unroll", "scan"]
@@ -68,10 +68,19 @@ def uniform(key: Key, player: Player, num_components: int, *example: Any) -> Mix
         TypeError, ValueError: ``num_components`` is not a whole number >= 1, or another argument of the wrong kind.
     """
     check_key("key", key)
-    check_kind("player", player, Player)
     check_count("num_components", num_components)
-    keys = jax.random.split(key, num_components)
-    params, state = jax.vmap(lambda k: player.init(k, *example))(keys)
+    return start_components("player", check_player("player", player), key, num_components, *example)
+
+
+def start_components(
+    name: str, player: Player, key: Key, num_components: int, *example: Any
+) -> Mixture:
+    """As :func:`uniform`, of a player that errors call ``name``."""
+
+    def init(key: Key) -> tuple[Params, ModelState]:
+        return start_player(name, player, key, *example)
+
+    params, state = jax.vmap(init)(jax.random.split(key, num_components))
     return Mixture(params, state, jax.nn.log_softmax(jnp.zeros(num_components, jnp.float32)))
 
 
@@ -175,7 +184,7 @@ def generate(
         TypeError, ValueError: ``latents`` has no leading axis of K, ``mixture`` is a sweep of several, or an
             argument is of the wrong kind.
     """
-    check_kind("player", player, Player)
+    player = check_player("player", player)
     check_flag("train", train)
     _check_single("mixture", mixture)
     latents = check_array("latents", latents)
@@ -186,7 +195,7 @@ def generate(
         )
 
     def apply(params: Params, state: ModelState, inputs: Array) -> tuple[Array, ModelState]:
-        return player.apply(params, state, inputs, train=train)
+        return apply_player("player", player, params, state, inputs, train=train)
 
     return map_components(apply, mixture.params, mixture.state, latents, strategy=strategy)
 

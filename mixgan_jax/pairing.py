@@ -93,11 +93,12 @@ def map_discriminators(
         shares = latin_shares(fakes, discriminators.num_components)
         return map_components(function, *own, shares, *stacked, strategy=strategy)
 
-    # All discriminators see the same fakes: closed over, so that no strategy copies them.
-    def on_all(params: Params, state: ModelState, *rest: Any) -> Any:
+    # All discriminators see the same fakes: closed over, so that no strategy copies them. Their weights say how many
+    # there are, also where networks have neither parameters nor state.
+    def on_all(params: Params, state: ModelState, _weight: Array, *rest: Any) -> Any:
         return function(params, state, fakes, *rest)
 
-    return map_components(on_all, *own, *stacked, strategy=strategy)
+    return map_components(on_all, *own, discriminators.log_weights, *stacked, strategy=strategy)
 
 
 def latin_shares(fakes: Array, num_discriminators: int) -> Array:

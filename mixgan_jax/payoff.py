@@ -19,9 +19,10 @@ from mixgan_jax.checks import (
 )
 from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
+from mixgan_jax.losses.core import mean_term
 from mixgan_jax.mixture import Mixture, Strategy, generate, has_kernels, map_components
 from mixgan_jax.pairing import Pairing, fakes_per_generator, map_discriminators
-from mixgan_jax.player import Player, check_packs
+from mixgan_jax.player import Player, apply_player, check_packs, check_player
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
 
@@ -84,7 +85,7 @@ def meet(
         ValueError: a discriminator that does not return one logit per example, fakes whose shape is not the reals',
             or a batch that the pairing cannot divide.
     """
-    check_kind("discriminator", discriminator, Player)
+    discriminator = check_player("discriminator", discriminator)
     check_kind("discriminators", discriminators, Mixture)
     check_kind("loss", loss, GanLoss)
     check_flag("train", train)
@@ -153,7 +154,9 @@ def look(
         check_packs(name, size, packing)
 
     def apply(inputs: Array) -> tuple[Array, ModelState]:
-        logits, new_state = discriminator.apply(params, state, inputs, train=train)
+        logits, new_state = apply_player(
+            "discriminator", discriminator, params, state, inputs, train=train
+        )
         return check_logits("discriminator", logits, inputs.shape[0] // packing), new_state
 
     real_logits, real_state = apply(real)
@@ -182,11 +185,11 @@ def reckon(loss: GanLoss, seen: Logits, state: ModelState) -> Outcome:
     real = real.reshape(1, -1, fake.shape[1])
     fake = fake[:, None, :]
 
-    def mean(term: Any) -> Array:
-        return jnp.mean(term(real=real, fake=fake), axis=(-2, -1))
+    def mean(function: str) -> Array:
+        return mean_term(loss, function, real, fake)
 
-    payoffs = Payoffs(generator=-mean(loss.generator), discriminator=-mean(loss.discriminator))
-    return Outcome(payoffs, mean(loss.value), state)
+    payoffs = Payoffs(generator=-mean("generator"), discriminator=-mean("discriminator"))
+    return Outcome(payoffs, mean("value"), state)
 
 
 def held_out_values(
@@ -229,7 +232,8 @@ def held_out_values(
         TypeError, ValueError: reals that are not floating ``[N, B, ...]``, or as :func:`meet`.
     """
     check_key("key", key)
-    check_kind("generator", generator, Player)
+    generator = check_player("generator", generator)
+    discriminator = check_player("discriminator", discriminator)
     check_kind("generators", generators, Mixture)
     check_kind("discriminators", discriminators, Mixture)
     check_function("latent_sampler", latent_sampler)

@@ -1,6 +1,7 @@
 """Checkpoints: bit-exact, asynchronous, refused in words where they do not fit."""
 
 import dataclasses
+import logging
 import random
 import subprocess
 import sys
@@ -298,6 +299,33 @@ def test_generators_of_other_trees_need_a_template(tmp_path):
     assert_same_bits(load_for_sampling(tmp_path, like=jax.eval_shape(lambda: mixture)), mixture)
     with pytest.raises(ValueError, match=r"log_weights: stored \(2,\) float32, given \(5,\)"):
         load_for_sampling(tmp_path, like=dataclasses.replace(mixture, log_weights=jnp.zeros(5)))
+
+
+def test_generators_of_classes_say_what_to_pass(tmp_path):
+    """Linen's trees and lists come back as they were, without a warning; classes come back as dicts, with one."""
+    heard = []
+    listener = logging.Handler()
+    listener.emit = heard.append
+    logging.getLogger("absl").addHandler(listener)
+    weights = jax.nn.log_softmax(jnp.zeros(2))
+    plain = Mixture({"w": [jnp.ones((2, 3)), None]}, {}, weights)
+    own = Mixture({"w": optax.ScaleByAdamState(jnp.ones(2), {}, jnp.ones(2))}, {}, weights)
+    for name, mixture in {"plain": plain, "own": own}.items():
+        with Checkpoints(tmp_path / name) as checkpoints:
+            checkpoints.save(1, {"x": weights}, generators=mixture)
+    heard.clear()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert_same_bits(load_for_sampling(tmp_path / "plain"), plain)
+            assert_same_bits(load_for_sampling(tmp_path / "own", like=own), own)
+        with pytest.warns(
+            UserWarning, match=r"class ScaleByAdamState, .* pass like=jax\.eval_shape"
+        ):
+            assert isinstance(load_for_sampling(tmp_path / "own").params["w"], dict)
+    finally:
+        logging.getLogger("absl").removeHandler(listener)
+    assert not heard
 
 
 def test_loading_for_sampling_falls_back_and_says_what_is_missing(tmp_path):

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import DISCRIMINATOR, FEATURES, solver
 
+import mixgan_jax as mg
 from mixgan_jax import losses
 
 LOG2 = math.log(2.0)
@@ -336,3 +338,70 @@ def test_bad_arguments_are_named() -> None:
         losses.measuring("log")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="neutral must be a finite number, got inf"):
         losses.separable("bad", real=jnp.sin, fake=jnp.sin, neutral=math.inf)
+
+
+def _averaged(loss: losses.GanLoss, function: str, mean) -> losses.GanLoss:
+    """The loss with a mean taken inside one of its functions."""
+    return loss._replace(
+        name="mine", **{function: lambda **logits: mean(getattr(loss, function)(**logits))}
+    )
+
+
+MEANS = {
+    "all": jnp.mean,
+    "last": lambda terms: jnp.mean(terms, axis=-1),
+    "last kept": lambda terms: jnp.mean(terms, axis=-1, keepdims=True),
+    "first kept": lambda terms: jnp.mean(terms, axis=0, keepdims=True),
+}
+ASKED = "of the loss 'mine' must return one term for each example"
+
+
+@pytest.mark.parametrize("mean", MEANS.values(), ids=MEANS)
+@pytest.mark.parametrize("function", ["value", "discriminator", "generator"])
+@pytest.mark.parametrize("make", [losses.minimax, losses.relativistic])
+def test_averaged_terms_are_named_when_a_solver_is_made(make, function, mean):
+    loss = _averaged(make(), function, mean)
+    for pairing in ("full", "latin", "stratified"):
+        with pytest.raises(ValueError, match=f"{function} {ASKED}"):
+            solver(loss, pairing=pairing)
+    with pytest.raises(ValueError, match=f"{function} {ASKED}"):
+        losses.equilibrium_values(loss)
+
+
+@pytest.mark.parametrize("mean", MEANS.values(), ids=MEANS)
+@pytest.mark.parametrize("function", ["real", "fake", "generator"])
+def test_averaged_terms_are_named_when_a_loss_is_made(function, mean):
+    terms = {"real": lambda r: r, "fake": lambda f: -f, "generator": lambda f: -f}
+    losses.separable("mine", **terms)
+    term = terms[function]
+    with pytest.raises(ValueError, match=f"{function} {ASKED}"):
+        losses.separable("mine", **{**terms, function: lambda logits: mean(term(logits))})
+
+
+def test_a_phi_that_averages_is_named():
+    phi = losses.phi_identity()._replace(at_logit=lambda logits: jnp.mean(jax.nn.sigmoid(logits)))
+    with pytest.raises(ValueError, match="must return one term for each example"):
+        losses.measuring(phi)
+
+
+@pytest.mark.parametrize("packing", [1, 2])
+@pytest.mark.parametrize("function", ["value", "discriminator", "generator"])
+def test_averaged_terms_are_named_where_players_meet(function, packing):
+    """Also for a batch of one pack, where a mean over the examples is each term itself."""
+    loss = _averaged(losses.relativistic(), function, jnp.mean)
+    judge = mg.pack(DISCRIMINATOR, packing)
+    reals = jnp.ones((packing, FEATURES))
+    mixture = mg.uniform(jax.random.key(0), judge, 3, jnp.ones((2 * packing, FEATURES)))
+    fakes = jnp.ones((2, packing, FEATURES))
+    with pytest.raises(ValueError, match=f"{function} {ASKED}"):
+        mg.meet(judge, mixture, reals, fakes, loss)
+
+
+def test_a_loss_may_look_at_pairs_or_at_fakes_alone():
+    """A generator that is not relativistic may return one term for each fake or for each pair."""
+    loss = losses.minimax()
+    pairs = loss._replace(
+        generator=lambda *, fake, real: loss.generator(fake=fake) + jnp.zeros_like(real)
+    )
+    assert losses.equilibrium_values(pairs) == losses.equilibrium_values(loss)
+    solver(pairs)

@@ -45,7 +45,8 @@ BESIDE = {
     "records": {"types", "checks"},
     "_layout": {"records"},
     "_placement": set(),
-    "checkpoint": {"types", "checks", "mixture", "records", "_layout", "_placement"},
+    "_orbax": set(),
+    "checkpoint": {"types", "checks", "mixture", "records", "_layout", "_placement", "_orbax"},
 }
 # What runs a solver, at the end of the order, imports from these too; solvers are handed players and batches.
 FOR_RUNS = {

@@ -13,6 +13,11 @@ from mixgan_jax.types import Array
 Term: TypeAlias = Callable[[Array], Array]
 """An element-wise function of logits, float32 or wider."""
 
+# Logits as a payoff matrix has them: every fake of each generator meets several reals. No two sizes are equal, so that
+# a mean over any axis shows.
+_REALS = jax.ShapeDtypeStruct((1, 3, 5), jnp.float32)
+_FAKES = jax.ShapeDtypeStruct((2, 1, 5), jnp.float32)
+
 
 class GanLoss(NamedTuple):
     """A loss as functions of logits: keyword-only ``real=`` and ``fake=`` in, unreduced terms out.
@@ -64,13 +69,16 @@ def separable(
         The loss, not relativistic, with the checks and the precision that :class:`GanLoss` states.
 
     Raises:
-        TypeError, ValueError: a term that is no function, or ``neutral`` that is no finite number.
+        TypeError, ValueError: a term that is no function or averages over the batch, or ``neutral`` that is no finite
+            number.
     """
     check_kind("name", name, str)
     check_function("real", real)
     check_function("fake", fake)
     neutral = check_number("neutral", neutral)
     generator_term = fake if generator is None else check_function("generator", generator)
+    for argument, term in {"real": real, "fake": fake, "generator": generator_term}.items():
+        check_terms(name, argument, jax.eval_shape(term, _FAKES), _FAKES.shape)
 
     # In the functions below `real` and `fake` are logits: the terms need names of their own.
     real_term, fake_term = real, fake
@@ -105,7 +113,7 @@ def equilibrium_values(loss: GanLoss) -> dict[str, float]:
     Raises:
         TypeError: ``loss`` is not a :class:`GanLoss` (for instance the function that makes it).
     """
-    check_kind("loss", loss, GanLoss)
+    check_loss("loss", loss)
     with jax.ensure_compile_time_eval():
         neutral = jnp.asarray(loss.neutral, jnp.float32)
         terms = {
@@ -116,6 +124,54 @@ def equilibrium_values(loss: GanLoss) -> dict[str, float]:
         return {
             name: float(term) + 0.0 for name, term in terms.items()
         }  # + 0.0: no "-0.0" in a legend
+
+
+def check_loss(name: str, loss: GanLoss) -> GanLoss:
+    """A loss whose three functions return one term for each example, as one abstract call of each shows."""
+    check_kind(name, loss, GanLoss)
+    logits = {"real": _REALS, "fake": _FAKES}
+    pairs = np.broadcast_shapes(_REALS.shape, _FAKES.shape)
+    for function in ("value", "discriminator", "generator"):
+        terms = jax.eval_shape(
+            check_function(f"{name}.{function}", getattr(loss, function)), **logits
+        )
+        check_terms(loss.name, function, terms, *_term_shapes(loss, function, _FAKES.shape, pairs))
+    return loss
+
+
+def mean_term(loss: GanLoss, function: str, real: Array, fake: Array) -> Array:
+    """The mean of a loss's function over the last two axes: all pairs of a real and a fake.
+
+    Args:
+        loss: any loss.
+        function: ``value``, ``discriminator`` or ``generator``.
+        real: logits that broadcast against ``fake``, of the same rank.
+        fake: logits ``[..., M, N]``.
+
+    Raises:
+        ValueError: the loss has averaged its terms itself.
+    """
+    terms = getattr(loss, function)(real=real, fake=fake)
+    pairs = np.broadcast_shapes(real.shape, fake.shape)
+    check_terms(loss.name, function, terms, *_term_shapes(loss, function, fake.shape, pairs))
+    return jnp.mean(terms, axis=(-2, -1))
+
+
+def check_terms(loss_name: str, function: str, terms: Any, *shapes: tuple[int, ...]) -> None:
+    """Raises ValueError, naming the loss, where its terms have none of ``shapes``."""
+    shape = tuple(terms.shape) if hasattr(terms, "shape") else type(terms).__name__
+    if shape not in shapes:
+        raise ValueError(
+            f"{function} of the loss {loss_name!r} must return one term for each example, shape {shapes[0]} here, got "
+            f"{shape}: leave the mean over the batch to the solver"
+        )
+
+
+def _term_shapes(
+    loss: GanLoss, function: str, fakes: tuple[int, ...], pairs: tuple[int, ...]
+) -> tuple[tuple[int, ...], ...]:
+    """The shapes that terms may have; a generator's that looks at no reals has one for each fake."""
+    return (fakes, pairs) if function == "generator" and not loss.relativistic else (pairs,)
 
 
 def as_logits(name: str, logits: Any) -> Array:

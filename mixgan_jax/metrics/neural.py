@@ -36,7 +36,7 @@ from mixgan_jax.checks import (
     fail,
 )
 from mixgan_jax.losses import MeasuringFunction
-from mixgan_jax.player import Player
+from mixgan_jax.player import Player, apply_player, check_player, start_player
 from mixgan_jax.types import Array, Key, Params
 
 _ROWS_AT_ONCE = 4096  # of the samples over which a mean is taken
@@ -94,7 +94,7 @@ def neural_net_distance(
     Raises:
         TypeError: an argument of the wrong kind.
         ValueError: samples of different shapes, or none; a ``phi`` that is not bounded, as ``phi_log()``; a player
-            with state, or with other than one logit for each sample.
+            with state, without parameters, or with other than one logit for each sample.
     """
     return best_discriminator(
         key,
@@ -152,7 +152,7 @@ def best_discriminator(
     """
     check_key("key", key)
     settings = _Settings(
-        check_kind("player", player, Player),
+        check_player("player", player),
         _checked_phi(phi),
         check_number("bound", bound, minimum=0.0, strict=True),
         check_count("steps", steps),
@@ -201,13 +201,13 @@ def _initial(settings: _Settings, key: Key, samples: tuple[Array, Array]) -> Par
     example = samples[0][:2]
 
     def one(key: Key) -> Params:
-        params, state = settings.player.init(key, example)
+        params, state = start_player("player", settings.player, key, example)
         if jax.tree.leaves(state):
             raise fail("player", settings.player, "without state (batch norm): it maps one sample")
-        logits = jax.eval_shape(
-            lambda own: settings.player.apply(own, state, example, train=False)[0], params
-        )
-        check_logits("player", logits, example.shape[0])
+        if not jax.tree.leaves(params):
+            raise fail("player", settings.player, "with parameters")
+        play = partial(apply_player, "player", settings.player, train=False)
+        check_logits("player", jax.eval_shape(play, params, state, example)[0], example.shape[0])
         return _project(params, settings.bound)
 
     return jax.vmap(one)(jax.random.split(key, settings.restarts))

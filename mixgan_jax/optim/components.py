@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import fail
+from mixgan_jax.checks import check_count, fail
 from mixgan_jax.optim.simplex import as_optax_expects
 from mixgan_jax.types import Params
 
 
-def per_component(tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+def per_component(
+    tx: optax.GradientTransformation, num_components: int | None = None
+) -> optax.GradientTransformationExtraArgs:
     """``tx`` vmapped over the leading component axis ``K`` of parameters, gradients and state.
 
     Transforms that look at a whole tree (clipping by global norm, LAMB, ``apply_if_finite``) would otherwise couple
@@ -20,22 +22,32 @@ def per_component(tx: optax.GradientTransformation) -> optax.GradientTransformat
 
     Args:
         tx: any optax transform, written for a single component.
+        num_components: K, which a tree without leaves does not show; None reads it from the leaves.
 
     Returns:
         The transform on trees whose every leaf has a leading axis ``[K, ...]``; extra keyword arguments of
         ``update`` are handed to every component alike.
+
+    Raises:
+        TypeError, ValueError: an argument of the wrong kind; at ``init``, parameters without leaves where
+            ``num_components`` is None.
     """
+    if num_components is not None:
+        check_count("num_components", num_components)
     with_extra = optax.with_extra_args_support(check_transform("tx", tx))
 
     def init(params: Params) -> Any:
-        return _map_components(with_extra.init, params)
+        if num_components is None and not jax.tree.leaves(params):
+            raise fail("params", params, "a tree with leaves [K, ...], or num_components be given")
+        return _map_components(with_extra.init, num_components, params)
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         def one(updates: Any, state: Any, *params: Any) -> tuple[Any, Any]:
             return with_extra.update(updates, state, *params, **extra)
 
         with as_optax_expects():
-            return _map_components(one, updates, state, *(() if params is None else (params,)))
+            trees = (updates, state, *(() if params is None else (params,)))
+            return _map_components(one, num_components, *trees)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
@@ -47,9 +59,13 @@ def check_transform(name: str, tx: optax.GradientTransformation) -> optax.Gradie
     return tx
 
 
-def _map_components(function: Callable[..., Any], *trees: Any) -> Any:
+def _map_components(function: Callable[..., Any], count: int | None, *trees: Any) -> Any:
     """``vmap``, but a single component is never batched: it does a lone optimiser's arithmetic, bit for bit."""
-    if jax.tree.leaves(trees)[0].shape[0] > 1:
-        return jax.vmap(function)(*trees)
+    leaves = jax.tree.leaves(trees)
+    size = leaves[0].shape[0] if leaves else count
+    if size is None:  # neither parameters nor state: nothing that could differ between components
+        return function(*trees)
+    if size > 1:
+        return jax.vmap(function, axis_size=size)(*trees)
     alone = function(*jax.tree.map(lambda leaf: leaf[0], trees))
     return jax.tree.map(lambda leaf: jnp.asarray(leaf)[None], alone)

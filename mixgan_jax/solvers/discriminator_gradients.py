@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from mixgan_jax.mixture import Mixture, generate
 from mixgan_jax.pairing import map_discriminators
 from mixgan_jax.payoff import Logits, Outcome, check_reals, look, reckon
+from mixgan_jax.player import apply_player
 from mixgan_jax.solvers.duel import Duel, duel_loss, peer_labels
 from mixgan_jax.solvers.gan_game import Game, barrier_gradient
 from mixgan_jax.solvers.side import Gradients
@@ -173,7 +174,8 @@ def _penalty(
 
     def critic(inputs: Array) -> Array:
         samples = inputs if packing == 1 else inputs.reshape(-1, *inputs.shape[2:])
-        return game.discriminator.apply(params, state, samples, train=True)[0]
+        player = game.discriminator
+        return apply_player("discriminator", player, params, state, samples, train=True)[0]
 
     def examples(samples: Array) -> Array:
         """Packs ``[B / M, M, ...]`` where the discriminator judges those."""

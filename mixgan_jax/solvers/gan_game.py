@@ -12,16 +12,16 @@ from mixgan_jax.checks import (
     check_count,
     check_flag,
     check_function,
-    check_kind,
     check_logits,
     check_number,
     fail,
 )
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import STRATEGIES, Mixture, Strategy, generate, uniform
+from mixgan_jax.losses.core import check_loss
+from mixgan_jax.mixture import STRATEGIES, Mixture, Strategy, start_components
 from mixgan_jax.pairing import PAIRINGS, Pairing, fakes_per_generator
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.player import Player
+from mixgan_jax.player import Player, apply_player, check_player
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
 
@@ -44,15 +44,15 @@ class Game(NamedTuple):
 
 def check_game(game: Game) -> Game:
     """The same game with each field checked; an error names the field."""
-    check_kind("generator", game.generator, Player)
-    check_kind("discriminator", game.discriminator, Player)
-    check_kind("loss", game.loss, GanLoss)
+    check_loss("loss", game.loss)
     check_function("latent_sampler", game.latent_sampler)
     check_flag("shared_latents", game.shared_latents)
     check_choice("pairing", game.pairing, PAIRINGS)
     check_choice("strategy", game.strategy, STRATEGIES)
     _check_penalty(game.penalty)
     return game._replace(
+        generator=check_player("generator", game.generator),
+        discriminator=check_player("discriminator", game.discriminator),
         num_generators=check_count("num_generators", game.num_generators),
         num_discriminators=check_count("num_discriminators", game.num_discriminators),
         latent_size=check_count("latent_size", game.latent_size),
@@ -78,24 +78,37 @@ def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
     """Freshly initialised generators and discriminators, with uniform weights, whose shapes fit together."""
     generator_key, discriminator_key = jax.random.split(key)
     latents = jnp.zeros((2, game.latent_size))
-    generators = uniform(generator_key, game.generator, game.num_generators, latents)
-    stacked = jnp.zeros((game.num_generators, *latents.shape))
-    shape, _ = jax.eval_shape(lambda g: generate(game.generator, g, stacked), generators)
-    packs = (2 * game.discriminator.packing, *shape.shape[2:])
-    fakes = jnp.zeros(packs, shape.dtype)
-    discriminators = uniform(discriminator_key, game.discriminator, game.num_discriminators, fakes)
-
-    def judge(params: Params, state: ModelState) -> Array:
-        result = game.discriminator.apply(params, state, fakes, train=False)
-        if not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError(
-                f"discriminator.apply must return (logits, new_state), got {type(result).__name__}"
-            )
-        return result[0]
-
-    logits = jax.eval_shape(jax.vmap(judge), discriminators.params, discriminators.state)
-    check_logits("discriminator", jax.ShapeDtypeStruct(logits.shape[1:], logits.dtype), 2)
+    generators, samples = _start_side(
+        "generator", game.generator, generator_key, game.num_generators, latents
+    )
+    if samples.shape[:1] != (2,) or not jnp.issubdtype(samples.dtype, jnp.floating):
+        raise ValueError(
+            "generator must return one floating-point sample per latent, shape (2, ...) for latents of shape "
+            f"{latents.shape}, got shape {samples.shape} and dtype {samples.dtype}"
+        )
+    packs = (2 * game.discriminator.packing, *samples.shape[1:])
+    discriminators, logits = _start_side(
+        "discriminator",
+        game.discriminator,
+        discriminator_key,
+        game.num_discriminators,
+        jnp.zeros(packs, samples.dtype),
+    )
+    check_logits("discriminator", logits, 2)
     return generators, discriminators
+
+
+def _start_side(
+    name: str, player: Player, key: Key, num_components: int, example: Array
+) -> tuple[Mixture, jax.ShapeDtypeStruct]:
+    """Fresh components with uniform weights, and the shape of what one of them makes of ``example``."""
+    mixture = start_components(name, player, key, num_components, example)
+
+    def apply(params: Params, state: ModelState) -> Array:
+        own = jax.tree.map(lambda leaf: leaf[0], (params, state))
+        return apply_player(name, player, *own, example, train=False)[0]
+
+    return mixture, jax.eval_shape(apply, mixture.params, mixture.state)
 
 
 def draw_latents(game: Game, key: Key, batch: int) -> Array:

@@ -167,7 +167,7 @@ def make_rules(
 
 def enter(rules: Rules, mixture: Mixture) -> Side:
     """The side that ``mixture`` starts with: fresh optimiser states, nothing frozen."""
-    opt_state = per_component(rules.tx).init(mixture.params)
+    opt_state = per_component(rules.tx, mixture.num_components).init(mixture.params)
     frozen = jnp.zeros(mixture.log_weights.shape, bool)
     return Side(mixture, opt_state, rules.weight_tx.init(mixture.log_weights), frozen)
 

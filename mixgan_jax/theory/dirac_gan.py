@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_function, check_kind, check_number
+from mixgan_jax.checks import check_function, check_number
 from mixgan_jax.losses import GanLoss
+from mixgan_jax.losses.core import check_loss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.theory.linear_games import Matrices, fake_slopes
 from mixgan_jax.types import Array
@@ -35,7 +36,7 @@ def dirac_gan_losses(
     Raises:
         TypeError: an argument of the wrong kind.
     """
-    check_kind("loss", loss, GanLoss)
+    check_loss("loss", loss)
     if penalty is not None:
         check_function("penalty", penalty)
 
@@ -96,7 +97,7 @@ def dirac_gan_inward_pull(loss: GanLoss) -> float:
     Raises:
         TypeError: ``loss`` is no :class:`GanLoss`.
     """
-    check_kind("loss", loss, GanLoss)
+    check_loss("loss", loss)
     with jax.ensure_compile_time_eval():
         neutral = jnp.asarray(loss.neutral, jnp.float32)
 

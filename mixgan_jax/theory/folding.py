@@ -15,7 +15,7 @@ from mixgan_jax.checks import (
     is_concrete,
 )
 from mixgan_jax.mixture import Mixture, generate, map_components, uniform
-from mixgan_jax.player import Player
+from mixgan_jax.player import Player, apply_player, check_player
 from mixgan_jax.theory.selector import ramps_missing, thresholds
 from mixgan_jax.types import Array, Key, ModelState, Params
 
@@ -74,7 +74,7 @@ def fold(
         TypeError, ValueError: on ``latents`` a pre-activation is (where known) not finite or exceeds ``bound``;
             ``mixture`` is a sweep of several; an argument is of the wrong kind.
     """
-    check_kind("player", player, Player)
+    player = check_player("player", player)
     check_kind("mixture", mixture, Mixture)
     latents = check_array("latents", latents, rank=2, floating=True, finite=True)
     check_choice("output", output, SIGNS)
@@ -85,15 +85,18 @@ def fold(
     examples, _ = generate(player, mixture, copies)
     largest = _bound(jnp.max(jnp.abs(examples.astype(jnp.float32))), bound)
     log_weights, signs = mixture.log_weights, SIGNS[output]
+    count = log_weights.shape[0]
 
     def assemble(components: Params, shape: tuple[int, ...]) -> Params:
         features = int(np.prod(shape))
         return {"components": components, **_layers(log_weights, signs, features, largest, width)}
 
     def init(key: Key, example: Array) -> tuple[Params, ModelState]:
-        fresh = uniform(key, player, log_weights.shape[0], example[:, :-1])
+        fresh = uniform(key, player, count, example[:, :-1])
         made = jax.eval_shape(
-            lambda params, state: _apply_all(player, params, state, example[:, :-1], False)[0],
+            lambda params, state: _apply_all(player, count, params, state, example[:, :-1], False)[
+                0
+            ],
             *(fresh.params, fresh.state),
         )
         return assemble(fresh.params, made.shape[2:]), fresh.state
@@ -102,7 +105,7 @@ def fold(
         params: Params, state: ModelState, latents: Array, *, train: bool
     ) -> tuple[Array, ModelState]:
         inputs, seeds = latents[:, :-1], latents[:, -1]
-        z, new_state = _apply_all(player, params["components"], state, inputs, train)
+        z, new_state = _apply_all(player, count, params["components"], state, inputs, train)
         flat = z.reshape(*z.shape[:2], -1).astype(jnp.float32)  # [T, B, D]
         made = _select(params, flat, seeds)
         return made.reshape(z.shape[1:]).astype(z.dtype), new_state
@@ -194,11 +197,12 @@ def _select(params: Params, z: Array, seeds: Array) -> Array:
 
 
 def _apply_all(
-    player: Player, params: Params, state: ModelState, latents: Array, train: bool
+    player: Player, count: int, params: Params, state: ModelState, latents: Array, train: bool
 ) -> tuple[Array, ModelState]:
     """Every component on the same latents: pre-activations ``[T, B, ...]`` and the new state."""
 
-    def apply(own: Params, own_state: ModelState) -> tuple[Array, ModelState]:
-        return player.apply(own, own_state, latents, train=train)
+    def apply(own: Params, own_state: ModelState, _index: Array) -> tuple[Array, ModelState]:
+        return apply_player("player", player, own, own_state, latents, train=train)
 
-    return map_components(apply, params, state)
+    # The indices say how many components there are, also where they have neither parameters nor state.
+    return map_components(apply, params, state, jnp.arange(count))

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_kind, check_number, fail
+from mixgan_jax.checks import check_array, check_number, fail
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.losses.core import Term
+from mixgan_jax.losses.core import Term, check_loss
 from mixgan_jax.theory.linear_games import Matrices, fake_slopes, host_numbers
 from mixgan_jax.types import Array
 
@@ -116,7 +116,7 @@ def gaussian_shift_jacobian(loss: GanLoss, variances: Any) -> Matrices:
 
 
 def _check_separable(loss: GanLoss) -> None:
-    check_kind("loss", loss, GanLoss)
+    check_loss("loss", loss)
     if loss.relativistic:
         raise fail("loss", loss.name, "one of reals and fakes apart, not of their pairs")
 

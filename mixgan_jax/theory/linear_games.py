@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.checks import check_choice, check_count, check_kind, check_number, fail, to_host
+from mixgan_jax.checks import check_choice, check_count, check_number, fail, to_host
 from mixgan_jax.losses import GanLoss
+from mixgan_jax.losses.core import check_loss
 
 Matrices: TypeAlias = npt.NDArray[np.float64]
 
@@ -103,7 +104,7 @@ def fake_slopes(loss: GanLoss) -> tuple[float, float]:
     Returns:
         Of the generator, negative, and of the discriminator, positive: minus each other in a zero-sum game.
     """
-    check_kind("loss", loss, GanLoss)
+    check_loss("loss", loss)
 
     def slope(term: Any) -> float:
         neutral = jnp.asarray(loss.neutral, jnp.float32)

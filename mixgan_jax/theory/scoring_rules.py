@@ -27,6 +27,7 @@ import numpy as np
 
 from mixgan_jax.checks import check_array, check_kind, is_concrete
 from mixgan_jax.losses import GanLoss, brier, exponential, hinge, logistic
+from mixgan_jax.losses.core import check_loss
 from mixgan_jax.theory.divergences import check_line, trapezoid
 from mixgan_jax.types import Array
 
@@ -69,7 +70,7 @@ def bayes_risk(rule: ScoringRule, probability: Array) -> Array:
     Raises:
         TypeError, ValueError: a ``rule`` that is none, or (where known) a probability outside [0, 1].
     """
-    check_kind("rule", rule, ScoringRule)
+    check_loss("rule.loss", check_kind("rule", rule, ScoringRule).loss)
     eta = check_array("probability", probability, floating=True, finite=True)
     if is_concrete(eta) and not np.all((np.asarray(eta) >= 0) & (np.asarray(eta) <= 1)):
         raise ValueError("probability must lie in [0, 1], got values outside")
@@ -96,7 +97,7 @@ def induced_divergence(rule: ScoringRule, log_real: Array, log_fake: Array, node
     Raises:
         TypeError, ValueError: a ``rule`` that is none, or what :func:`line_divergences` refuses.
     """
-    check_kind("rule", rule, ScoringRule)
+    check_loss("rule.loss", check_kind("rule", rule, ScoringRule).loss)
     log_real, log_fake, nodes = check_line(log_real, log_fake, nodes)
     logits = rule.best_logit(log_real - log_fake)
     earned = _earned(rule.loss, logits, jnp.exp(log_real), jnp.exp(log_fake))
