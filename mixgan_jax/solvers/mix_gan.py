@@ -80,8 +80,8 @@ def mix_gan(
         latent_size: Z >= 1.
         generator_tx: optimiser of one generator; each component has a state of its own.
         discriminator_tx: optimiser of one discriminator, likewise.
-        weight_tx: optimiser of the log-weights of both sides, fed gradients with respect to the weights;
-            ``exponentiated_gradient(1e-3)`` if not given.
+        weight_tx: optimiser of the log-weights of both sides, fed gradients with respect to the weights; any optax
+            transform, since log-weights are normalised after it. ``exponentiated_gradient(1e-3)`` if not given.
         weight_barrier: coefficient >= 0 of R; 0.1 in the released code.
         penalty: a regulariser of each discriminator, added to its loss but not to the payoffs; over the fakes of
             several generators it is averaged with weights w.

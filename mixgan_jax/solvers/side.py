@@ -17,9 +17,9 @@ import optax
 from mixgan_jax.mixture import Mixture
 from mixgan_jax.optim import (
     check_transform,
-    check_weight_rule,
     exponentiated_gradient,
     per_component,
+    update_log_weights,
 )
 from mixgan_jax.types import Array, Info, ModelState, Params
 
@@ -137,7 +137,8 @@ class Rules(NamedTuple):
 
     Attributes:
         tx: the optimiser of a single component.
-        weight_tx: the optimiser of log-weights, fed gradients with respect to the weights (see ``optim``).
+        weight_tx: the optimiser of log-weights, fed gradients with respect to the weights (see ``optim``); what it
+            does to them is normalised.
     """
 
     tx: optax.GradientTransformation
@@ -161,7 +162,7 @@ def make_rules(
     weight_tx = exponentiated_gradient(default) if weight_tx is None else weight_tx
     check_transform("generator_tx", generator_tx)
     check_transform("discriminator_tx", discriminator_tx)
-    check_weight_rule("weight_tx", check_transform("weight_tx", weight_tx))
+    check_transform("weight_tx", weight_tx)
     return Rules(generator_tx, weight_tx), Rules(discriminator_tx, weight_tx)
 
 
@@ -184,8 +185,11 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     )
     # Outside of jit the rules of weights refuse what is not finite; the weights then stay as they are.
     known = jnp.all(jnp.isfinite(gradients.weights))
-    weight_updates, weight_opt_state = rules.weight_tx.update(
-        jnp.where(known, gradients.weights, 0.0), side.weight_opt_state, mixture.log_weights
+    log_weights, weight_opt_state = update_log_weights(
+        rules.weight_tx,
+        jnp.where(known, gradients.weights, 0.0),
+        side.weight_opt_state,
+        mixture.log_weights,
     )
     params = optax.apply_updates(mixture.params, updates)
     frozen = side.frozen | ~_finite((params, gradients.state), side.frozen.shape[0])
@@ -194,9 +198,9 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
         (mixture.params, mixture.state, side.opt_state),
         (params, gradients.state, opt_state),
     )
-    log_weights = optax.apply_updates(mixture.log_weights, weight_updates)
+    dropped = jnp.isneginf(log_weights) & jnp.isneginf(mixture.log_weights)
     log_weights, weight_opt_state = choose(
-        known & jnp.all(jnp.isfinite(log_weights)),
+        known & jnp.all(jnp.isfinite(log_weights) | dropped),
         (log_weights, weight_opt_state),
         (mixture.log_weights, side.weight_opt_state),
     )
