@@ -102,8 +102,9 @@ def mix_gan(
         ``[discriminator_steps * B, ...]`` and reports what each side saw before it moved: ``generator_loss``,
         ``discriminator_loss`` and ``value`` ``[]``, averaged over both mixtures, ``values`` ``[I, J]``,
         ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``; and, of the state after it,
-        ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``: 1 for a component whose update was
-        not finite (NaN or infinite), which since then plays as it was before that update. See ``solvers/side.py``.
+        ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``: 1 for a component whose update, or
+        the loss that it descends, was not finite (NaN or infinite), which since then plays as it was before that
+        update. See ``solvers/side.py``.
 
     Raises:
         TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch

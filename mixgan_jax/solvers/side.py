@@ -2,8 +2,13 @@
 
 A component whose update is not finite is put under quarantine: it keeps what it had before that update and is never
 updated again, so that its opponents, and checkpoints, see its last good networks and no NaN. It still plays, and its
-weight is still trained. Blame goes by whose update is not finite: a component whose parameters are finite but whose
-outputs are not spoils its opponents' updates in the same turn, and then all of them are frozen.
+weight is still trained. An update counts as not finite, too, where what it descends is not: the component's loss, its
+penalty, or the ``value`` of a pair that a discriminator is in. The gradient may be finite there, but it is the gradient
+of nothing. A frozen component whose loss stays so keeps its side's weights where they are.
+
+Blame goes by whose update is not finite: a component whose parameters are finite but whose outputs are not, or a
+discriminator at whose logits the loss is not, spoils its opponents' updates in the same turn, and then all of them are
+frozen.
 """
 
 from dataclasses import dataclass, replace
@@ -35,7 +40,7 @@ class Side:
         mixture: K components, leaves ``[K, ...]``, and their log-weights ``[K]``.
         opt_state: the components' optimisers, leaves ``[K, ...]``.
         weight_opt_state: the optimiser of the weights.
-        frozen: bool ``[K]``, components that are not updated any more because an update was not finite.
+        frozen: bool ``[K]``, components that are not updated any more because an update, or its loss, was not finite.
     """
 
     mixture: Mixture
@@ -125,11 +130,14 @@ class Gradients(NamedTuple):
         params: leaves ``[K, ...]``.
         weights: ``[K]``, with respect to the weights, not the log-weights.
         state: the components' new model state, leaves ``[K, ...]``.
+        losses: what the gradients are of, and values measured with it, leaves ``[K, ...]``: looked at only for whether
+            they are finite.
     """
 
     params: Params
     weights: Array
     state: ModelState
+    losses: Any = ()
 
 
 class Rules(NamedTuple):
@@ -176,8 +184,8 @@ def enter(rules: Rules, mixture: Mixture) -> Side:
 def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     """The side after one update of its components and its weights, both from the same point.
 
-    A component whose new parameters or model state are not all finite is frozen, with what it had before. Weights
-    that would not be finite stay as they are.
+    A component whose losses, new parameters or model state are not all finite is frozen, with what it had before.
+    Weights that would not be finite stay as they are.
     """
     mixture = side.mixture
     updates, opt_state = per_component(rules.tx).update(
@@ -192,7 +200,9 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
         mixture.log_weights,
     )
     params = optax.apply_updates(mixture.params, updates)
-    frozen = side.frozen | ~_finite((params, gradients.state), side.frozen.shape[0])
+    frozen = side.frozen | ~_finite(
+        (params, gradients.state, gradients.losses), side.frozen.shape[0]
+    )
     params, state, opt_state = _choose_components(
         frozen,
         (mixture.params, mixture.state, side.opt_state),
