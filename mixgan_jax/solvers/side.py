@@ -203,10 +203,10 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     frozen = side.frozen | ~_finite(
         (params, gradients.state, gradients.losses), side.frozen.shape[0]
     )
-    params, state, opt_state = _choose_components(
-        frozen,
-        (mixture.params, mixture.state, side.opt_state),
+    params, state, opt_state = choose(
+        ~frozen,
         (params, gradients.state, opt_state),
+        (mixture.params, mixture.state, side.opt_state),
     )
     dropped = jnp.isneginf(log_weights) & jnp.isneginf(mixture.log_weights)
     log_weights, weight_opt_state = choose(
@@ -217,18 +217,25 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     return Side(Mixture(params, state, log_weights), opt_state, weight_opt_state, frozen)
 
 
-def choose(condition: Array, yes: T, no: T) -> T:
-    """The tree ``yes`` where the scalar ``condition`` holds, else ``no``: of a side, moments and counters too."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+def choose(condition: Array, new: T, old: T) -> T:
+    """The tree ``new`` where ``condition`` holds, else ``old``, in its dtypes: moments and counters too.
+
+    Args:
+        condition: ``[]``, or ``[K]`` for leaves ``[K, ...]``.
+        new: in any dtype: under ``jax_enable_x64`` batch statistics and moments come out in float64.
+        old: a part of the state, which a loop must find in the dtypes that it had.
+    """
+
+    def one(new: Array, old: Array) -> Array:
+        ones = [1] * (old.ndim - condition.ndim)
+        return jnp.where(condition.reshape(*condition.shape, *ones), new, old)
+
+    return jax.tree.map(one, in_dtypes_of(old, new), old)
 
 
-def _choose_components(condition: Array, yes: T, no: T) -> T:
-    """As :func:`choose`, by component: ``condition`` ``[K]``, leaves ``[K, ...]``."""
-
-    def one(a: Array, b: Array) -> Array:
-        return jnp.where(condition.reshape(-1, *[1] * (b.ndim - 1)), a, b)
-
-    return jax.tree.map(one, yes, no)
+def in_dtypes_of(old: Any, new: T) -> T:
+    """The tree ``new``, each leaf in the dtype of that of ``old``."""
+    return jax.tree.map(lambda a, b: a if a.dtype == b.dtype else a.astype(b.dtype), new, old)
 
 
 def _finite(tree: Any, num_components: int) -> Array:
