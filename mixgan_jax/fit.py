@@ -161,6 +161,9 @@ def _opened(
         yield Inbox(), None
         return
     identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
+    implementation = str(jax.random.key_impl(key))
+    if implementation != "threefry2x32":  # folders are older than this entry
+        identity["key_impl"] = implementation
     held = lock_folder(folder) if _writes() else nullcontext()
     with deferred_signals() as inbox, held, Checkpoints(folder, identity) as checkpoints:
         yield inbox, checkpoints

@@ -418,6 +418,21 @@ def test_per_component_passes_extra_arguments_and_needs_no_params():
     np.testing.assert_allclose(updates, jnp.full((3, 2), 4.0))
 
 
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_per_component_gives_each_its_own_key(impl):
+    """Noise from one key for all would be the same noise; a single component has the optimiser's own."""
+    noise = optax.add_noise(1.0, 0.0, jax.random.key(0, impl=impl))
+    tx, zeros = optim.per_component(noise), jnp.zeros((3, 4))
+    state = tx.init(zeros)
+    for _ in range(2):
+        updates, state = jax.jit(tx.update)(zeros, state)
+        correlations = np.corrcoef(updates)
+        assert np.abs(correlations[np.triu_indices(3, 1)]).max() < 0.99
+    with jax.numpy_dtype_promotion("standard"):
+        alone, _ = noise.update(zeros[0], noise.init(zeros[0]))
+    np.testing.assert_array_equal(tx.update(zeros[:1], tx.init(zeros[:1]))[0][0], alone)
+
+
 @rated_rules
 @pytest.mark.parametrize("rate", [-0.1, float("nan"), float("inf"), "fast"])
 def test_bad_learning_rates_are_named(rule, rate):

@@ -23,12 +23,13 @@ def per_component(tx: optax.GradientTransformation) -> optax.GradientTransformat
 
     Returns:
         The transform on trees whose every leaf has a leading axis ``[K, ...]``; extra keyword arguments of
-        ``update`` are handed to every component alike.
+        ``update`` are handed to every component alike. Of a typed key in the state, as ``optax.add_noise`` keeps one,
+        K > 1 components get one each, split from it.
     """
     with_extra = optax.with_extra_args_support(check_transform("tx", tx))
 
     def init(params: Params) -> Any:
-        return _map_components(with_extra.init, params)
+        return jax.tree.map(_own_keys, _map_components(with_extra.init, params))
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         def one(updates: Any, state: Any, *params: Any) -> tuple[Any, Any]:
@@ -45,6 +46,15 @@ def check_transform(name: str, tx: optax.GradientTransformation) -> optax.Gradie
     if not (hasattr(tx, "init") and hasattr(tx, "update")):
         raise fail(name, tx, "an optax transform (init, update)", TypeError)
     return tx
+
+
+def _own_keys(leaf: Any) -> Any:
+    """A leaf ``[K, ...]`` of the state as it is, but of a key, which is there K times, K different ones."""
+    count = leaf.shape[0]
+    if count == 1 or not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return leaf
+    keys = [jax.random.split(key, count) for key in leaf[0].reshape(-1)]
+    return jnp.stack(keys, axis=1).reshape(leaf.shape)
 
 
 def _map_components(function: Callable[..., Any], *trees: Any) -> Any:
