@@ -262,12 +262,20 @@ def check_weights(
 
 
 def check_key(name: str, value: Any, *, sweep: bool = False) -> jax.Array:
-    """A typed random key ``[]``, as ``jax.random.key`` makes them; of a ``sweep`` keys ``[S]``, S >= 1, too."""
+    """A typed random key ``[]``, as ``jax.random.key`` makes them; of a ``sweep`` keys ``[S]``, S >= 1, too.
+
+    Keys of a sweep are vmapped, and under ``vmap`` those of XLA's own generator all draw from the first of them.
+    """
     if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
         raise fail(name, value, "a typed random key, from jax.random.key", TypeError)
     if value.ndim > (1 if sweep else 0) or value.size == 0:
         expected = "one key or keys [S]" if sweep else "one key"
         raise ValueError(f"{name} must be {expected}, got shape {value.shape}")
+    if value.ndim and "rbg" in str(jax.random.key_impl(value)):
+        raise ValueError(
+            f"{name} must be keys that vmap keeps apart, got keys {value.shape} of {jax.random.key_impl(value)}, "
+            "which all draw from the first; for a sweep make them with jax.random.key(seed, impl='threefry2x32')"
+        )
     return value
 
 

@@ -54,9 +54,10 @@ def fit(
     the device does not wait for the host. A continued run ends with the numbers of an uninterrupted one.
 
     With a folder, Ctrl-C and SIGTERM save at the end of the current scan and then raise ``Interrupted``; a second one
-    stops at once. A component whose update is not finite is frozen by the solver (see ``mix_gan``) and named with its
-    step; a run that stops there leaves the checkpoints as they were before it, so started again it stops there again,
-    or goes on if told so.
+    stops at once. A component whose update, or the loss that it descends, is not finite is frozen by the solver (see
+    ``mix_gan``) and named with its step; losses and values in a solver's info that are not finite stop the run too. A
+    run that stops there leaves the checkpoints as they were before it, so started again it stops there again, or goes
+    on if told so.
 
     Args:
         key: one run's key ``[]``, or keys ``[S]``: then S runs are trained at once, and state, info and evaluation
@@ -73,7 +74,8 @@ def fit(
         tensorboard: whether to write TensorBoard files too (needs ``tensorboardX``).
         evaluate: ``evaluate(key, state) -> scalars`` of one run, jitted here; its entries join the log's.
         evaluate_every: steps between evaluations, a multiple of ``log_every``; None for only at the end.
-        on_nan: ``stop`` at a component whose update is not finite, or ``freeze``: warn, and go on without updating it.
+        on_nan: ``stop`` at a component whose update or loss is not finite, or ``freeze``: warn, and go on without
+            updating it.
         on_log: called with the step and each log entry, for progress bars.
 
     Returns:
@@ -82,7 +84,7 @@ def fit(
     Raises:
         TypeError, ValueError: a key that is not a typed one; an interval that is not a multiple of ``log_every``;
             a folder of another run, or of one that is past ``num_steps``; what needs a folder without one.
-        NonFiniteError: a component's update was not finite, and ``on_nan`` is ``stop``.
+        NonFiniteError: a component's update or loss was not finite, and ``on_nan`` is ``stop``.
         Interrupted: SIGINT or SIGTERM came, and the run has been saved.
         FolderInUseError: another process trains in the folder.
         SaveError: a checkpoint or the log could not be written.
@@ -105,15 +107,16 @@ def fit(
         before, state = _begin(init, key, checkpoints, num_steps)
         records = stack.enter_context(_records(folder, before, tensorboard))
         kept = partial(_kept, checkpoints)
-        quarantine = Quarantine(on_nan, getattr(state, "frozen", {}), kept)
+        quarantine = Quarantine(on_nan, getattr(state, "frozen", {}), kept, sweep=key.ndim > 0)
         log = _Log(records, quarantine, kept, on_log)
         advance = stack.enter_context(advancing(key, solver, feed, before, num_steps, log_every))
         while before < num_steps:
             step = chunk_end(before, log_every, num_steps)
             state, info = advance(state, before, step)
+            measured = {}
             if look and due(step, evaluate_every):
-                info = {**info, **look(evaluation_key(key, step), state)}
-            log.put(before, step, info)
+                measured = look(evaluation_key(key, step), state)
+            log.put(before, step, info, measured)
             signal = inbox.signal
             if checkpoints and (signal or due(step, save_every)):
                 # A restart writes only what comes after the checkpoint: what comes before must be on disk.
@@ -158,6 +161,9 @@ def _opened(
         yield Inbox(), None
         return
     identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
+    implementation = str(jax.random.key_impl(key))
+    if implementation != "threefry2x32":  # folders are older than this entry
+        identity["key_impl"] = implementation
     held = lock_folder(folder) if _writes() else nullcontext()
     with deferred_signals() as inbox, held, Checkpoints(folder, identity) as checkpoints:
         yield inbox, checkpoints
@@ -211,23 +217,24 @@ class _Log:
     ) -> None:
         self._records, self._quarantine, self._kept = records, quarantine, kept
         self._on_log = on_log
-        self._pending: tuple[int, int, Info] | None = None
+        self._pending: tuple[int, int, Info, Info] | None = None
 
-    def put(self, start: int, step: int, info: Info) -> None:
+    def put(self, start: int, step: int, info: Info, measured: Info) -> None:
+        """Takes the solver's info of steps ``start`` to ``step``, and what was evaluated after them."""
         self.flush()
-        self._pending = (start, step, info)
+        self._pending = (start, step, info, measured)
 
     def flush(self) -> None:
         if self._pending is None:
             return
-        start, step, info = self._pending
+        start, step, info, measured = self._pending
         self._pending = None
-        entry = {name: np.asarray(value) for name, value in info.items()}
+        entry = {name: np.asarray(value) for name, value in {**info, **measured}.items()}
         if self._records:
             try:
                 self._records.write(step, **entry)
             except OSError as error:
                 raise SaveError(f"cannot write the log ({error}); {self._kept()}") from error
-        self._quarantine.look(start, step, entry)
+        self._quarantine.look(start, step, {name: np.asarray(info[name]) for name in info})
         if self._on_log:
             self._on_log(step, entry)

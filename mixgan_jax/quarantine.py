@@ -1,8 +1,9 @@
 """What a run does about components whose updates are not finite: names them, then stops or goes on without them.
 
 A solver that freezes such components says so in each step's info, by entries ``frozen_<players>`` ``[K]`` of 0 and 1
-(``frozen_generators``), and its state has the same as ``state.frozen``. Only the logged averages are looked at, so the
-device never waits.
+(``frozen_generators``), and its state has the same as ``state.frozen``. The losses and values in info are looked at
+too: where one is not finite and no component is named, the run stops, or warns, all the same. Only the logged averages
+are looked at, so the device never waits.
 """
 
 import warnings
@@ -12,6 +13,16 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 PREFIX = "frozen_"
+
+LOSSES = (
+    "generator_loss",
+    "discriminator_loss",
+    "value",
+    "values",
+    "generator_gain",
+    "discriminator_gain",
+)
+"""Entries of info that must be finite."""
 
 OnNan: TypeAlias = Literal["stop", "freeze"]
 """Whether a run stops at a component whose update is not finite, or goes on with it frozen."""
@@ -25,28 +36,52 @@ class Frozen(NamedTuple):
         component: its index.
         seed: the run of a sweep, by index; None for a single run.
         step: of the update that was not finite, the first step being 1; None where an earlier start saw it.
+        losses: names of the losses and values that were not finite in the same entry of the log.
     """
 
     player: str
     component: int
     seed: int | None
     step: int | None
+    losses: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """In words."""
-        seed = "" if self.seed is None else f" of seed {self.seed}"
         when = "in an earlier start" if self.step is None else f"at step {self.step}"
-        return f"{self.player} {self.component}{seed} had a non-finite update {when}"
+        beside = f" ({', '.join(self.losses)} not finite)" if self.losses else ""
+        return (
+            f"{self.player} {self.component}{_of(self.seed)} had a non-finite update {when}{beside}"
+        )
+
+
+class Unsound(NamedTuple):
+    """A loss or value that is not finite, of a solver that names no component.
+
+    Attributes:
+        name: of the entry in the log.
+        seed: the run of a sweep, by index; None for a single run.
+        first: the first of the steps that the entry averages.
+        last: the last of them.
+    """
+
+    name: str
+    seed: int | None
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        """In words."""
+        return f"{self.name}{_of(self.seed)} was not finite in steps {self.first} to {self.last}"
 
 
 class NonFiniteError(ArithmeticError):
-    """Components had updates that are not finite.
+    """Components had updates that are not finite, or losses or values were not.
 
     Attributes:
-        components: every one of them, a tuple of :class:`Frozen`.
+        components: every one of them, a tuple of :class:`Frozen`; :class:`Unsound` where no component is named.
     """
 
-    def __init__(self, components: tuple[Frozen, ...], kept: str) -> None:
+    def __init__(self, components: tuple[Frozen | Unsound, ...], kept: str) -> None:
         """``kept`` says what there is to go on from."""
         named = "; ".join(map(str, components[:8]))
         more = f"; and {len(components) - 8} more" if len(components) > 8 else ""
@@ -61,15 +96,23 @@ class Quarantine:
         on_nan: ``stop`` or ``freeze``.
         frozen: the state's ``frozen`` at the start; empty for solvers that freeze nothing.
         kept: what there is to go on from, in words, for errors.
+        sweep: whether entries have a leading axis of runs.
 
     Raises:
         NonFiniteError: components are frozen already, and ``on_nan`` is ``stop``.
     """
 
-    def __init__(self, on_nan: OnNan, frozen: Mapping[str, Any], kept: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        on_nan: OnNan,
+        frozen: Mapping[str, Any],
+        kept: Callable[[], str],
+        sweep: bool = False,
+    ) -> None:
         """Takes what the run starts with; see the class."""
-        self._on_nan, self._kept = on_nan, kept
+        self._on_nan, self._kept, self._sweep = on_nan, kept, sweep
         self._known = {name: np.asarray(value) for name, value in frozen.items()}
+        self._told: set[tuple[str, int | None]] = set()
         found = [one for name in frozen for one in _named(name, self._known[name])]
         if found and on_nan == "stop":
             raise NonFiniteError(tuple(found), kept())
@@ -83,22 +126,50 @@ class Quarantine:
         Args:
             start: how many steps were done before those that the entry averages.
             step: how many after.
-            entry: names and averages ``[K]``, or ``[S, K]`` of a sweep.
+            entry: names and averages of the solver's info, ``[...]``, or ``[S, ...]`` of a sweep.
 
         Raises:
-            NonFiniteError: a component was frozen in these steps, and ``on_nan`` is ``stop``. Where it is
-                ``freeze``, one warning names each.
+            NonFiniteError: a component was frozen in these steps, or a loss or value was not finite, and ``on_nan`` is
+                ``stop``. Where it is ``freeze``, one warning names each.
         """
+        losses = self._losses_not_finite(entry)
         found: list[Frozen] = []
+        frozen_seeds = set()
         for name in filter(lambda name: name.startswith(PREFIX), entry):
             average = np.asarray(entry[name])
             new = (average > 0) & ~self._known.get(name, np.zeros(average.shape, bool))
             found += _named(name, new, step - np.rint(average * (step - start)).astype(int) + 1)
             self._known[name] = average > 0
-        if found and self._on_nan == "stop":
-            raise NonFiniteError(tuple(found), self._kept())
+            frozen_seeds |= {one.seed for one in _named(name, average > 0)}
+        found = [one._replace(losses=tuple(losses.get(one.seed, ()))) for one in found]
+        # A frozen component explains what is not finite in its run.
+        unnamed = [
+            Unsound(name, seed, start + 1, step)
+            for seed, names in losses.items()
+            for name in names
+            if seed not in frozen_seeds and (name, seed) not in self._told
+        ]
+        self._told |= {(one.name, one.seed) for one in unnamed}
+        if (found or unnamed) and self._on_nan == "stop":
+            raise NonFiniteError((*found, *unnamed), self._kept())
         for one in found:
             warnings.warn(f"{one} and is not updated any more", stacklevel=2)
+        for loss in unnamed:
+            warnings.warn(f"{loss}; the solver names no component and goes on", stacklevel=2)
+
+    def _losses_not_finite(self, entry: Mapping[str, np.ndarray]) -> dict[int | None, list[str]]:
+        """By seed, the names of the losses and values that are not finite."""
+        found: dict[int | None, list[str]] = {}
+        for name in filter(entry.__contains__, LOSSES):
+            bad = ~np.isfinite(entry[name])
+            runs = dict(enumerate(bad)) if self._sweep else {None: bad}
+            for seed in (seed for seed, one in runs.items() if one.any()):
+                found.setdefault(seed, []).append(name)
+        return found
+
+
+def _of(seed: int | None) -> str:
+    return "" if seed is None else f" of seed {seed}"
 
 
 def _named(name: str, frozen: np.ndarray, steps: np.ndarray | None = None) -> list[Frozen]:

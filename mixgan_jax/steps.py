@@ -137,6 +137,9 @@ def run(
 ) -> tuple[Any, Info]:
     """A whole run as one program: ``jit(vmap(partial(run, ...)))(keys)`` is a sweep over seeds.
 
+    Keys of a sweep must be threefry's, as ``jax.random.key`` makes them by default: under ``vmap`` keys of ``rbg`` all
+    draw from the first of them. :func:`fit` refuses those; here a mapped key cannot be told from a single one.
+
     Args:
         key: the run's key.
         solver: what trains.

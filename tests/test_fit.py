@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from helpers import GENERATOR, LATENT, Killed, batch, feed, kill_at, same, solver
 
@@ -212,3 +213,27 @@ def test_bad_counts_are_named():
         mg.fit(KEY, solver(), feed(), num_steps=0)
     with pytest.raises(ValueError, match="log_every must divide num_steps = 10, got 4"):
         mg.run(KEY, solver(), feed(), num_steps=10, log_every=4)
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_a_sweep_over_keys_that_vmap_does_not_keep_apart_is_refused(impl):
+    """Runs would all draw from the first key: no seed would be what it is alone."""
+    keys = jax.random.split(jax.random.key(0, impl=impl), 3)
+    expected = rf"must be keys that vmap keeps apart, got keys \(3,\) of {impl}.*threefry2x32"
+    with pytest.raises(ValueError, match=f"key {expected}"):
+        mg.fit(keys, solver(), feed(), num_steps=2)
+    with pytest.raises(ValueError, match=f"keys {expected}"):
+        mg.spread_over_devices(keys)
+
+
+def test_the_implementation_of_a_key_is_a_part_of_the_run(tmp_path):
+    """Keys of rbg and unsafe_rbg are the same four numbers, and give others."""
+    keys = [jax.random.key(3, impl=impl) for impl in ("rbg", "unsafe_rbg")]
+    assert same(*map(jax.random.key_data, keys))
+    options = {"num_steps": 1, "log_every": 1, "folder": tmp_path}
+    noise = optax.add_noise(0.1, 0.5, keys[0])  # whose key lies in the state
+    rule = solver(generator_tx=optax.chain(noise, optax.sgd(0.1)))
+    state = mg.fit(keys[0], rule, feed(), **options)
+    assert same(mg.fit(keys[0], rule, feed(), **options).generators, state.generators)
+    with pytest.raises(ValueError, match="key_impl"):
+        mg.fit(keys[1], rule, feed(), **options)

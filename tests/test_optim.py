@@ -5,8 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers import close
 
+import mixgan_jax as mg
 from mixgan_jax import game, optim
+from mixgan_jax.solvers.side import Gradients, Rules, enter, move
 
 RATED = {
     "exponentiated": optim.exponentiated_gradient,
@@ -302,6 +305,48 @@ def test_the_optimistic_last_iterate_converges():
     assert np.median(gaps["exponentiated"]) > 0.1
 
 
+SCHEDULE = optax.warmup_cosine_decay_schedule(0.0, 0.1, 100, 1000, end_value=1e-3)
+BY_RATE = (
+    *("adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw", "adamw"),
+    *("adan", "amsgrad", "fromage", "lamb", "lars", "lion", "nadam", "nadamw", "novograd"),
+    *("optimistic_gradient_descent", "radam", "rmsprop", "sgd", "sign_sgd", "sm3", "yogi"),
+)
+
+
+@pytest.mark.parametrize("name", BY_RATE)
+def test_any_optimiser_of_optax_keeps_both_sides_on_the_simplex(name):
+    """1,000 steps of a game without a saddle point, by a schedule that starts at 0."""
+    rate = 0.05 if name in {"fromage", "sm3"} else SCHEDULE  # those take no schedule
+    rules = Rules(optax.sgd(0.1), getattr(optax, name)(rate))
+    value = jnp.array([[1.0, -2.0, 0.5], [-1.0, 2.0, 0.3], [0.5, 0.0, -1.0]])
+    params = {"w": jnp.zeros((3, 1))}
+    logs = jax.nn.log_softmax(jnp.array([0.5, 0.0, -0.5]))
+    start = [enter(rules, mg.Mixture(params, {}, logs)) for _ in range(2)]
+
+    def step(sides, _):
+        p, q = (side.mixture.weights for side in sides)
+        losses = (value @ q, -(p @ value))
+        moved = [
+            move(rules, side, Gradients(params, loss, {}))
+            for side, loss in zip(sides, losses, strict=True)
+        ]
+        return moved, None
+
+    end, _ = jax.jit(lambda sides: jax.lax.scan(step, sides, length=1000))(start)
+    for side in end:
+        assert float(side.mixture.weights.sum()) == pytest.approx(1.0, abs=1e-6)
+        assert not close(side.mixture.log_weights, logs, 1e-2)
+
+
+def test_a_component_given_weight_zero_does_not_stop_the_others():
+    rules = Rules(optax.sgd(0.1), optim.exponentiated_gradient(0.1))
+    params = {"w": jnp.zeros((3, 1))}
+    side = enter(rules, mg.Mixture(params, {}, jnp.log(jnp.array([0.0, 0.5, 0.5]))))
+    weights = move(rules, side, Gradients(params, jnp.array([0.0, 1.0, 0.0]), {})).mixture.weights
+    assert float(weights[0]) == 0.0
+    assert float(weights[1]) < float(weights[2])
+
+
 # Optimisers vmapped over components ------------------------------------------------------------------------------
 
 
@@ -371,6 +416,21 @@ def test_per_component_passes_extra_arguments_and_needs_no_params():
     tx = optim.per_component(scaled)
     updates, _ = tx.update(jnp.ones((3, 2)), tx.init(jnp.ones((3, 2))), factor=jnp.float32(4.0))
     np.testing.assert_allclose(updates, jnp.full((3, 2), 4.0))
+
+
+@pytest.mark.parametrize("impl", ["threefry2x32", "rbg"])
+def test_per_component_gives_each_its_own_key(impl):
+    """Noise from one key for all would be the same noise; a single component has the optimiser's own."""
+    noise = optax.add_noise(1.0, 0.0, jax.random.key(0, impl=impl))
+    tx, zeros = optim.per_component(noise), jnp.zeros((3, 4))
+    state = tx.init(zeros)
+    for _ in range(2):
+        updates, state = jax.jit(tx.update)(zeros, state)
+        correlations = np.corrcoef(updates)
+        assert np.abs(correlations[np.triu_indices(3, 1)]).max() < 0.99
+    with jax.numpy_dtype_promotion("standard"):
+        alone, _ = noise.update(zeros[0], noise.init(zeros[0]))
+    np.testing.assert_array_equal(tx.update(zeros[:1], tx.init(zeros[:1]))[0][0], alone)
 
 
 @rated_rules

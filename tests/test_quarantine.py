@@ -242,3 +242,97 @@ def test_another_choice_is_refused():
         ValueError, match=r"on_nan must be one of \['stop', 'freeze'\], got 'frezee'"
     ):
         mg.fit(KEY, solver(), feed(), num_steps=2, on_nan="frezee")
+
+
+def negative_if_marked():
+    """A discriminator whose logits are positive, but where it is marked: no logarithm of these is a number."""
+
+    def apply(params, state, x, *, train):
+        logits, state = DISCRIMINATOR.apply(params["net"], state, x, train=train)
+        sign = jnp.where(params["marker"] == 1, -1.0, 1.0)
+        return sign * (jnp.abs(logits) + 1.0), state
+
+    return marked(DISCRIMINATOR)._replace(apply=apply)
+
+
+def logarithmic(part):
+    """A loss of which one part is NaN at negative logits, where its gradient, 1 / r, is finite."""
+    good = mg.losses.non_saturating()
+
+    def bad(*, real, fake):
+        return jnp.log(fake) + 0.0 * real
+
+    return good._replace(**{part: bad}, zero_sum=False)
+
+
+@pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        ("discriminator", {("discriminator", 1)}),
+        ("value", {("discriminator", 1)}),
+        ("generator", {("generator", 0), ("generator", 1)}),
+    ],
+)
+def test_a_loss_that_is_not_finite_is_named_though_its_gradient_is(part, named):
+    rule = mg.mix_gan(
+        marked(GENERATOR),
+        negative_if_marked(),
+        logarithmic(part),
+        num_generators=2,
+        num_discriminators=3,
+        latent_size=LATENT,
+        generator_tx=optax.sgd(1e-3),
+        discriminator_tx=optax.sgd(1e-3),
+    )
+
+    def init(key):
+        state = rule.init(key)
+        side = state.discriminator_side
+        params = side.mixture.params | {"marker": jnp.array([0.0, 1.0, 0.0])}
+        side = dataclasses.replace(side, mixture=dataclasses.replace(side.mixture, params=params))
+        return dataclasses.replace(state, discriminator_side=side)
+
+    bad = mg.Solver(init, rule.step)
+    with pytest.raises(mg.NonFiniteError, match="not finite") as caught:
+        mg.fit(KEY, bad, feed(), **OPTIONS)
+    found = caught.value.components
+    assert {(one.player, one.component) for one in found} == named
+    assert {one.step for one in found} == {1}
+    with pytest.warns(UserWarning, match="is not updated any more") as warned:
+        state = mg.fit(KEY, bad, feed(), on_nan="freeze", **OPTIONS)
+    assert len(warned) == len(named)
+    assert all_finite(state)
+    for name, flags in state.frozen.items():
+        player = name.removeprefix("frozen_").removesuffix("s")
+        assert {(player, int(k)) for k in np.flatnonzero(flags)} == {
+            one for one in named if one[0] == player
+        }
+
+
+def test_a_penalty_that_is_not_finite_is_named():
+    def penalty(key, critic, real, fake):
+        return jnp.where(critic(real) < 1e9, jnp.nan, 0.0)
+
+    with pytest.raises(
+        mg.NonFiniteError, match="discriminator 2 had a non-finite update at step 1"
+    ):
+        mg.fit(KEY, solver(penalty=penalty), feed(), **OPTIONS)
+
+
+def test_losses_of_a_solver_that_freezes_nothing_are_looked_at():
+    """The step is known to an entry of the log; what ``evaluate`` says is the caller's."""
+
+    def step(key, state, batch):
+        return state + 1, {"value": jnp.where(state >= 5, jnp.nan, 1.0)}
+
+    rule = mg.Solver(lambda key: jnp.int32(0), step)
+    with pytest.raises(mg.NonFiniteError, match="value was not finite in steps 5 to 8; nothing"):
+        mg.fit(KEY, rule, feed(), **OPTIONS)
+    with pytest.warns(UserWarning) as warned:
+        mg.fit(jax.random.split(KEY, 2), rule, feed(), on_nan="freeze", **OPTIONS)
+    assert [str(one.message) for one in warned] == [
+        f"value of seed {seed} was not finite in steps 5 to 8; the solver names no component and goes on"
+        for seed in (0, 1)
+    ]
+    sound = mg.Solver(lambda key: jnp.int32(0), lambda key, state, batch: (state + 1, {}))
+    mg.fit(KEY, sound, feed(), evaluate=lambda key, state: {"value": jnp.nan}, **OPTIONS)

@@ -402,10 +402,32 @@ def test_arguments_of_the_wrong_kind_are_named():
         solver(num_generators=2.0)
 
 
-def test_a_weight_rule_that_leaves_the_simplex_is_refused():
-    with pytest.raises(ValueError, match="weight_tx must keep log-weights on the simplex"):
-        solver(weight_tx=optax.sgd(0.1))
-    solver(weight_tx=optax.chain(optax.scale(2.0), mg.exponentiated_gradient(0.1)))
+WARM_UP = optax.linear_schedule(0.0, 1e-2, 100)
+
+
+@pytest.mark.parametrize(
+    "weight_tx",
+    [
+        optax.adam(1e-3),
+        optax.adam(WARM_UP),
+        optax.chain(mg.exponentiated_gradient(0.1), optax.scale(2.0)),
+    ],
+)
+def test_whatever_moves_the_weights_they_stay_on_the_simplex(weight_tx):
+    state = train(solver(weight_tx=weight_tx), steps=300)
+    for side in (state.generators, state.discriminators):
+        assert float(side.weights.sum()) == pytest.approx(1.0, abs=1e-6)
+        assert float(jnp.ptp(side.weights)) > 1e-3
+    mg.sample(jax.random.key(0), GENERATOR, state.generators, jnp.zeros((4, LATENT)))
+
+
+def test_gradient_descent_on_log_weights_is_exponentiated_gradient():
+    """Fed gradients of the weights, and normalised: lw - eta dL/dw, less its logsumexp."""
+    plain, rule = (
+        train(solver(weight_tx=tx), 20) for tx in (optax.sgd(0.1), mg.exponentiated_gradient(0.1))
+    )
+    assert close(plain.generators, rule.generators)
+    assert close(plain.discriminators, rule.discriminators)
 
 
 @pytest.mark.parametrize("penalty", [mg.penalties.r1, 0.5])

@@ -120,7 +120,7 @@ def _closest(
         return (nearest, first, second, duplicates), None
 
     nothing = jnp.full(keep, -1, jnp.int32)
-    start = (jnp.full(keep, jnp.inf), nothing, nothing, jnp.zeros((), jnp.int32))
+    start = (jnp.full(keep, jnp.inf, rows.dtype), nothing, nothing, jnp.zeros((), jnp.int32))
     (distance, first, second, duplicates), _ = jax.lax.scan(
         look, start, jnp.asarray(places, jnp.int32)
     )

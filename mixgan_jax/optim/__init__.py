@@ -3,6 +3,9 @@
 The weights of a mixture are kept as log-weights ``[K]`` (or ``[..., K]``) with logsumexp 0, and every rule here is
 fed the gradient with respect to the *weights*, ``dL/dw``, not the log-weights. For a mixture's expected loss
 ``L = sum_i w_i g_i`` that gradient is simply the vector ``g`` of the components' losses.
+
+Solvers normalise the log-weights after every update, so any optax transform keeps them on the simplex. Fed ``dL/dw``,
+``optax.sgd`` is then exponentiated gradient, and Adam is Adam's step in place of its gradient.
 """
 
 from mixgan_jax.optim.components import check_transform, per_component
@@ -10,13 +13,12 @@ from mixgan_jax.optim.exponentiated import (
     exponentiated_gradient,
     optimistic_exponentiated_gradient,
 )
-from mixgan_jax.optim.simplex import check_weight_rule
+from mixgan_jax.optim.simplex import update_log_weights
 from mixgan_jax.optim.softmax import softmax_adam, softmax_sgd
 from mixgan_jax.optim.sparse import projected_gradient, regret_matching_plus
 
 __all__ = [
     "check_transform",
-    "check_weight_rule",
     "exponentiated_gradient",
     "optimistic_exponentiated_gradient",
     "per_component",
@@ -24,4 +26,5 @@ __all__ = [
     "regret_matching_plus",
     "softmax_adam",
     "softmax_sgd",
+    "update_log_weights",
 ]

@@ -26,7 +26,8 @@ def per_component(
 
     Returns:
         The transform on trees whose every leaf has a leading axis ``[K, ...]``; extra keyword arguments of
-        ``update`` are handed to every component alike.
+        ``update`` are handed to every component alike. Of a typed key in the state, as ``optax.add_noise`` keeps one,
+        K > 1 components get one each, split from it.
 
     Raises:
         TypeError, ValueError: an argument of the wrong kind; at ``init``, parameters without leaves where
@@ -39,7 +40,8 @@ def per_component(
     def init(params: Params) -> Any:
         if num_components is None and not jax.tree.leaves(params):
             raise fail("params", params, "a tree with leaves [K, ...], or num_components be given")
-        return _map_components(with_extra.init, num_components, params)
+        state = _map_components(with_extra.init, num_components, params)
+        return jax.tree.map(_own_keys, state)
 
     def update(updates: Any, state: Any, params: Any = None, **extra: Any) -> tuple[Any, Any]:
         def one(updates: Any, state: Any, *params: Any) -> tuple[Any, Any]:
@@ -57,6 +59,15 @@ def check_transform(name: str, tx: optax.GradientTransformation) -> optax.Gradie
     if not (hasattr(tx, "init") and hasattr(tx, "update")):
         raise fail(name, tx, "an optax transform (init, update)", TypeError)
     return tx
+
+
+def _own_keys(leaf: Any) -> Any:
+    """A leaf ``[K, ...]`` of the state as it is, but of a key, which is there K times, K different ones."""
+    count = leaf.shape[0]
+    if count == 1 or not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return leaf
+    keys = [jax.random.split(key, count) for key in leaf[0].reshape(-1)]
+    return jnp.stack(keys, axis=1).reshape(leaf.shape)
 
 
 def _map_components(function: Callable[..., Any], count: int | None, *trees: Any) -> Any:

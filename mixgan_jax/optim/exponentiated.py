@@ -16,8 +16,9 @@ def exponentiated_gradient(learning_rate: optax.ScalarOrSchedule) -> optax.Gradi
     mirror map (Kivinen and Warmuth 1997), the rule that Arora et al. (2017, arXiv 1703.00573, section 5) describe
     for the weights of MIX+GAN. Kept in logarithms no weight ever becomes zero, so each can grow back.
 
-    It must stand *last* in an ``optax.chain``: what follows it would take the result off the simplex. Each leaf is
-    its own simplex over the last axis. Log-weights should be float32 or wider.
+    Each leaf is its own simplex over the last axis. Log-weights should be float32 or wider. Outside of a solver, which
+    normalises log-weights itself, it must stand *last* in an ``optax.chain``: what follows it takes the result off the
+    simplex.
 
     Args:
         learning_rate: eta, a finite number >= 0 or an optax schedule.

@@ -82,7 +82,7 @@ def gradients_on_fakes(
         key: Key,
         labels: Any,
         constant: Array | None,
-    ) -> tuple[Params, tuple[Array, Outcome]]:
+    ) -> tuple[Params, Array, tuple[Array, Outcome]]:
         faces = (params, fakes, generator_weights, weight)
         if constant is not None:
             faces = _held(constant, faces)
@@ -91,10 +91,11 @@ def gradients_on_fakes(
         def objective(params: Params) -> tuple[Array, tuple[Array, Outcome]]:
             return _objective(game, key, params, state, real, tuple(others), duel, labels)
 
-        return jax.grad(objective, has_aux=True)(params)
+        (total, aux), gradients = jax.value_and_grad(objective, has_aux=True)(params)
+        return gradients, total, aux
 
     keys = jax.random.split(key, game.num_discriminators)
-    gradients, (losses, columns) = map_discriminators(
+    gradients, totals, (losses, columns) = map_discriminators(
         one,
         discriminators,
         fakes,
@@ -113,7 +114,7 @@ def gradients_on_fakes(
         "discriminator_weights": weights,
     }
     weight_gradient = losses + barrier_gradient(game, weights)
-    return Gradients(gradients, weight_gradient, columns.state), info
+    return Gradients(gradients, weight_gradient, columns.state, (totals, columns.values)), info
 
 
 def _objective(

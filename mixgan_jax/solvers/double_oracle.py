@@ -26,7 +26,7 @@ from mixgan_jax.solvers.candidates import (
 )
 from mixgan_jax.solvers.gan_game import Game, check_game, first_mixtures
 from mixgan_jax.solvers.restricted_game import Meeting, RestrictedGame, heaviest
-from mixgan_jax.solvers.side import Rules
+from mixgan_jax.solvers.side import Rules, in_dtypes_of
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
@@ -228,13 +228,16 @@ def _step(
 
 
 def _when(condition: Array, function: Callable[[T], T], operand: T) -> T:
-    """``function`` of the operand where the condition holds, else the operand.
+    """``function`` of the operand, in its dtypes, where the condition holds, else the operand.
 
     It is a loop of one turn or none. Under ``vmap`` that is left out where no run needs it, while both branches of
     ``lax.cond`` would be computed at every step.
     """
     return jax.lax.fori_loop(
-        0, condition.astype(jnp.int32), lambda _, kept: function(kept), operand
+        0,
+        condition.astype(jnp.int32),
+        lambda _, kept: in_dtypes_of(kept, function(kept)),
+        operand,
     )
 
 

@@ -66,7 +66,8 @@ def generator_gradients(
     (gradients,) = pull(sum_shares(by_share, game.pairing))
     losses = discriminators.weights @ losses  # [J, I] to [I]
     info = {"generator_loss": weights @ losses, "generator_weights": weights}
-    return Gradients(gradients, losses + barrier_gradient(game, weights), state), info
+    weight_gradient = losses + barrier_gradient(game, weights)
+    return Gradients(gradients, weight_gradient, state, losses), info
 
 
 def simultaneous_gradients(

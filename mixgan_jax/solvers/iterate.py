@@ -102,7 +102,9 @@ def blended(old: Any, new: Any, rate: Array | float) -> Any:
 
     def mixtures(old: Mixture, new: Mixture) -> Mixture:
         params = jax.tree.map(between, old.params, new.params)
-        return Mixture(params, new.state, jnp.log(between(old.weights, new.weights)))
+        # Normalised: over a million steps of an average rounding adds up.
+        logs = jax.nn.log_softmax(jnp.log(between(old.weights, new.weights)))
+        return Mixture(params, new.state, logs)
 
     return _map(mixtures, between, old, new)
 

@@ -80,8 +80,8 @@ def mix_gan(
         latent_size: Z >= 1.
         generator_tx: optimiser of one generator; each component has a state of its own.
         discriminator_tx: optimiser of one discriminator, likewise.
-        weight_tx: optimiser of the log-weights of both sides, fed gradients with respect to the weights;
-            ``exponentiated_gradient(1e-3)`` if not given.
+        weight_tx: optimiser of the log-weights of both sides, fed gradients with respect to the weights; any optax
+            transform, since log-weights are normalised after it. ``exponentiated_gradient(1e-3)`` if not given.
         weight_barrier: coefficient >= 0 of R; 0.1 in the released code.
         penalty: a regulariser of each discriminator, added to its loss but not to the payoffs; over the fakes of
             several generators it is averaged with weights w.
@@ -102,8 +102,9 @@ def mix_gan(
         ``[discriminator_steps * B, ...]`` and reports what each side saw before it moved: ``generator_loss``,
         ``discriminator_loss`` and ``value`` ``[]``, averaged over both mixtures, ``values`` ``[I, J]``,
         ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``; and, of the state after it,
-        ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``: 1 for a component whose update was
-        not finite (NaN or infinite), which since then plays as it was before that update. See ``solvers/side.py``.
+        ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``: 1 for a component whose update, or
+        the loss that it descends, was not finite (NaN or infinite), which since then plays as it was before that
+        update. See ``solvers/side.py``.
 
     Raises:
         TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch

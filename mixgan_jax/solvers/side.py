@@ -2,8 +2,13 @@
 
 A component whose update is not finite is put under quarantine: it keeps what it had before that update and is never
 updated again, so that its opponents, and checkpoints, see its last good networks and no NaN. It still plays, and its
-weight is still trained. Blame goes by whose update is not finite: a component whose parameters are finite but whose
-outputs are not spoils its opponents' updates in the same turn, and then all of them are frozen.
+weight is still trained. An update counts as not finite, too, where what it descends is not: the component's loss, its
+penalty, or the ``value`` of a pair that a discriminator is in. The gradient may be finite there, but it is the gradient
+of nothing. A frozen component whose loss stays so keeps its side's weights where they are.
+
+Blame goes by whose update is not finite: a component whose parameters are finite but whose outputs are not, or a
+discriminator at whose logits the loss is not, spoils its opponents' updates in the same turn, and then all of them are
+frozen.
 """
 
 from dataclasses import dataclass, replace
@@ -17,9 +22,9 @@ import optax
 from mixgan_jax.mixture import Mixture
 from mixgan_jax.optim import (
     check_transform,
-    check_weight_rule,
     exponentiated_gradient,
     per_component,
+    update_log_weights,
 )
 from mixgan_jax.types import Array, Info, ModelState, Params
 
@@ -35,7 +40,7 @@ class Side:
         mixture: K components, leaves ``[K, ...]``, and their log-weights ``[K]``.
         opt_state: the components' optimisers, leaves ``[K, ...]``.
         weight_opt_state: the optimiser of the weights.
-        frozen: bool ``[K]``, components that are not updated any more because an update was not finite.
+        frozen: bool ``[K]``, components that are not updated any more because an update, or its loss, was not finite.
     """
 
     mixture: Mixture
@@ -125,11 +130,14 @@ class Gradients(NamedTuple):
         params: leaves ``[K, ...]``.
         weights: ``[K]``, with respect to the weights, not the log-weights.
         state: the components' new model state, leaves ``[K, ...]``.
+        losses: what the gradients are of, and values measured with it, leaves ``[K, ...]``: looked at only for whether
+            they are finite.
     """
 
     params: Params
     weights: Array
     state: ModelState
+    losses: Any = ()
 
 
 class Rules(NamedTuple):
@@ -137,7 +145,8 @@ class Rules(NamedTuple):
 
     Attributes:
         tx: the optimiser of a single component.
-        weight_tx: the optimiser of log-weights, fed gradients with respect to the weights (see ``optim``).
+        weight_tx: the optimiser of log-weights, fed gradients with respect to the weights (see ``optim``); what it
+            does to them is normalised.
     """
 
     tx: optax.GradientTransformation
@@ -161,7 +170,7 @@ def make_rules(
     weight_tx = exponentiated_gradient(default) if weight_tx is None else weight_tx
     check_transform("generator_tx", generator_tx)
     check_transform("discriminator_tx", discriminator_tx)
-    check_weight_rule("weight_tx", check_transform("weight_tx", weight_tx))
+    check_transform("weight_tx", weight_tx)
     return Rules(generator_tx, weight_tx), Rules(discriminator_tx, weight_tx)
 
 
@@ -175,8 +184,8 @@ def enter(rules: Rules, mixture: Mixture) -> Side:
 def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     """The side after one update of its components and its weights, both from the same point.
 
-    A component whose new parameters or model state are not all finite is frozen, with what it had before. Weights
-    that would not be finite stay as they are.
+    A component whose losses, new parameters or model state are not all finite is frozen, with what it had before.
+    Weights that would not be finite stay as they are.
     """
     mixture = side.mixture
     updates, opt_state = per_component(rules.tx).update(
@@ -184,37 +193,49 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
     )
     # Outside of jit the rules of weights refuse what is not finite; the weights then stay as they are.
     known = jnp.all(jnp.isfinite(gradients.weights))
-    weight_updates, weight_opt_state = rules.weight_tx.update(
-        jnp.where(known, gradients.weights, 0.0), side.weight_opt_state, mixture.log_weights
+    log_weights, weight_opt_state = update_log_weights(
+        rules.weight_tx,
+        jnp.where(known, gradients.weights, 0.0),
+        side.weight_opt_state,
+        mixture.log_weights,
     )
     params = optax.apply_updates(mixture.params, updates)
-    frozen = side.frozen | ~_finite((params, gradients.state), side.frozen.shape[0])
-    params, state, opt_state = _choose_components(
-        frozen,
-        (mixture.params, mixture.state, side.opt_state),
-        (params, gradients.state, opt_state),
+    frozen = side.frozen | ~_finite(
+        (params, gradients.state, gradients.losses), side.frozen.shape[0]
     )
-    log_weights = optax.apply_updates(mixture.log_weights, weight_updates)
+    params, state, opt_state = choose(
+        ~frozen,
+        (params, gradients.state, opt_state),
+        (mixture.params, mixture.state, side.opt_state),
+    )
+    dropped = jnp.isneginf(log_weights) & jnp.isneginf(mixture.log_weights)
     log_weights, weight_opt_state = choose(
-        known & jnp.all(jnp.isfinite(log_weights)),
+        known & jnp.all(jnp.isfinite(log_weights) | dropped),
         (log_weights, weight_opt_state),
         (mixture.log_weights, side.weight_opt_state),
     )
     return Side(Mixture(params, state, log_weights), opt_state, weight_opt_state, frozen)
 
 
-def choose(condition: Array, yes: T, no: T) -> T:
-    """The tree ``yes`` where the scalar ``condition`` holds, else ``no``: of a side, moments and counters too."""
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+def choose(condition: Array, new: T, old: T) -> T:
+    """The tree ``new`` where ``condition`` holds, else ``old``, in its dtypes: moments and counters too.
+
+    Args:
+        condition: ``[]``, or ``[K]`` for leaves ``[K, ...]``.
+        new: in any dtype: under ``jax_enable_x64`` batch statistics and moments come out in float64.
+        old: a part of the state, which a loop must find in the dtypes that it had.
+    """
+
+    def one(new: Array, old: Array) -> Array:
+        ones = [1] * (old.ndim - condition.ndim)
+        return jnp.where(condition.reshape(*condition.shape, *ones), new, old)
+
+    return jax.tree.map(one, in_dtypes_of(old, new), old)
 
 
-def _choose_components(condition: Array, yes: T, no: T) -> T:
-    """As :func:`choose`, by component: ``condition`` ``[K]``, leaves ``[K, ...]``."""
-
-    def one(a: Array, b: Array) -> Array:
-        return jnp.where(condition.reshape(-1, *[1] * (b.ndim - 1)), a, b)
-
-    return jax.tree.map(one, yes, no)
+def in_dtypes_of(old: Any, new: T) -> T:
+    """The tree ``new``, each leaf in the dtype of that of ``old``."""
+    return jax.tree.map(lambda a, b: a if a.dtype == b.dtype else a.astype(b.dtype), new, old)
 
 
 def _finite(tree: Any, num_components: int) -> Array:

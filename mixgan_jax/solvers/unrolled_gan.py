@@ -169,7 +169,8 @@ def _unrolled_gradients(
     (loss, state), (gradients, weight_gradient) = both(generators.params, weights)
     gradients = jax.tree.map(lambda leaf: game.num_generators * leaf, gradients)
     info = {"generator_loss": loss, "generator_weights": weights}
-    return Gradients(gradients, weight_gradient + barrier_gradient(game, weights), state), info
+    barrier = barrier_gradient(game, weights)
+    return Gradients(gradients, weight_gradient + barrier, state, weight_gradient), info
 
 
 def _ahead(
