@@ -11,7 +11,6 @@ the median over rounds, with the lowest and the highest; a ratio is the median o
 
 import argparse
 import importlib.util
-import json
 import platform
 import shutil
 import sys
@@ -28,6 +27,8 @@ from rich.table import Table
 
 from experiments.benchmark import logs, parts, programs, scaling, streaming
 from experiments.common import harness, readme, report
+from mixgan_jax._files import read_json, write_json
+from mixgan_jax.checks import check_path
 
 KEPT = report.RESULTS / "benchmark"
 HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
@@ -127,7 +128,7 @@ def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
         "rows": rows,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(folder / f"{name}.json", result)
     if section.plot:
         section.plot(rows, folder / f"{name}.png")
     return result
@@ -174,7 +175,7 @@ def markdown(result: dict[str, Any]) -> str:
 def kept() -> list[dict[str, Any]]:
     """The kept tables, in the order of the sections."""
     return [
-        json.loads((KEPT / f"{name}.json").read_text())
+        read_json(KEPT / f"{name}.json", "restore it from the repository")
         for name in SECTIONS
         if (KEPT / f"{name}.json").exists()
     ]
@@ -196,11 +197,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--preset", choices=("cpu", "smoke"), default="cpu")
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--runs", default="runs")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--readme", action="store_true")
+    harness.prepare_process()
     options = parser.parse_args(argv)
-    folder = options.runs / "benchmark" / options.preset
+    with harness.refusing("benchmark"):
+        folder = check_path("--runs", options.runs) / "benchmark" / options.preset
     if options.readme:
         readme.write_section("performance", "\n\n".join(map(markdown, kept())))
         return

@@ -1,12 +1,12 @@
 """Kept results as the README shows them."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.common.report import RESULTS, cell
+from mixgan_jax._files import read_json
 
 
 def claims_that_hold(results: Mapping[str, Any]) -> str:
@@ -43,7 +43,11 @@ def markdown(results: Mapping[str, Any]) -> str:
 def stored_results() -> list[dict[str, Any]]:
     """All results kept in ``experiments/results``, by experiment and preset; smoke runs left out."""
     files = sorted(RESULTS.glob("*.json"))
-    return [json.loads(path.read_text()) for path in files if ".smoke." not in path.name]
+    return [
+        read_json(path, "restore it from the repository")
+        for path in files
+        if ".smoke." not in path.name
+    ]
 
 
 def write_section(name: str, text: str) -> None:

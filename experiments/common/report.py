@@ -20,6 +20,7 @@ from rich.table import Table
 
 import mixgan_jax as mg
 from experiments.common.harness import Run
+from mixgan_jax._files import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -116,24 +117,28 @@ def save_results(
     rows: Sequence[Mapping[str, Any]],
     verdict: Sequence[Mapping[str, Any]],
     columns: Mapping[str, tuple[str, int]],
-    figures: Mapping[str, Path],
+    figures: Callable[[], Mapping[str, Path]],
+    kept: Mapping[str, str] | None = None,
     published: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """Writes ``results.json`` in the run folder, and nothing anywhere else; see ``python -m experiments --keep``.
+) -> tuple[dict[str, Any], Mapping[str, Path]]:
+    """Writes ``results.json`` in the run folder, then draws; see ``python -m experiments --keep``.
+
+    A figure that cannot be drawn costs the figures alone: the results are there before the first one is begun.
 
     Args:
         run: what ran; seeds 0, 1, ... of its config.
         rows: of the table.
         verdict: its claims.
         columns: heading and digits by metric.
-        figures: files in the run folder that are kept with the results, by name; with each also what differs from it
-            in its ending only.
+        figures: draws, and returns the files, all in the run folder, by what they show.
+        kept: which of them are kept with the results, by the name that they get there; all, by their own, if not given.
+            With each also what differs from it in its ending only.
         published: rows with a paper's numbers, shown below ours; columns that it has nothing for are left out.
 
     Returns:
-        The results.
+        The results, and the figures.
     """
-    results = {
+    results: dict[str, Any] = {
         "experiment": run.experiment,
         "preset": run.preset,
         "config": dataclasses.asdict(run.protocol),
@@ -148,13 +153,14 @@ def save_results(
         "rows": list(rows),
         "published": list(published),
         "verdict": list(verdict),
-        "figures": {name: path.name for name, path in figures.items()},
+        "figures": {},
     }
-    path = run.folder / RESULTS_NAME
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1, default=str) + "\n")
-    part.replace(path)
-    return results
+    write_json(run.folder / RESULTS_NAME, results, default=str)
+    drawn = figures()
+    kept = {name: name for name in drawn} if kept is None else kept
+    results["figures"] = {name: drawn[shown].name for name, shown in kept.items()}
+    write_json(run.folder / RESULTS_NAME, results, default=str)
+    return results, drawn
 
 
 def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> list[Path]:
@@ -173,7 +179,7 @@ def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> l
     path = folder / RESULTS_NAME
     if not path.is_file():
         raise ValueError(f"{folder} must hold {RESULTS_NAME}, which a run writes at its end")
-    results = json.loads(path.read_text())
+    results = read_json(path, "the command of that run writes it again")
     experiment, preset = results["experiment"], results["preset"]
     if preset == "smoke":
         raise ValueError(f"{folder} must be the run of another preset than smoke")
