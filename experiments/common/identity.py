@@ -33,15 +33,22 @@ def _at_default(config: Any) -> set[str]:
     return {field.name for field in fields if getattr(config, field.name) == default(field)}
 
 
+def as_known(config: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as JSON, without the fields at their defaults that ``known``, written earlier, has not got."""
+    values = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    late = _at_default(config) - known.keys()
+    return {name: value for name, value in values.items() if name not in late}
+
+
 def store_config_of(folder: Path, config: Any) -> Mapping[str, Any]:
     """The config as the run folder keeps it, from its first start on; one that differs is refused.
 
     A default that has changed since is such a difference, though the folder's name does not show it.
     """
-    values = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     path = folder / CONFIG_NAME
+    known = dataclasses.asdict(config)
     if path.exists():
         known = read_json(path, "delete it, and this start's config is written in its place")
-        values = {n: v for n, v in values.items() if n in known or n not in _at_default(config)}
+    values = as_known(config, known)
     store_config(folder, values)
     return values

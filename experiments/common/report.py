@@ -1,7 +1,6 @@
 """Results of an experiment: means and standard errors, the verdict, the table, the JSON file."""
 
 import dataclasses
-import json
 import math
 import os
 import platform
@@ -20,6 +19,7 @@ from rich.table import Table
 
 import mixgan_jax as mg
 from experiments.common.harness import Run
+from experiments.common.identity import as_known
 from mixgan_jax._files import read_json, write_json
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> l
     if preset == "smoke":
         raise ValueError(f"{folder} must be the run of another preset than smoke")
     current = presets(experiment).get(preset)
-    if current is None or results["config"] != json.loads(json.dumps(dataclasses.asdict(current))):
+    if current is None or results["config"] != as_known(current, results["config"]):
         raise ValueError(f"{folder} must be a run of the preset {preset} as it stands")
     RESULTS.mkdir(exist_ok=True)
     stem = f"{experiment}.{preset}"
