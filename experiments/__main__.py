@@ -10,13 +10,13 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 import experiments
-from experiments.common import readme, rejudge, report, verdicts
+from experiments.common import harness, readme, rejudge, report, verdicts
+from mixgan_jax.checks import check_path
 
 
 def scripts() -> dict[str, str]:
@@ -61,14 +61,14 @@ def results_section() -> str:
     )
 
 
-def keep(parser: argparse.ArgumentParser, folder: Path) -> None:
+def keep(parser: argparse.ArgumentParser, folder: str) -> None:
     """Copies a run's results, or ends the process with the reason why not."""
 
     def presets(experiment: str) -> Mapping[str, Any]:
         return importlib.import_module(f"experiments.{experiment}").PRESETS
 
     try:
-        for path in report.keep_results(folder, presets):
+        for path in report.keep_results(check_path("--keep", folder), presets):
             print(path)
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -79,9 +79,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     parser.add_argument("--readme", action="store_true", help="write the results into README.md")
     parser.add_argument("--rejudge", action="store_true", help="judge kept results anew")
-    parser.add_argument("--keep", type=Path, metavar="RUN_FOLDER", help="keep a run's results")
+    parser.add_argument("--keep", metavar="RUN_FOLDER", help="keep a run's results")
+    harness.prepare_process()
     options = parser.parse_args(argv)
-    if options.keep:
+    if options.keep is not None:
         keep(parser, options.keep)
     elif options.rejudge:
         for path in readme.stored_files():

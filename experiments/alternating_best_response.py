@@ -40,6 +40,7 @@ that settles.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -284,11 +285,14 @@ def main(argv: list[str] | None = None) -> None:
         exact = harness.once(run, "exact", lambda: exact_games(config))
         nets = harness.once(run, "networks", lambda: networks(config))
         rows = rows_of(config, exact, nets)
-        picture = turns_figure.over_turns(turns_figure.blocks(GAMES, exact["games"], rows))
-        figures = {"turns": report.save_figure(run, picture, "turns")}
+
+        def draw() -> dict[str, Path]:
+            picture = turns_figure.over_turns(turns_figure.blocks(GAMES, exact["games"], rows))
+            return {"turns": report.save_figure(run, picture, "turns")}
+
         verdict = judge(config, exact, rows)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draw
         )
     report.show(run, results, figures)
 

@@ -235,10 +235,13 @@ def main(argv: list[str] | None = None) -> None:
             )
             for row in ROWS
         ]
-        picture = dirac_figure.portraits(found)
-        figures: dict[str, Path] = {"portraits": report.save_figure(run, picture, "portraits")}
-        results = report.save_results(
-            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=figures
+
+        def draw() -> dict[str, Path]:
+            picture = dirac_figure.portraits(found)
+            return {"portraits": report.save_figure(run, picture, "portraits")}
+
+        results, figures = report.save_results(
+            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=draw
         )
     report.show(run, results, figures)
 

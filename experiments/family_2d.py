@@ -286,10 +286,14 @@ def main(argv: list[str] | None = None) -> None:
             row, players[method.name] = measure(run, method, bar)
             rows.append(row)
         theirs = pacgan_tables.published(pacgan_tables.TABLE_1[config.target], list(players))
-        figures = draw(run, players, rows, theirs)
         verdict = family_verdict.judge(rows, theirs, is_theirs=harness.is_paper_protocol(run))
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures, published=theirs
+        results, figures = report.save_results(
+            run,
+            rows=rows,
+            verdict=verdict,
+            columns=COLUMNS,
+            figures=lambda: draw(run, players, rows, theirs),
+            published=theirs,
         )
     report.show(run, results, figures)
 

@@ -264,9 +264,12 @@ def main(argv: list[str] | None = None) -> None:
             for capacity in config.network_capacities
         }
         rows = rows_of(config, games, nets)
-        figures = {"capacity": report.save_figure(run, by_capacity(rows), "capacity")}
-        results = report.save_results(
-            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run,
+            rows=rows,
+            verdict=judge(config, rows),
+            columns=COLUMNS,
+            figures=lambda: {"capacity": report.save_figure(run, by_capacity(rows), "capacity")},
         )
     report.show(run, results, figures)
 

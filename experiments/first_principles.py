@@ -27,6 +27,7 @@ below, where single values spread by .02.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -240,11 +241,14 @@ def main(argv: list[str] | None = None) -> None:
     run = harness.start("first_principles", __doc__, PRESETS, argv, check)
     with session(run):
         rows, panels, finite = rows_of(run)
-        picture = first_principles_figure.six_panels(run.config, panels, finite)
-        figures = {"panels": report.save_figure(run, picture, "panels")}
+
+        def draw() -> dict[str, Path]:
+            picture = first_principles_figure.six_panels(run.config, panels, finite)
+            return {"panels": report.save_figure(run, picture, "panels")}
+
         verdict = judge(run.config, panels, finite)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draw
         )
     report.show(run, results, figures)
 

@@ -270,10 +270,9 @@ def main(argv: list[str] | None = None) -> None:
         small = harness.once(run, "small GAN", descend)
         trained = [m for m in methods(config) if m.name in config.methods]
         rows = [measure(run, m, toy[m.name]["rates"], bar) for m in trained]
-        figures = draw(run, toy, small)
         verdict = judge(config, rows, toy, small)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=lambda: draw(run, toy, small)
         )
     report.show(run, results, figures)
 

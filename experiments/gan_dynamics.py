@@ -50,6 +50,7 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -290,9 +291,11 @@ def main(argv: list[str] | None = None) -> None:
         )
         hits = {name: hits[name] for name in interval_orders.SERIES}
         rows = [row(config, name, found, runs[name]) for name, found in parts.items()]
-        files = draw(run, rows, parts, singles, hits)
         found = judge(config, rows, parts, singles, hits)
-        results = report.save_results(run, rows=rows, verdict=found, columns=COLUMNS, figures=files)
+        draws = partial(draw, run, rows, parts, singles, hits)
+        results, files = report.save_results(
+            run, rows=rows, verdict=found, columns=COLUMNS, figures=draws
+        )
     report.show(run, results, files)
 
 

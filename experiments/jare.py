@@ -281,9 +281,12 @@ def main(argv: list[str] | None = None) -> None:
         for method in methods(config):
             row, states[method.name] = measure(run, method, found[method.name], bar)
             rows.append(row)
-        figures = draw(run, rows, states)
-        results = report.save_results(
-            run, rows=rows, verdict=judge(rows), columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run,
+            rows=rows,
+            verdict=judge(rows),
+            columns=COLUMNS,
+            figures=lambda: draw(run, rows, states),
         )
     report.show(run, results, figures)
 

@@ -278,10 +278,9 @@ def main(argv: list[str] | None = None) -> None:
     with session(run) as bar:
         known = control(run)
         rows = [measure(run, k, bar) for k in run.config.components]
-        figures = draw(run, rows)
         verdict = judge(run.config, rows, known)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=lambda: draw(run, rows)
         )
     report.show(run, results, figures)
 

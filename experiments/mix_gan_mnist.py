@@ -16,6 +16,8 @@ better on MNIST's test images). Protocol: the last iterate is measured. The lear
 """
 
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -258,21 +260,21 @@ def judge_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw(
-    run: harness.Run, setup: Setup, state: mg.MixGanState, name: str, matrix: Array
-) -> dict[str, Any]:
-    """The figures of a method's seed 0: images by component, and payoffs between the weights."""
-    generators = state.generators
-    shape = (generators.num_components, 20, run.config.latent_size)
-    drawn, _ = mg.generate(setup.generator, generators, jax.random.normal(jax.random.key(1), shape))
-    stem = run.folder / name.replace(" ", "_")
-    weights = np.asarray(generators.weights)
-    grid = mg.plots.image_grid(np.asarray(drawn), weights=weights, value_range=(-1.0, 1.0))
-    files = {f"{name}, images": mg.plots.save(grid, f"{stem}.images.png")}
-    if generators.num_components > 1:
-        path = report.payoff_figure(
-            matrix, generators, state.discriminators, run.folder / f"{stem.name}.payoffs.png"
-        )
-        files[f"{name}, payoffs"] = path
+    run: harness.Run, trained: dict[str, tuple[Setup, mg.MixGanState, Array]]
+) -> dict[str, Path]:
+    """The figures of every method's seed 0: images by component, and payoffs between the weights."""
+    files = {}
+    for name, (setup, state, matrix) in trained.items():
+        generators, stem = state.generators, f"{run.folder / name.replace(' ', '_')}"
+        sizes = generators.num_components, 20, run.config.latent_size
+        latents = jax.random.normal(jax.random.key(1), sizes)
+        drawn, _ = mg.generate(setup.generator, generators, latents)
+        weights = np.asarray(generators.weights)
+        grid = mg.plots.image_grid(np.asarray(drawn), weights=weights, value_range=(-1.0, 1.0))
+        files[f"{name}, images"] = mg.plots.save(grid, f"{stem}.images.png")
+        if generators.num_components > 1:
+            players, path = (generators, state.discriminators), Path(f"{stem}.payoffs.png")
+            files[f"{name}, payoffs"] = report.payoff_figure(matrix, *players, path)
     return files
 
 
@@ -291,8 +293,8 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
     """All methods one after the other; the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
-    keys = mg.evaluation_key(harness.seed_keys(range(config.seeds)), config.steps)
-    rows, files = [], {}
+    keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
+    rows, trained = [], {}
     for components in config.components:
         name = "GAN" if components == 1 else f"MIX+GAN k={components}"
         setup = build(config, images, components)
@@ -302,10 +304,12 @@ def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tup
             for index, key in enumerate(keys)
         ]
         rows.append(summarise(name, measures, seconds))
-        files |= draw(run, setup, harness.seed(states, 0), name, measures[0]["game"]["matrix"])
-    verdict, kept = judge(config, rows, classifier), {"images": files[f"{name}, images"]}
-    results = report.save_results(run, rows=rows, verdict=verdict, columns=COLUMNS, figures=kept)
-    return results, files
+        trained[name] = setup, harness.seed(states, 0), measures[0]["game"]["matrix"]
+    verdict, kept = judge(config, rows, classifier), {"images": f"{name}, images"}
+    draws = partial(draw, run, trained)
+    return report.save_results(
+        run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draws, kept=kept
+    )
 
 
 if __name__ == "__main__":

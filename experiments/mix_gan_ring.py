@@ -288,10 +288,10 @@ def main(argv: list[str] | None = None) -> None:
         for method in methods(run.config):
             row, states[method.name] = measure(run, method, bar)
             rows.append(row)
-        figures = draw(run, states, rows)
-        verdict, kept = judge(run.config, rows), {"samples": figures["samples"]}
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=kept
+        verdict, draws = judge(run.config, rows), partial(draw, run, states, rows)
+        kept = {"samples": "samples"}
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draws, kept=kept
         )
     report.show(run, results, figures)
 

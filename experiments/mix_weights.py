@@ -37,6 +37,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -271,10 +272,8 @@ def main(argv: list[str] | None = None) -> None:
     with session(run):
         keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
         plan = Plan(config.games, config.period, config.steps, config.points)
-        parts = [
-            harness.once(run, f"size {size}", partial(play_size, keys, plan, size))
-            for size in config.sizes
-        ]
+        play = partial(play_size, keys, plan)
+        parts = [harness.once(run, f"size {n}", partial(play, n)) for n in config.sizes]
         laboratory = Laboratory(parts)
         setup = weight_ring.Ring(
             config.components, config.training, config.batch, config.width, config.learning_rate
@@ -283,15 +282,16 @@ def main(argv: list[str] | None = None) -> None:
             run, "MIX+GAN", partial(weight_ring.sweep, keys, setup, laboratory, USUAL)
         )
         rows = rows_of(config, laboratory, ring)
-        curves = mix_weights_figures.curves(laboratory, config.steps, USUAL)
-        barriers = mix_weights_figures.barriers(laboratory, ring)
-        paths = {
-            "nash_conv": report.save_figure(run, curves, "nash_conv"),
-            "barriers": report.save_figure(run, barriers, "barriers"),
-        }
+
+        def draw() -> dict[str, Path]:
+            curves = mix_weights_figures.curves(laboratory, config.steps, USUAL)
+            barriers = mix_weights_figures.barriers(laboratory, ring)
+            pictures = [(curves, "nash_conv"), (barriers, "barriers")]
+            return {name: report.save_figure(run, own, name) for own, name in pictures}
+
         verdict = judge(laboratory, ring, rows)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=paths
+        results, paths = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draw
         )
     report.show(run, results, paths)
 

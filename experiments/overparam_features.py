@@ -28,6 +28,7 @@ to 4 seeds; in the last, of 5000 steps, an error of 10.5 % was left where at mos
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -256,12 +257,13 @@ def main(argv: list[str] | None = None) -> None:
             part = harness.once(run, name, lambda c=count, s=steps: measure(config, c, s))
             extra = {key: part[key] for key in ("marks", "curve", "points", "reals", "seconds")}
             rows.append(report.row(name, {key: part[key] for key in COLUMNS}, **extra))
-        figures = {
-            name: report.save_figure(run, draw(rows), name)
-            for name, draw in {"points": points, "errors": errors}.items()
-        }
-        results = report.save_results(
-            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=figures
+
+        def draw() -> dict[str, Path]:
+            pictures = {"points": points(rows), "errors": errors(rows)}
+            return {name: report.save_figure(run, own, name) for name, own in pictures.items()}
+
+        results, figures = report.save_results(
+            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=draw
         )
     report.show(run, results, figures)
 

@@ -267,10 +267,9 @@ def main(argv: list[str] | None = None) -> None:
         }
         rows[-1]["edges"] = edges
         rows[-1]["seconds"] += sum(edge["seconds"] for edge in edges.values())
-        figures = draw(run, rows, edges)
         verdict = judge(config, rows)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=lambda: draw(run, rows, edges)
         )
     report.show(run, results, figures)
 

@@ -26,6 +26,7 @@ with a standard error of 3.2, and that claim failed; with 10,000 samples it held
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -251,19 +252,21 @@ def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tup
         drawn.append(fakes[0][:20])
     real = [distances(reference, reference["others"]) for reference in known]
     rows.append(summarise(REAL, real, seconds=0.0, width=None))
-    pictures = {
-        "distances": overparam_mnist_figures.over_width(config.widths, rows),
-        "images": overparam_mnist_figures.images_by_width(config.widths, drawn),
-    }
-    figures = {name: report.save_figure(run, own, name) for name, own in pictures.items()}
-    results = report.save_results(
+
+    def draw() -> dict[str, Path]:
+        pictures = {
+            "distances": overparam_mnist_figures.over_width(config.widths, rows),
+            "images": overparam_mnist_figures.images_by_width(config.widths, drawn),
+        }
+        return {name: report.save_figure(run, own, name) for name, own in pictures.items()}
+
+    return report.save_results(
         run,
         rows=rows,
         verdict=judge(config, rows, classifier),
         columns=COLUMNS,
-        figures=figures,
+        figures=draw,
     )
-    return results, figures
 
 
 if __name__ == "__main__":

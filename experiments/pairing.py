@@ -143,9 +143,8 @@ def main(argv: list[str] | None = None) -> None:
     run = harness.start("pairing", __doc__, PRESETS, argv, check)
     with session(run) as bar:
         rows = [measure(run, method, bar) for method in methods(run.config)]
-        figures = draw(run, rows)
-        results = report.save_results(
-            run, rows=rows, verdict=judge(rows), columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run, rows=rows, verdict=judge(rows), columns=COLUMNS, figures=lambda: draw(run, rows)
         )
     report.show(run, results, figures)
 

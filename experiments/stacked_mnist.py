@@ -48,6 +48,7 @@ do to unrolling is unrolled_ring's subject.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -277,7 +278,6 @@ def main(argv: list[str] | None = None) -> None:
             row, pictures[method.name] = measure(run, digits, classifier, method, bar)
             rows.append(row)
         theirs = published(config)
-        files = draw_figures(run, rows, pictures, theirs, reals, classifier.num_classes**DEPTH)
         verdict = judge(
             config,
             rows,
@@ -286,8 +286,10 @@ def main(argv: list[str] | None = None) -> None:
             classifier.test_accuracy,
             is_theirs=harness.is_paper_protocol(run),
         )
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=files, published=theirs
+        counts = reals, classifier.num_classes**DEPTH
+        draws = partial(draw_figures, run, rows, pictures, theirs, *counts)
+        results, files = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draws, published=theirs
         )
     report.show(run, results, files)
     print(

@@ -285,9 +285,9 @@ def main(argv: list[str] | None = None) -> None:
     with session(run):
         counts = (*run.config.mixtures, None)
         rows = [measure(run, width, count) for width in run.config.widths for count in counts]
-        figures = draw(run, rows)
-        results = report.save_results(
-            run, rows=rows, verdict=judge(run.config, rows), columns=COLUMNS, figures=figures
+        verdict, draws = judge(run.config, rows), partial(draw, run, rows)
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draws
         )
     report.show(run, results, figures)
 

@@ -288,9 +288,8 @@ def main(argv: list[str] | None = None) -> None:
     with session(run):
         rows = [measure(run, ratio) for ratio in run.config.ratios]
         verdict = judge(run.config, rows, longer(run, rows[-1]))
-        figures = draw(run, rows)
-        results = report.save_results(
-            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=lambda: draw(run, rows)
         )
     report.show(run, results, figures)
 

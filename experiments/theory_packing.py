@@ -194,9 +194,12 @@ def main(argv: list[str] | None = None) -> None:
             part = harness.once(run, name, lambda d=degree: measure(run.config, d))
             seconds = part.pop("seconds")
             rows.append(report.row(name, part, seconds=seconds))
-        figures = draw(run, rows)
-        results = report.save_results(
-            run, rows=rows, verdict=judge(run.config, rows), columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run,
+            rows=rows,
+            verdict=judge(run.config, rows),
+            columns=COLUMNS,
+            figures=lambda: draw(run, rows),
         )
     report.show(run, results, figures)
 

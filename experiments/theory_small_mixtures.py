@@ -283,13 +283,14 @@ def main(argv: list[str] | None = None) -> None:
             )
             for name, origin, loss in kinds()
         ]
-        picture = few_strategies_figure.curves(
-            rows, config.size, config.strategies, (1, *config.components), list(LOSSES)
-        )
-        picture = report.save_figure(run, picture, "nash_conv")
-        figures: dict[str, Path] = {"nash_conv": picture}
-        results = report.save_results(
-            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=figures
+
+        def draw() -> dict[str, Path]:
+            names = (1, *config.components), list(LOSSES)
+            picture = few_strategies_figure.curves(rows, config.size, config.strategies, *names)
+            return {"nash_conv": report.save_figure(run, picture, "nash_conv")}
+
+        results, figures = report.save_results(
+            run, rows=rows, verdict=judge(config, rows), columns=COLUMNS, figures=draw
         )
     report.show(run, results, figures)
 

@@ -28,7 +28,6 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -287,9 +286,12 @@ def main(argv: list[str] | None = None) -> None:
     with session(run):
         pairs = [(width, n) for width in run.config.widths for n in run.config.sizes]
         rows = [measure(run, width, n) for width, n in pairs]
-        figures: dict[str, Path] = {"curves": report.save_figure(run, curves(rows), "curves")}
-        results = report.save_results(
-            run, rows=rows, verdict=judge(run.config, rows), columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run,
+            rows=rows,
+            verdict=judge(run.config, rows),
+            columns=COLUMNS,
+            figures=lambda: {"curves": report.save_figure(run, curves(rows), "curves")},
         )
     report.show(run, results, figures)
 

@@ -209,9 +209,12 @@ def main(argv: list[str] | None = None) -> None:
     run = harness.start("unrolled_ring", __doc__, PRESETS, argv, check)
     with session(run) as bar:
         rows = [measure(run, method, bar) for method in methods(run.config)]
-        figures = {"depth": report.save_figure(run, over_depth(rows), "depth")}
-        results = report.save_results(
-            run, rows=rows, verdict=judge(rows), columns=COLUMNS, figures=figures
+        results, figures = report.save_results(
+            run,
+            rows=rows,
+            verdict=judge(rows),
+            columns=COLUMNS,
+            figures=lambda: {"depth": report.save_figure(run, over_depth(rows), "depth")},
         )
     report.show(run, results, figures)
 

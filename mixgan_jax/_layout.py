@@ -19,11 +19,34 @@ class LayoutError(ValueError):
     """The checkpoint is whole, but not what was asked for: no reason to try an older one."""
 
 
-def describe_trees(trees: Mapping[str, Any]) -> dict[str, Any]:
-    """The layout of all items of a checkpoint in plain JSON, with a checksum of its own."""
+def check_savable(tree: Any) -> None:
+    """Refuses a tree that Orbax cannot write; shapes and dtypes are enough.
+
+    Raises:
+        ValueError: a leaf without numbers, or two leaves that would be written to the same place.
+    """
+    seen: set[str] = set()
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        place = jax.tree_util.keystr(path, simple=True, separator=".")
+        if getattr(leaf, "size", 1) == 0:
+            raise ValueError(f"state must have no arrays of size 0 to be saved, got {place}")
+        if place in seen:
+            raise ValueError(f"state must have names that differ to be saved, got {place} twice")
+        seen.add(place)
+
+
+def describe_trees(trees: Mapping[str, Any], log: Any = None) -> dict[str, Any]:
+    """The layout of all items of a checkpoint in plain JSON, with a checksum of its own; so is ``log`` kept there."""
     items = {item: _with_checksums(tree) for item, tree in trees.items()}
     classes = {item: _node_classes(tree) for item, tree in trees.items()}
-    return {"items": items, "checksum": _text_checksum(items), "classes": classes}
+    kept = {} if log is None else {"log": log, "log_checksum": _text_checksum(log)}
+    return {"items": items, "checksum": _text_checksum(items), "classes": classes, **kept}
+
+
+def read_log(stored: Mapping[str, Any]) -> Any:
+    """What :func:`describe_trees` was given as ``log``; None where it was given none, or it is damaged."""
+    log = stored.get("log")
+    return log if _text_checksum(log) == stored.get("log_checksum") else None
 
 
 def read_layout(step: int, stored: Mapping[str, Any], item: str) -> list[list[Any]]:

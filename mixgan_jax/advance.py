@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,7 +19,26 @@ from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.steps import chunk_end, run_keys, run_steps
 from mixgan_jax.types import Array, Info, Key
 
-Advance = Callable[[Any, int, int], tuple[Any, Info]]
+
+@dataclass(frozen=True)
+class Advance:
+    """What takes a run, or runs, from one entry of the log to the next.
+
+    Attributes:
+        run: ``run(state, start, stop) -> (state, info)``.
+        info_of: shapes and dtypes of the first chunk's info for a state, of which shapes and dtypes are enough.
+    """
+
+    run: Callable[[Any, int, int], tuple[Any, Info]]
+    info_of: Callable[[Any], Any]
+
+    def __call__(self, state: Any, start: int, stop: int) -> tuple[Any, Info]:
+        """The state after step ``stop``, and the info averaged over the steps.
+
+        It is to be called for every chunk in turn (:func:`chunk_end`); the state is donated.
+        """
+        return self.run(state, start, stop)
+
 
 _PIECE = (
     4 * 2**20
@@ -44,24 +64,34 @@ def advancing(
         log_every: steps between entries of the log.
 
     Yields:
-        ``advance(state, start, stop) -> (state, info)``, to be called for every chunk in turn (:func:`chunk_end`);
-        the state is donated, the info averaged over the chunk. Threads end with the context.
+        The :class:`Advance`. Threads end with the context.
     """
     compiled = _compiled(key, solver, feed)
+
+    def info_of(arrays: Any, num_steps: int, state: Any) -> Any:
+        # The jitted function keeps this trace for its first call.
+        return compiled.eval_shape(key, state, arrays, jnp.int32(start), num_steps=num_steps)[1]
+
     if not isinstance(feed, Stream):
-        yield lambda state, start, stop: compiled(
-            key, state, feed.arrays, jnp.int32(start), num_steps=stop - start
-        )
+
+        def run(state: Any, start: int, stop: int) -> tuple[Any, Info]:
+            return compiled(key, state, feed.arrays, jnp.int32(start), num_steps=stop - start)
+
+        first = chunk_end(start, log_every, num_steps) - start
+        yield Advance(run, partial(info_of, feed.arrays, first))
         return
     most = min(log_every, _most_steps(feed, runs=key.size))
     plan = _pieces(start, num_steps, log_every, most)
+    first = next(_pieces(start, num_steps, log_every, most), _Piece(start, start)).stop - start
+    shape = (*key.shape, first, feed.batch_size, *feed.source.shape[1:])
     with contextlib.ExitStack() as stack:
         batches = open_stream(feed, _shuffle_seeds(key), start, num_steps, ahead=most)
         pieces = _ahead(key, stack.enter_context(batches), plan)
-        yield partial(_in_pieces, partial(compiled, key), stack.enter_context(pieces))
+        run = partial(_in_pieces, partial(compiled, key), stack.enter_context(pieces))
+        yield Advance(run, partial(info_of, jax.ShapeDtypeStruct(shape, np.uint8), first))
 
 
-def _compiled(runs: Key, solver: Solver, feed: Feed | Stream) -> Callable:
+def _compiled(runs: Key, solver: Solver, feed: Feed | Stream) -> Any:
     """Compiled once for each ``num_steps``; the state is donated. A feed's arrays are shared by all runs."""
 
     @partial(jax.jit, static_argnames="num_steps", donate_argnames="state")

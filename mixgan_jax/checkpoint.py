@@ -15,14 +15,7 @@ from typing import Any, Self, TypeVar
 
 import jax
 
-from mixgan_jax._layout import (
-    LayoutError,
-    compare_layout,
-    describe_trees,
-    read_classes,
-    read_layout,
-    verify,
-)
+from mixgan_jax import _layout
 from mixgan_jax._orbax import open_manager, quiet, stored_layout
 from mixgan_jax._placement import place, target
 from mixgan_jax.checks import check_count, check_path, fail
@@ -81,12 +74,17 @@ class Checkpoints:
         newest = f"the checkpoint of step {max(steps)} is" if steps else "no checkpoint is"
         return f"{newest} kept in {self.directory}"
 
+    def read_log(self, step: int) -> Any:
+        """What :meth:`save` was given as ``log`` at a step; None where it was given none."""
+        return _layout.read_log(stored_layout(self._manager, step))
+
     def save(
         self,
         step: int,
         state: Any,
         *,
         generators: Mixture | Mapping[str, Any] | None = None,
+        log: Any = None,
     ) -> bool:
         """Starts to write a checkpoint, and returns as soon as the arrays are copied to the host.
 
@@ -97,20 +95,20 @@ class Checkpoints:
             state: any tree of arrays, typed keys and numbers; nodes may be NamedTuples or registered dataclasses.
             generators: a :class:`Mixture` (or a dict of its fields) also stored apart, for
                 :func:`load_for_sampling`. Runs vmapped over seeds have a leading axis ``S``.
+            log: JSON values to be kept with it, for :meth:`read_log`.
 
         Returns:
             Whether one is written: not where ``step`` is saved already.
 
         Raises:
-            ValueError: ``step`` is below the latest saved one, or the generators lack a field.
+            ValueError: ``step`` is below the latest saved one, the generators lack a field, or Orbax cannot write
+                an array (of size 0, or two of one name).
             SaveError: this one, or the one before it, could not be written.
         """
         import orbax.checkpoint as ocp
 
         step = check_count("step", step, minimum=0)
-        trees = {"state": state}
-        if generators is not None:
-            trees["generators"] = _as_mixture(generators)
+        trees = as_trees(state, generators)
         latest = max(self.steps, default=-1)
         if step < latest:
             raise fail("step", step, f">= {latest}, the latest step saved in {self.directory}")
@@ -121,7 +119,7 @@ class Checkpoints:
             self._manager.delete(self._unreadable.pop())
         # Each tree stands below a root: Orbax refuses an item that is an empty tree.
         items = {item: ocp.args.StandardSave({"root": tree}) for item, tree in trees.items()}
-        layout = ocp.args.JsonSave(describe_trees(trees))
+        layout = ocp.args.JsonSave(_layout.describe_trees(trees, log))
         with self._saving():
             self._manager.save(step, args=ocp.args.Composite(layout=layout, **items), force=True)
         return True
@@ -220,7 +218,9 @@ def load_for_sampling(
         if found is None:
             raise missing
         classes = (
-            [] if like is not None else read_classes(stored_layout(manager, found[0]), "generators")
+            []
+            if like is not None
+            else _layout.read_classes(stored_layout(manager, found[0]), "generators")
         )
     if classes:
         text = (
@@ -243,7 +243,7 @@ def _newest_readable(
     for step in reversed(steps):
         try:
             return step, _read_item(manager, step, item, like)
-        except LayoutError:
+        except _layout.LayoutError:
             raise
         except Exception as error:  # Orbax, TensorStore and the file system each raise their own
             failure = error
@@ -258,16 +258,25 @@ def _newest_readable(
 def _read_item(manager: Any, step: int, item: str, like: Any) -> Any:
     import orbax.checkpoint as ocp
 
-    stored = read_layout(step, stored_layout(manager, step), item)
+    stored = _layout.read_layout(step, stored_layout(manager, step), item)
     if like is None:
         tree = manager.item_metadata(step)[item].tree["root"]
         like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
     else:
-        compare_layout(step, stored, like)
+        _layout.compare_layout(step, stored, like)
     wanted = ocp.args.StandardRestore({"root": jax.tree.map(target, like)})
     restored = manager.restore(step, args=ocp.args.Composite(**{item: wanted}))[item]["root"]
-    verify(stored, restored)
+    _layout.verify(stored, restored)
     return jax.tree.map(place, restored, like)
+
+
+def as_trees(state: Any, generators: Any) -> dict[str, Any]:
+    """What a checkpoint holds, by name; a ValueError where it cannot be written. Shapes and dtypes are enough."""
+    trees = {"state": state}
+    if generators is not None:
+        trees["generators"] = _as_mixture(generators)
+    _layout.check_savable(trees)
+    return trees
 
 
 def _as_mixture(generators: Any) -> Mixture:

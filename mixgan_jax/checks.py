@@ -7,6 +7,7 @@ by JAX are unknown: of those only shape and dtype are checked.
 import math
 import numbers
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,12 +57,21 @@ def check_flag(name: str, value: T) -> T:
 
 
 def check_path(name: str, value: Any) -> Path:
-    """A path that a file system can have."""
+    """A path that a file system can have, with a leading ``~`` replaced by the home folder."""
     if not isinstance(value, str | os.PathLike):
         raise fail(name, value, "a path", TypeError)
     if not os.fspath(value) or "\0" in os.fsdecode(value):
         raise fail(name, value, "a path, not empty and without null characters")
-    return Path(os.fsdecode(value))
+    text = os.fsdecode(value)
+    # Path("s3://bucket") has one slash left; one letter is a drive of Windows.
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)", text):
+        raise fail(
+            name, value, "a local path (for a bucket or another URL: copy it, or mount it first)"
+        )
+    expanded = os.path.expanduser(text)
+    if expanded.startswith("~"):
+        raise fail(name, value, "a path whose ~ stands for a known home folder (./~ is a name)")
+    return Path(expanded)
 
 
 def check_text(name: str, value: str | None) -> str:

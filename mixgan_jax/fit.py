@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from mixgan_jax._log import Log, check_entry, kept
 from mixgan_jax.advance import advancing
-from mixgan_jax.checkpoint import Checkpoints, SaveError
+from mixgan_jax.checkpoint import Checkpoints, as_trees
 from mixgan_jax.checks import (
     check_choice,
     check_count,
@@ -18,6 +20,7 @@ from mixgan_jax.checks import (
     check_function,
     check_key,
     check_kind,
+    check_path,
     fail,
 )
 from mixgan_jax.data.feed import Feed
@@ -29,7 +32,7 @@ from mixgan_jax.quarantine import OnNan, Quarantine
 from mixgan_jax.records import Records
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.steps import chunk_end, evaluation_key, init_run
-from mixgan_jax.types import Array, Info, Key
+from mixgan_jax.types import Array, Key
 
 
 def fit(
@@ -96,35 +99,45 @@ def fit(
     check_choice("on_nan", on_nan, ("stop", "freeze"))
     _check_optional(config=config, evaluate=evaluate, on_log=on_log)
     _check_steps(num_steps, log_every, save_every=save_every, evaluate_every=evaluate_every)
-    _check_folder(folder, save_every=save_every, config=config, tensorboard=tensorboard)
+    path = _check_folder(folder, save_every=save_every, config=config, tensorboard=tensorboard)
     init = jax.jit(map_runs(key, partial(init_run, solver=solver)))
     look = jax.jit(map_runs(key, evaluate)) if evaluate else None
 
     def due(step: int, every: int | None) -> bool:
         return step == num_steps or (every is not None and step % every == 0)
 
-    with _opened(folder, key, config) as (inbox, checkpoints), ExitStack() as stack:
+    with _opened(path, key, config) as (inbox, checkpoints), ExitStack() as stack:
         before, state = _begin(init, key, checkpoints, num_steps)
-        records = stack.enter_context(_records(folder, before, tensorboard))
-        kept = partial(_kept, checkpoints)
-        quarantine = Quarantine(on_nan, getattr(state, "frozen", {}), kept, sweep=key.ndim > 0)
-        log = _Log(records, quarantine, kept, on_log)
+        records = stack.enter_context(_records(path, before, tensorboard))
+        known, is_sweep = getattr(state, "frozen", {}), key.ndim > 0
+        quarantine = Quarantine(on_nan, known, partial(kept, checkpoints), sweep=is_sweep)
+        log = Log(records, quarantine, checkpoints, on_log)
         advance = stack.enter_context(advancing(key, solver, feed, before, num_steps, log_every))
+        if before < num_steps:
+            _check_outputs(advance.info_of(state), _traced(look, key, state), checkpoints, state)
+
+        def measure(step: int, state: Any) -> None:
+            if look and due(step, evaluate_every):
+                log.add(look(evaluation_key(key, step), state))
+
+        if log.restore(before):
+            measure(before, state)
         while before < num_steps:
             step = chunk_end(before, log_every, num_steps)
             state, info = advance(state, before, step)
-            measured = {}
-            if look and due(step, evaluate_every):
-                measured = look(evaluation_key(key, step), state)
-            log.put(before, step, info, measured)
+            log.put(before, step, info)
             signal = inbox.signal
-            if checkpoints and (signal or due(step, save_every)):
-                # A restart writes only what comes after the checkpoint: what comes before must be on disk.
+            saver = checkpoints if signal or due(step, save_every) else None
+            if saver:
+                # What is computed is kept before anything of the caller's can fail.
+                generators = getattr(state, "generators", None)
+                saver.save(step, state, generators=generators, log=log.keep())
+            measure(step, state)
+            if saver:
                 log.flush()
-                checkpoints.save(step, state, generators=getattr(state, "generators", None))
-            if checkpoints and signal:
-                checkpoints.wait()
-                raise Interrupted(signal, step, checkpoints.directory)
+            if saver and signal:
+                saver.wait()
+                raise Interrupted(signal, step, saver.directory)
             before = step
         log.flush()
     return state
@@ -146,41 +159,70 @@ def _check_steps(num_steps: int, log_every: int, **intervals: int | None) -> Non
             raise ValueError(f"{name} must be a multiple of log_every = {log_every}, got {every}")
 
 
-def _check_folder(folder: Any, **options: Any) -> None:
+def _check_folder(folder: Any, **options: Any) -> Path | None:
     for name, given in options.items():
-        if given and not folder:
-            raise ValueError(f"folder must be given for {name} = {given!r}, got {folder!r}")
+        if given and folder is None:
+            raise ValueError(f"folder must be given for {name} = {given!r}, got None")
+    if folder is not None and jax.process_count() > 1:
+        expected = f"None, where {jax.process_count()} processes train together: none of them saves"
+        raise fail("folder", folder, expected)
+    return None if folder is None else check_path("folder", folder)
+
+
+def _traced(look: Any, key: Key, state: Any) -> Any:
+    """Shapes and dtypes of what ``evaluate`` returns; its errors come before the first step."""
+    if look is None:
+        return {}
+    try:
+        return look.eval_shape(key, state)
+    except Exception as error:
+        error.add_note(
+            "evaluate must be a function that jax.jit can trace; fit tried it before the first step"
+        )
+        raise
+
+
+def _check_outputs(info: Any, measures: Any, checkpoints: Checkpoints | None, state: Any) -> None:
+    """Refuses what the log or a checkpoint would refuse after the steps are done."""
+    stored = checkpoints is not None
+    check_entry("solver.step's info", info, stored=stored)
+    check_entry("what evaluate returns", measures, stored=stored)
+    for name in measures:
+        if name in info:
+            raise ValueError(
+                f"evaluate must return names of its own, got {name!r}, which the solver logs"
+            )
+    if checkpoints:
+        as_trees(state, getattr(state, "generators", None))
 
 
 @contextmanager
 def _opened(
-    folder: str | os.PathLike[str] | None, key: Key, config: Mapping[str, Any] | None
+    folder: Path | None, key: Key, config: Mapping[str, Any] | None
 ) -> Iterator[tuple[Inbox, Checkpoints | None]]:
     """A folder held for this run: signals wait in the inbox. Without a folder signals are as ever."""
-    if not folder:
+    if folder is None:
         yield Inbox(), None
         return
     identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
     implementation = str(jax.random.key_impl(key))
     if implementation != "threefry2x32":  # folders are older than this entry
         identity["key_impl"] = implementation
-    held = lock_folder(folder) if _writes() else nullcontext()
-    with deferred_signals() as inbox, held, Checkpoints(folder, identity) as checkpoints:
+    with (
+        deferred_signals() as inbox,
+        lock_folder(folder),
+        Checkpoints(folder, identity) as checkpoints,
+    ):
         yield inbox, checkpoints
 
 
 def _records(
-    folder: str | os.PathLike[str] | None, start: int, tensorboard: bool
+    folder: Path | None, start: int, tensorboard: bool
 ) -> AbstractContextManager[Records | None]:
-    """The log of a run that begins at step ``start``; None where this process keeps none."""
-    if not (folder and _writes()):
+    """The log of a run that begins at step ``start``."""
+    if folder is None:
         return nullcontext()
     return Records(folder, resume_step=start or -1, tensorboard=tensorboard)
-
-
-def _writes() -> bool:
-    """Of several processes that train together the first alone writes."""
-    return jax.process_index() == 0
 
 
 def _begin(
@@ -195,46 +237,3 @@ def _begin(
         expected = f">= {start}, the step that the folder's checkpoint has reached"
         raise fail("num_steps", num_steps, expected)
     return start, jax.device_put(state, key.sharding) if key.ndim else state
-
-
-def _kept(checkpoints: Checkpoints | None) -> str:
-    """What a run that stops leaves to go on from, in words."""
-    if checkpoints is None:
-        return "nothing is kept without a folder"
-    checkpoints.wait()
-    return checkpoints.kept
-
-
-class _Log:
-    """Holds one entry back, so that fetching it never waits for work that was just dispatched."""
-
-    def __init__(
-        self,
-        records: Records | None,
-        quarantine: Quarantine,
-        kept: Callable[[], str],
-        on_log: Callable | None,
-    ) -> None:
-        self._records, self._quarantine, self._kept = records, quarantine, kept
-        self._on_log = on_log
-        self._pending: tuple[int, int, Info, Info] | None = None
-
-    def put(self, start: int, step: int, info: Info, measured: Info) -> None:
-        """Takes the solver's info of steps ``start`` to ``step``, and what was evaluated after them."""
-        self.flush()
-        self._pending = (start, step, info, measured)
-
-    def flush(self) -> None:
-        if self._pending is None:
-            return
-        start, step, info, measured = self._pending
-        self._pending = None
-        entry = {name: np.asarray(value) for name, value in {**info, **measured}.items()}
-        if self._records:
-            try:
-                self._records.write(step, **entry)
-            except OSError as error:
-                raise SaveError(f"cannot write the log ({error}); {self._kept()}") from error
-        self._quarantine.look(start, step, {name: np.asarray(info[name]) for name in info})
-        if self._on_log:
-            self._on_log(step, entry)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run trains: it saves first, then stops."""
+"""Signals that ask a run to end: it saves first, then stops."""
 
 import os
 import signal
@@ -6,8 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+URGENT = (signal.SIGINT, signal.SIGTERM)
+
+# A closed terminal sends the first, SLURM the second some time before a job's end; Windows has neither.
+NOTICES = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name))
+SIGNALS = (*URGENT, *NOTICES)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -24,6 +29,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"stopped by {signal.name} after step {step}, which is saved in {folder}")
         self.signal, self.step, self.folder = signal, step, folder
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle makes an equal one from."""
+        return type(self), (self.signal, self.step, self.folder)
+
 
 class Inbox:
     """Where a signal waits to be acted on.
@@ -37,15 +46,20 @@ class Inbox:
         self.signal: signal.Signals | None = None
 
     def receive(self, number: int, _: FrameType | None) -> None:
-        """Keeps the first signal; a second one raises KeyboardInterrupt at once."""
-        if self.signal is not None:
-            raise KeyboardInterrupt(f"{signal.Signals(number).name} came twice")
-        self.signal = signal.Signals(number)
+        """Keeps the first signal; a second Ctrl-C or SIGTERM raises KeyboardInterrupt at once.
+
+        SIGHUP and SIGUSR1 only give notice: they may come before a SIGTERM, and more than once.
+        """
+        received = signal.Signals(number)
+        if received in URGENT and self.signal in URGENT:
+            raise KeyboardInterrupt(f"{received.name} came twice")
+        if self.signal is None or received in URGENT:
+            self.signal = received
 
 
 @contextmanager
 def deferred_signals() -> Iterator[Inbox]:
-    """Ctrl-C and SIGTERM are kept in an :class:`Inbox` for as long as the context lasts.
+    """Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 are kept in an :class:`Inbox` for as long as the context lasts.
 
     One that is still there at the end is then sent again, to whoever handled it before. Signals that were ignored
     stay so. Outside of the main thread, where Python handles no signals, the inbox stays empty.

@@ -1,11 +1,19 @@
 """One process at a time in a run's folder."""
 
-import fcntl
+import errno
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import IO
+
+from mixgan_jax.checks import check_path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 FILE_NAME = "lock"
 
@@ -18,7 +26,8 @@ class FolderInUseError(RuntimeError):
 def lock_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Holds the folder for as long as the context lasts; the system lets go of it when the process dies.
 
-    The file ``lock`` stays; it says who holds the folder, or held it last.
+    The file ``lock`` stays; it says who holds the folder, or held it last. Where the file system or the operating
+    system has no locks (Lustre and NFS as they may be mounted, Windows), a warning says so and nothing is held.
 
     Args:
         folder: created where it does not exist.
@@ -26,16 +35,27 @@ def lock_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
     Raises:
         FolderInUseError: somebody else holds it; the message says who.
     """
-    path = Path(folder) / FILE_NAME
+    path = check_path("folder", folder) / FILE_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise FolderInUseError(f"{path.parent} is in use by {holder}") from None
+        except OSError as error:
+            warnings.warn(
+                f"{path.parent} cannot be locked ({error.strerror}): let no second process work in it",
+                stacklevel=3,
+            )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}\n")
         file.flush()
         yield
+
+
+def _lock(file: IO[str]) -> None:
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "this system has no flock")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

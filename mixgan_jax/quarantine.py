@@ -86,7 +86,11 @@ class NonFiniteError(ArithmeticError):
         named = "; ".join(map(str, components[:8]))
         more = f"; and {len(components) - 8} more" if len(components) > 8 else ""
         super().__init__(f"{named}{more}; {kept}")
-        self.components = components
+        self.components, self._kept = components, kept
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle makes an equal one from."""
+        return type(self), (self.components, self._kept)
 
 
 class Quarantine:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mixgan_jax._files import read_json, replacing
 from mixgan_jax.checks import check_count, check_flag, check_path, fail, to_host
 
 FILE_NAME = "metrics.jsonl"
@@ -45,6 +46,10 @@ class Records:
         tensorboard: also write TensorBoard event files to the same directory (needs
             ``tensorboardX``).
 
+    Attributes:
+        path: of the file.
+        last_step: the step of the last line that was there at the opening; None where there was none.
+
     Raises:
         TypeError, ValueError: a ``resume_step`` that is no whole number >= -1; a corrupt line in the
             file.
@@ -66,11 +71,11 @@ class Records:
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / FILE_NAME
         self._board = _summary_writer(directory, resume_step) if tensorboard else None
-        _repair(self.path, resume_step)
+        self.last_step = _repair(self.path, resume_step)
         # Unbuffered: what a full disk did not take is not kept back to be tried again.
         self._file = self.path.open("ab", buffering=0)
 
-    def write(self, step: int, **values: Any) -> None:
+    def write(self, /, step: int, **values: Any) -> None:
         """Appends one line.
 
         Names that are no Python identifiers go in by ``write(step, **{"loss/generator": value})``.
@@ -105,6 +110,10 @@ class Records:
         except OSError:
             self._file.truncate(end)
             raise
+
+    def sync(self) -> None:
+        """Returns once all lines would outlive a power cut."""
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Closes the file; a second call does nothing."""
@@ -153,22 +162,22 @@ def store_config(run_directory: str | os.PathLike[str], config: Mapping[str, Any
         ValueError: the stored config differs; the fields are named with both values.
         TypeError: a config that JSON cannot hold.
     """
-    path = Path(run_directory) / CONFIG_NAME
+    path = check_path("run_directory", run_directory) / CONFIG_NAME
     try:
         text = json.dumps(dict(config), indent=2, sort_keys=True, default=_plain_number)
     except (TypeError, ValueError) as error:
         raise fail("config", config, f"a dict of JSON values ({error})", TypeError) from error
     if path.exists():
-        lines = differences(_fields(json.loads(path.read_text())), _fields(json.loads(text)))
+        remedy = "delete it, and this start's config is written in its place"
+        lines = differences(_fields(read_json(path, remedy)), _fields(json.loads(text)))
         if lines:
             raise ValueError(
                 f"config must equal that of the run in {path.parent}; they differ in\n  "
                 + "\n  ".join(lines)
             )
     elif jax.process_index() == 0:
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(text + "\n")
-        os.replace(temporary, path)
+        with replacing(path) as file:
+            file.write(text.encode() + b"\n")
 
 
 def differences(stored: dict[str, str], given: dict[str, str]) -> list[str]:
@@ -196,20 +205,27 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return record
 
 
-def _repair(path: Path, resume_step: int | None) -> None:
-    """Drops an incomplete last line, and the lines after ``resume_step``."""
+def _repair(path: Path, resume_step: int | None) -> int | None:
+    """Drops an incomplete last line, and the lines after ``resume_step``; the last step that is left."""
     if not path.exists():
-        return
-    kept = b"".join(
-        line + b"\n"
-        for number, line in _complete_lines(path)
-        if resume_step is None or _parse(path, number, line)["step"] <= resume_step
-    )
-    if kept == path.read_bytes():
-        return
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(kept)
-    os.replace(temporary, path)
+        return None
+    lines = [(_parse(path, number, line)["step"], line) for number, line in _complete_lines(path)]
+    kept = [(step, line) for step, line in lines if resume_step is None or step <= resume_step]
+    content = b"".join(line + b"\n" for _, line in kept)
+    if content != path.read_bytes():
+        with replacing(path) as file:
+            file.write(content)
+    return kept[-1][0] if kept else None
+
+
+def entry_to_json(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays of numbers by name, as JSON values that read back exactly."""
+    return {name: _to_json(_as_numbers(name, value).tolist()) for name, value in entry.items()}
+
+
+def entry_from_json(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays again, floating point ones in double precision."""
+    return {name: np.asarray(_from_json(value)) for name, value in values.items()}
 
 
 def _as_numbers(name: str, value: Any) -> np.ndarray:

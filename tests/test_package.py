@@ -20,7 +20,7 @@ PACKAGE = ROOT / "mixgan_jax"
 # stands for all modules in it. A new module needs a place here or below.
 ORDER = (
     {"types", "_messages"},
-    {"checks"},
+    {"checks", "_files"},
     {"player", "losses", "optim", "adjustments", "_zero_sum", "_game_checks"},
     {"_in_graph"},
     {"game", "mixture", "penalties", "spectrum"},
@@ -29,20 +29,20 @@ ORDER = (
     {"solvers"},
     {"parallel", "interrupt", "lock", "quarantine", "duality_gap"},
     {"steps"},
-    {"advance"},
+    {"advance", "_log"},
     {"fit"},
 )
 # Beside that order stand modules that may import only what is named here.
 BESIDE = {
     "networks": {"types", "checks", "player"},
     "_levels": {"checks"},
-    "data": {"types", "checks", "_levels"},
+    "data": {"types", "checks", "_files", "_levels"},
     "metrics": {"types", "checks", "player", "losses", "game"},
     "theory": {"types", "checks", "player", "losses", "game", "mixture", "penalties"},
     "_figure_checks": {"types", "checks"},
     "_figures": {"types", "checks", "_levels", "_figure_checks"},
     "plots": {"types", "checks", "game", "_figure_checks", "_figures"},
-    "records": {"types", "checks"},
+    "records": {"types", "checks", "_files"},
     "_layout": {"records"},
     "_placement": set(),
     "_orbax": set(),
@@ -53,6 +53,7 @@ FOR_RUNS = {
     "duality_gap": {"data"},
     "steps": {"data"},
     "advance": {"data"},
+    "_log": {"records", "checkpoint"},
     "fit": {"records", "checkpoint", "data"},
 }
 

@@ -12,7 +12,6 @@ the median over rounds, with the lowest and the highest; a ratio is the median o
 
 import argparse
 import importlib.util
-import json
 import platform
 import shutil
 import sys
@@ -30,6 +29,8 @@ from rich.table import Table
 import mixgan_jax as mg
 from experiments.benchmark import logs, parts, programs, scaling, strategies, streaming
 from experiments.common import harness, readme, report
+from mixgan_jax._files import read_json, write_json
+from mixgan_jax.checks import check_path
 
 KEPT = report.RESULTS / "benchmark"
 HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
@@ -147,7 +148,7 @@ def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
         "rows": rows,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_json(folder / f"{name}.json", result)
     if section.plot:
         mg.plots.save(section.plot(rows), folder / f"{name}.png")
     return result
@@ -201,7 +202,7 @@ def kept_name(section: str, preset: str, suffix: str = ".json") -> str:
 def kept() -> list[dict[str, Any]]:
     """The kept tables, in the order of the sections, of the CPU first."""
     files = [KEPT / kept_name(name, preset) for name in SECTIONS for preset in ("cpu", "gpu")]
-    return [json.loads(file.read_text()) for file in files if file.exists()]
+    return [read_json(file, "restore it from the repository") for file in files if file.exists()]
 
 
 def keep(folder: Path, preset: str) -> None:
@@ -220,11 +221,13 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--only", nargs="+", choices=SECTIONS)
     parser.add_argument("--preset", choices=("cpu", "gpu", "smoke"), default="cpu")
-    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--runs", default="runs")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--readme", action="store_true")
+    harness.prepare_process()
     options = parser.parse_args(argv)
-    folder = options.runs / "benchmark" / options.preset
+    with harness.refusing("benchmark"):
+        folder = check_path("--runs", options.runs) / "benchmark" / options.preset
     if options.readme:
         readme.write_section("performance", "\n\n".join(map(markdown, kept())))
         return

@@ -8,9 +8,8 @@ another config gets another folder.
 import argparse
 import contextlib
 import dataclasses
-import hashlib
 import importlib.util
-import json
+import io
 import os
 import subprocess
 import sys
@@ -24,9 +23,11 @@ import numpy as np
 import tyro
 
 import mixgan_jax as mg
+from experiments.common.identity import fingerprint, store_config_of
 from experiments.common.options import check_config
 from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
 from experiments.common.setup import Setup
+from mixgan_jax._files import read_json, write_json
 from mixgan_jax.checks import check_choice, check_count, check_path
 from mixgan_jax.data.cache import cache_folder, make_folder
 from mixgan_jax.types import Array, Key
@@ -47,6 +48,7 @@ class Run(NamedTuple):
         commit: of the code that runs.
         options: the command line's, of those that do not change what is computed.
         seeds: those of the run; a preset's begin with 0.
+        stored: the protocol as the run folder keeps it: fields that came later, at their defaults, are not in it.
     """
 
     experiment: str
@@ -58,6 +60,7 @@ class Run(NamedTuple):
     commit: str
     options: argparse.Namespace
     seeds: range
+    stored: Mapping[str, Any]
 
 
 def start(
@@ -90,6 +93,7 @@ def start(
         A :class:`Run`. A bad argument, and a folder that cannot be written, end the process with a message and
         status 2.
     """
+    prepare_process()
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     own.add_argument("--preset", default=next(iter(presets)))
     own.add_argument("--runs", default="runs")
@@ -124,10 +128,20 @@ def start(
         folder = runs / experiment / (f"{name}-from-seed-{first}" if first else name)
         make_folder("--runs", folder)
         use_caches()
+        stored = store_config_of(folder, hashed)
     use_all_cores()
     is_preset, seeds = hashed == preset and first == 0, range(first, first + config.seeds)
     return Run(
-        experiment, options.preset, config, hashed, is_preset, folder, commit(), options, seeds
+        experiment,
+        options.preset,
+        config,
+        hashed,
+        is_preset,
+        folder,
+        commit(),
+        options,
+        seeds,
+        stored,
     )
 
 
@@ -162,10 +176,12 @@ def commit() -> str:
         return "unknown"
 
 
-def fingerprint(config: Any) -> str:
-    """Eight hexadecimal digits that tell configs apart."""
-    text = json.dumps(dataclasses.asdict(config), sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+def prepare_process() -> None:
+    """Figures go to files, whatever Jupyter has set; a character that the terminal lacks is shown as ``?``."""
+    os.environ["MPLBACKEND"] = "agg"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def use_caches() -> None:
@@ -223,7 +239,7 @@ def train(
             evaluate=evaluate,
             evaluate_every=tenth,
             folder=folder,
-            config=dataclasses.asdict(run.protocol),
+            config=run.stored,
             tensorboard=run.options.tensorboard,
             on_nan=run.options.on_nan,
             on_log=on_log,
@@ -261,12 +277,10 @@ def once(run: Run, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[
             started = time.perf_counter()
             values = jax.tree.map(_as_json, jax.device_get(dict(compute())))
             seconds = round(time.perf_counter() - started, 3)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps({**values, "seconds": seconds}, indent=1))
-        part.replace(path)
+        write_json(path, {**values, "seconds": seconds})
         if not sys.stdout.isatty():
             print(f"{name}: {seconds:.0f} s")
-    return json.loads(path.read_text())
+    return read_json(path, "delete it, and it is computed again")
 
 
 def _as_json(leaf: Any) -> Any:

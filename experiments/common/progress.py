@@ -1,6 +1,5 @@
 """How far an experiment is, how long it has taken, and where the time goes."""
 
-import json
 import statistics
 import sys
 import time
@@ -14,6 +13,8 @@ import numpy as np
 import rich
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mixgan_jax._files import read_json, write_json
+
 OnLog: TypeAlias = Callable[[int, Mapping[str, np.ndarray]], None]
 
 
@@ -23,9 +24,10 @@ class Stopwatch:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "seconds"
-        self.seconds = float(self._path.read_text()) if self._path.exists() else 0.0
         self._pace_path = folder / "pace"
-        self._pace = json.loads(self._pace_path.read_text()) if self._pace_path.exists() else []
+        remedy = "delete it, and the time of earlier starts is not counted"
+        self.seconds = float(read_json(self._path, remedy)) if self._path.exists() else 0.0
+        self._pace = read_json(self._pace_path, remedy) if self._pace_path.exists() else []
         self._last, self._step = time.perf_counter(), -1
 
     @property
@@ -42,9 +44,7 @@ class Stopwatch:
             self._pace.append(lap / (step - self._step))
         self._step = step
         for path, value in ((self._path, self.seconds), (self._pace_path, self._pace)):
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(value))
-            part.replace(path)
+            write_json(path, value, indent=None)
 
 
 class ProgressBar:

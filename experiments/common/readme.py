@@ -1,6 +1,5 @@
 """Kept results as the README shows them."""
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from experiments.common import verdicts
 from experiments.common.report import RESULTS, cell
+from mixgan_jax._files import read_json
 
 MARKS = {"holds": "Holds", "fails": "**Fails**", "undecided": "*Undecided*"}
 
@@ -44,7 +44,7 @@ def stored_files() -> list[Path]:
 
 def stored_results() -> list[dict[str, Any]]:
     """What those files hold."""
-    return [json.loads(path.read_text()) for path in stored_files()]
+    return [read_json(path, "restore it from the repository") for path in stored_files()]
 
 
 def write_section(name: str, text: str) -> None:

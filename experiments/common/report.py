@@ -1,7 +1,6 @@
 """Results of an experiment: means and standard errors, the verdict, the table, the JSON file."""
 
 import dataclasses
-import json
 import os
 import platform
 import shutil
@@ -20,6 +19,8 @@ from rich.table import Table
 import mixgan_jax as mg
 from experiments.common import verdicts
 from experiments.common.harness import Run
+from experiments.common.identity import as_known
+from mixgan_jax._files import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,24 +71,28 @@ def save_results(
     rows: Sequence[Mapping[str, Any]],
     verdict: Sequence[Mapping[str, Any]],
     columns: Mapping[str, tuple[str, int]],
-    figures: Mapping[str, Path],
+    figures: Callable[[], Mapping[str, Path]],
+    kept: Mapping[str, str] | None = None,
     published: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """Writes ``results.json`` in the run folder, and nothing anywhere else; see ``python -m experiments --keep``.
+) -> tuple[dict[str, Any], Mapping[str, Path]]:
+    """Writes ``results.json`` in the run folder, then draws; see ``python -m experiments --keep``.
+
+    A figure that cannot be drawn costs the figures alone: the results are there before the first one is begun.
 
     Args:
         run: what ran.
         rows: of the table.
         verdict: its claims.
         columns: heading and digits by metric.
-        figures: files in the run folder that are kept with the results, by name; with each also what differs from it
-            in its ending only.
+        figures: draws, and returns the files, all in the run folder, by what they show.
+        kept: which of them are kept with the results, by the name that they get there; all, by their own, if not given.
+            With each also what differs from it in its ending only.
         published: rows with a paper's numbers, shown below ours; columns that it has nothing for are left out.
 
     Returns:
-        The results.
+        The results, and the figures.
     """
-    results = {
+    results: dict[str, Any] = {
         "experiment": run.experiment,
         "preset": run.preset,
         "config": dataclasses.asdict(run.protocol),
@@ -102,13 +107,14 @@ def save_results(
         "rows": list(rows),
         "published": list(published),
         "verdict": list(verdict),
-        "figures": {name: path.name for name, path in figures.items()},
+        "figures": {},
     }
-    path = run.folder / RESULTS_NAME
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1, default=str) + "\n")
-    part.replace(path)
-    return results
+    write_json(run.folder / RESULTS_NAME, results, default=str)
+    drawn = figures()
+    kept = {name: name for name in drawn} if kept is None else kept
+    results["figures"] = {name: drawn[shown].name for name, shown in kept.items()}
+    write_json(run.folder / RESULTS_NAME, results, default=str)
+    return results, drawn
 
 
 def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> list[Path]:
@@ -127,12 +133,12 @@ def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> l
     path = folder / RESULTS_NAME
     if not path.is_file():
         raise ValueError(f"{folder} must hold {RESULTS_NAME}, which a run writes at its end")
-    results = json.loads(path.read_text())
+    results = read_json(path, "the command of that run writes it again")
     experiment, preset = results["experiment"], results["preset"]
     if preset == "smoke":
         raise ValueError(f"{folder} must be the run of another preset than smoke")
     current = presets(experiment).get(preset)
-    if current is None or results["config"] != json.loads(json.dumps(dataclasses.asdict(current))):
+    if current is None or results["config"] != as_known(current, results["config"]):
         raise ValueError(f"{folder} must be a run of the preset {preset} as it stands")
     if results["seeds"] != list(range(current.seeds)):
         first = results["seeds"][0]

@@ -12,29 +12,32 @@ from typing import Any
 import mixgan_jax as mg
 from experiments.common.harness import Run
 from experiments.common.progress import ProgressBar
+from mixgan_jax.interrupt import SIGNALS
 from mixgan_jax.lock import lock_folder
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came while nothing was training."""
+    """SIGTERM, SIGHUP or SIGUSR1 came while nothing was training."""
 
-    signal = signal.SIGTERM
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = signal.Signals(number)
 
 
 @contextmanager
 def session(run: Run) -> Iterator[ProgressBar]:
     """Everything that a script does once it has read its command line; nobody else works in the run folder meanwhile.
 
-    Ctrl-C and SIGTERM, a component whose update is not finite, a full disk and a run folder in use end the process
-    with one last line on stderr and no traceback. The status is 128 + the signal's number, else 1.
+    Ctrl-C, SIGTERM, SIGHUP and SIGUSR1, a component whose update is not finite, a full disk and a run folder in use end
+    the process with one last line on stderr and no traceback. The status is 128 + the signal's number, else 1.
 
     Yields:
         The progress bar, started.
     """
     try:
-        with _in_one_line(run), _sigterm(), lock_folder(run.folder), ProgressBar() as bar:
+        with _in_one_line(run), _signals(), lock_folder(run.folder), ProgressBar() as bar:
             yield bar
     except (KeyboardInterrupt, mg.NonFiniteError, mg.FolderInUseError, OSError) as error:
         if isinstance(error, OSError) and not (_is_full(error) or isinstance(error, mg.SaveError)):
@@ -65,17 +68,21 @@ def _is_full(error: OSError) -> bool:
 
 
 @contextmanager
-def _sigterm() -> Iterator[None]:
-    """SIGTERM raises, as Ctrl-C does, so that what is open is closed."""
+def _signals() -> Iterator[None]:
+    """SIGTERM, SIGHUP and SIGUSR1 raise, as Ctrl-C does, so that what is open is closed; ignored ones stay so."""
 
-    def terminate(*_: Any) -> None:
-        raise Terminated
+    def terminate(number: int, _: Any) -> None:
+        raise Terminated(number)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.getsignal(number) for number in SIGNALS if number != signal.SIGINT}
+    before = {number: old for number, old in before.items() if old not in (None, signal.SIG_IGN)}
+    for number in before:
+        signal.signal(number, terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, old in before.items():
+            signal.signal(number, old)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import optax
 import rich
 
 import mixgan_jax as mg
+from mixgan_jax._files import replacing
 from mixgan_jax.data import Images, as_source, to_float
 from mixgan_jax.data.cache import cache_folder
 from mixgan_jax.networks import ConvClassifier
@@ -139,10 +140,8 @@ def _path(images: Images, updates: int) -> Path:
 def _write(path: Path, params: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     leaves = {jax.tree_util.keystr(at): leaf for at, leaf in jax.tree.leaves_with_path(params)}
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
+    with replacing(path) as file:
         np.savez(file, **leaves)
-    part.replace(path)
 
 
 def _read(path: Path, template: Any) -> Any | None:

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 import os
 import struct
-import tempfile
 import weakref
 import zipfile
 import zlib
@@ -21,6 +20,7 @@ import jax
 import numpy as np
 from numpy.lib import format as npy
 
+from mixgan_jax._files import replacing
 from mixgan_jax.data.cache import cache_folder
 from mixgan_jax.data.source import Channels, ImageSource, Indices, exceeds
 
@@ -157,17 +157,10 @@ def _unpacked(chunks: Iterator[bytes], info: zipfile.ZipInfo, path: Path) -> Pat
     kept = folder / f"{whose}-{_digest(state.st_size, state.st_mtime_ns, info.CRC)}.npy"
     if kept.is_file() and kept.stat().st_size == info.file_size:
         return kept
-    handle, part = tempfile.mkstemp(prefix=f"{whose}-", suffix=".part", dir=folder)
-    try:
-        with open(handle, "wb") as file:
-            file.writelines(chunks)
-            file.flush()
-            os.fsync(file.fileno())
+    with replacing(kept) as file:
+        file.writelines(chunks)
         for old in folder.glob(f"{whose}-*.npy"):
             old.unlink(missing_ok=True)
-        os.replace(part, kept)
-    finally:
-        Path(part).unlink(missing_ok=True)
     return kept
 
 

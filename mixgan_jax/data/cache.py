@@ -1,20 +1,41 @@
 """Where files that outlive a run are kept."""
 
+import contextlib
+import functools
 import os
 import tempfile
+import warnings
 from pathlib import Path
+
+from mixgan_jax.checks import check_path
 
 
 def cache_folder() -> Path:
     """The cache folder, made if need be: ``$XDG_CACHE_HOME/mixgan_jax`` or ``~/.cache/mixgan_jax``.
 
-    Raises:
-        ValueError: it cannot be made, or not be written to.
+    Where that cannot be written to, or there is no home folder, a warning says so and the cache is in the system's
+    temporary folder: a cache is no reason to stop.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "mixgan_jax"
-    make_folder("XDG_CACHE_HOME", folder)
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = check_path("XDG_CACHE_HOME", base) / "mixgan_jax"
+        make_folder("XDG_CACHE_HOME", folder)
+    except (ValueError, RuntimeError) as error:  # the latter: nobody's home
+        folder = _temporary_folder()
+        warnings.warn(f"the cache is in {folder}, where it may be deleted: {error}", stacklevel=2)
     return folder
+
+
+@functools.cache
+def _temporary_folder() -> Path:
+    """This user's in the system's temporary folder; another user's of that name is not trusted."""
+    user = getattr(os, "getuid", lambda: "")()
+    folder = Path(tempfile.gettempdir()) / f"mixgan_jax-{user}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not folder.is_symlink() and folder.stat().st_uid == user:
+            return folder
+    return Path(tempfile.mkdtemp(prefix="mixgan_jax-"))
 
 
 def make_folder(name: str, folder: Path) -> None:

@@ -5,7 +5,6 @@ and scikit-learn's bundled digits. Images are uint8 ``[N, H, W, C]`` until the m
 """
 
 import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -80,7 +79,7 @@ def load_images(
         raise ValueError(
             "data_dir must be the folder that holds the data sets, got none: pass it or set TFDS_DATA_DIR"
         )
-    root = Path(os.path.expanduser(check_path("data_dir", data_dir)))
+    root = check_path("data_dir", data_dir)
     if not root.is_dir():
         kind = "a file" if root.exists() else "nothing there"
         raise FileNotFoundError(f"data_dir must be an existing folder, got {str(root)!r} ({kind})")

@@ -1,0 +1,54 @@
+"""Which run a config is: the name of its folder, and what the folder remembers of it."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mixgan_jax._files import read_json
+from mixgan_jax.records import CONFIG_NAME, store_config
+
+
+def fingerprint(config: Any) -> str:
+    """Eight hexadecimal digits that tell configs apart.
+
+    Fields at their defaults are left out: a field that is added to a ``Config`` does not move the runs before it.
+    """
+    values = dataclasses.asdict(config)
+    changed = {name: values[name] for name in values if name not in _at_default(config)}
+    text = json.dumps(changed, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _at_default(config: Any) -> set[str]:
+    """The fields that have the defaults of their class."""
+
+    def default(field: dataclasses.Field) -> Any:
+        made = field.default_factory
+        return field.default if made is dataclasses.MISSING else made()
+
+    fields = dataclasses.fields(config)
+    return {field.name for field in fields if getattr(config, field.name) == default(field)}
+
+
+def as_known(config: Any, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as JSON, without the fields at their defaults that ``known``, written earlier, has not got."""
+    values = json.loads(json.dumps(dataclasses.asdict(config), default=str))
+    late = _at_default(config) - known.keys()
+    return {name: value for name, value in values.items() if name not in late}
+
+
+def store_config_of(folder: Path, config: Any) -> Mapping[str, Any]:
+    """The config as the run folder keeps it, from its first start on; one that differs is refused.
+
+    A default that has changed since is such a difference, though the folder's name does not show it.
+    """
+    path = folder / CONFIG_NAME
+    known = dataclasses.asdict(config)
+    if path.exists():
+        known = read_json(path, "delete it, and this start's config is written in its place")
+    values = as_known(config, known)
+    store_config(folder, values)
+    return values
