@@ -10,6 +10,7 @@ import numpy as np
 
 from mixgan_jax._figure_checks import host
 from mixgan_jax._figure_checks import records as checked_records
+from mixgan_jax._levels import Range, to_levels
 from mixgan_jax.checks import (
     check_array,
     check_count,
@@ -256,18 +257,17 @@ def over_seeds(records: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarra
     return steps, mean, error
 
 
-def tile(name: str, images: Any, columns: int | None) -> np.ndarray:
+def tile(
+    name: str, images: Any, columns: int | None, value_range: Range | None = None
+) -> np.ndarray:
     """Images ``[K, n, H, W, C]`` as one RGB picture uint8 per component, with white lines between."""
     array = np.asarray(check_array(name, images, rank=5))
     if array.shape[-1] not in (1, 3) or 0 in array.shape:
         raise ValueError(f"{name} must have shape [K, n, H, W, 1 or 3], got {array.shape}")
-    if array.dtype != np.uint8:
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            raise TypeError(f"{name} must be uint8 or floating point, got dtype {array.dtype}")
-        array = array.astype(np.float32)
-        if not np.all(np.abs(array) <= 1.001):  # also true of NaN
-            raise ValueError(f"{name} must lie in [-1, 1], got up to {np.abs(array).max()}")
-        array = np.round((np.clip(array, -1, 1) + 1) * 127.5).astype(np.uint8)
+    if array.dtype != np.uint8 and not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{name} must be uint8 or floating point, got dtype {array.dtype}")
+    if array.dtype != np.uint8 or value_range is not None:
+        array = to_levels(name, array.astype(np.float32), value_range)
     components, count, height, width, _ = array.shape
     columns = count if columns is None else min(check_count("columns", columns), count)
     rows = -(-count // columns)

@@ -268,7 +268,12 @@ def plot_weights(steps: Any, weights: Any, *, title: str | None = None) -> "Figu
 
 @draw.styled
 def image_grid(
-    images: Any, *, weights: Any = None, columns: int | None = None, title: str | None = None
+    images: Any,
+    *,
+    weights: Any = None,
+    columns: int | None = None,
+    title: str | None = None,
+    value_range: tuple[float, float] | None = None,
 ) -> "Figure":
     """Images by component: a block of tiles for each, labelled with its number and weight.
 
@@ -277,6 +282,7 @@ def image_grid(
         weights: of the components ``[K]``, for the labels.
         columns: images per row of a block, >= 1; None puts all n in one row.
         title: of the figure.
+        value_range: the values of black and white, as in :func:`mixgan_jax.data.to_uint8`.
 
     Returns:
         A figure with one panel per component, each holding one picture of all its images.
@@ -284,7 +290,7 @@ def image_grid(
     Raises:
         TypeError, ValueError: images of another rank, dtype or range.
     """
-    blocks = draw.tile("images", images, columns)
+    blocks = draw.tile("images", images, columns, value_range)
     labels = draw.component_labels(len(blocks), weights, separator="\n")
     height, width = blocks.shape[1:3]
     scale = min(6.5 / width, 8.0 / (height * len(blocks)))  # inches per pixel
