@@ -250,7 +250,8 @@ def draw(
     shape = (generators.num_components, 20, run.config.latent_size)
     drawn, _ = mg.generate(setup.generator, generators, jax.random.normal(jax.random.key(1), shape))
     stem = run.folder / name.replace(" ", "_")
-    grid = mg.plots.image_grid(np.asarray(drawn), weights=np.asarray(generators.weights))
+    weights = np.asarray(generators.weights)
+    grid = mg.plots.image_grid(np.asarray(drawn), weights=weights, value_range=(-1.0, 1.0))
     files = {f"{name}, images": mg.plots.save(grid, f"{stem}.images.png")}
     if generators.num_components > 1:
         path = report.payoff_figure(

@@ -1,7 +1,8 @@
 """What the figures of ``plots`` share: their style, the checks of what is drawn, and the pieces they are made of."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -45,14 +46,23 @@ STYLE: Any = {
 }
 
 
+@contextlib.contextmanager
+def own_settings(style: Any) -> Iterator[None]:
+    """Matplotlib's defaults with ``style`` on them; the caller's settings have no part in it and come back after."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(style)
+        yield
+
+
 def styled(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
-    """Draws with the settings above, and leaves the caller's as they were."""
+    """Draws with our own settings."""
 
     @functools.wraps(function)
     def draw(*args: P.args, **kwargs: P.kwargs) -> "Figure":
-        import matplotlib
-
-        with matplotlib.rc_context(STYLE):
+        with own_settings(STYLE):
             return function(*args, **kwargs)
 
     return draw
@@ -60,10 +70,8 @@ def styled(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
 
 def write(fig: "Figure", path: Path) -> Path:
     """Saves a figure; an SVG, without date and with names of our own, is the same file for the same figure."""
-    from matplotlib import rc_context
-
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    with rc_context({"svg.hashsalt": "mixgan_jax"}):
+    with own_settings({"svg.hashsalt": "mixgan_jax"}):  # some of a figure is made only now
         fig.savefig(path, dpi=STYLE["savefig.dpi"], metadata=metadata)
     return path
 
@@ -82,10 +90,11 @@ def colour_bar(fig: "Figure", axes: "Axes", image: Any, label: str, width: float
     bar.ax.spines[:].set_visible(False)
 
 
-def stack(
-    count: int, height: float, width: float, *, wide: bool, titled: bool
-) -> "tuple[Figure, list[Axes]]":
-    """A figure of ``count`` panels below each other, each of exactly that many inches, with room for labels."""
+def stack(blocks: np.ndarray, *, wide: bool, titled: bool) -> "tuple[Figure, list[Axes]]":
+    """A figure of panels below each other, each of the shape of its block ``[H, W, 3]``, with room for labels."""
+    count, height, width = len(blocks), *blocks.shape[1:3]
+    scale = min(6.5 / width, 8.0 / (height * count))  # inches per pixel
+    height, width = height * scale, width * scale
     left, right, top, gap = 0.95, 0.05, 0.3 if titled else 0.05, 0.14 if wide else 0.06
     size = (left + width + right, (height + gap) * count + top)
     fig = new_figure(*size, layout=None)
@@ -97,6 +106,14 @@ def stack(
         hspace=gap / height,
     )
     return fig, list(fig.subplots(count, 1, squeeze=False)[:, 0])
+
+
+def show_picture(axes: "Axes", picture: Any, label: str) -> None:
+    """One picture that fills its axes, with a label on the left."""
+    axes.imshow(picture, interpolation="nearest")
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
 
 
 def component_labels(count: int, weights: Any = None, separator: str = ", ") -> list[str]:

@@ -1,8 +1,9 @@
 """Figures: samples over a density, payoff matrices with both mixtures, curves over steps, image grids.
 
 Each function returns a ``matplotlib.figure.Figure`` that belongs to nobody else: pyplot and its global state are never
-touched, so nothing needs closing and no window opens. Colours are those of Okabe and Ito, told apart by colour-blind
-readers; markers and line styles differ too, so that a print in grey still reads. Components are numbered from 0.
+touched, so nothing needs closing and no window opens. Settings are Matplotlib's defaults and ours, never the caller's.
+Colours are those of Okabe and Ito, told apart by colour-blind readers; markers and line styles differ too, so that a
+print in grey still reads. Components are numbered from 0.
 """
 
 import os
@@ -215,8 +216,7 @@ def plot_curves(
         colour = draw.COLOURS[index % len(draw.COLOURS)]
         axes.plot(steps, mean, color=colour, ls=draw.LINES[index % len(draw.LINES)], label=name)
         if np.any(error > 0):
-            low, high = mean - error, mean + error
-            axes.fill_between(steps, low, high, color=colour, alpha=0.22, lw=0)
+            axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.22, lw=0)
         if name in levels:
             level = float(check_number(f"equilibrium[{name!r}]", levels[name]))
             draw.annotate_level(axes, level, colour)
@@ -292,14 +292,8 @@ def image_grid(
     """
     blocks = draw.tile("images", images, columns, value_range)
     labels = draw.component_labels(len(blocks), weights, separator="\n")
-    height, width = blocks.shape[1:3]
-    scale = min(6.5 / width, 8.0 / (height * len(blocks)))  # inches per pixel
-    size, wide = (height * scale, width * scale), columns is not None
-    fig, panels = draw.stack(len(blocks), *size, wide=wide, titled=title is not None)
+    fig, panels = draw.stack(blocks, wide=columns is not None, titled=title is not None)
     for axes, block, label in zip(panels, blocks, labels, strict=True):
-        axes.imshow(block, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
+        draw.show_picture(axes, block, label)
     panels[0].set_title(check_text("title", title))
     return fig

@@ -255,6 +255,34 @@ def test_figures_are_saved_and_leave_no_trace(tmp_path, groups):
     assert "matplotlib.pyplot" not in sys.modules or not matplotlib.pyplot.get_fignums()
 
 
+def test_settings_of_the_caller_have_no_part_in_a_figure(tmp_path, groups):
+    """Pictures upside down, LaTeX that is not installed, other sizes: the file is the same byte for byte."""
+    images = np.random.default_rng(0).integers(0, 256, (1, 2, 4, 4, 1), dtype=np.uint8)
+
+    def files(folder):
+        drawn = plots.image_grid(images, title="images"), plots.plot_samples(groups, title="$x$")
+        paths = [plots.save(fig, tmp_path / folder / f"{i}.svg") for i, fig in enumerate(drawn)]
+        return [path.read_bytes() for path in paths]
+
+    expected = files("usual")
+    odd = {"image.origin": "lower", "text.usetex": True, "axes.grid": True, "font.size": 20}
+    with matplotlib.rc_context(odd | {"lines.linewidth": 9, "savefig.facecolor": "black"}):
+        before = dict(matplotlib.rcParams)
+        assert files("odd") == expected
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_images_in_zero_to_one_need_a_range():
+    """Taken for [-1, 1] their black would be grey."""
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 1, 16, 16, 1)
+    with pytest.raises(ValueError, match=r"^images must lie in .*value_range=\(0, 1\)"):
+        plots.image_grid(levels / 255)
+    for images, value_range in ((levels / 255, (0, 1)), (levels / 127.5 - 1, None)):
+        fig = plots.image_grid(images, value_range=value_range)
+        shown = np.asarray(fig.axes[0].images[0].get_array())[..., :1]
+        np.testing.assert_array_equal(shown, levels[0, 0])
+
+
 def test_matplotlib_is_imported_only_for_a_figure():
     program = (
         "import sys, mixgan_jax.plots as plots\n"

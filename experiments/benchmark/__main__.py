@@ -26,6 +26,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+import mixgan_jax as mg
 from experiments.benchmark import logs, parts, programs, scaling, streaming
 from experiments.common import harness, readme, report
 
@@ -39,7 +40,7 @@ class Section(NamedTuple):
     title: str
     measure: Callable[..., Any]
     smoke: dict[str, Any]
-    plot: Callable[[Any, Path], Path] | None = None
+    plot: Callable[[Any], Any] | None = None
 
 
 def _against_torch(name: str) -> Callable[..., Any]:
@@ -129,7 +130,7 @@ def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     if section.plot:
-        section.plot(rows, folder / f"{name}.png")
+        mg.plots.save(section.plot(rows), folder / f"{name}.png")
     return result
 
 

@@ -2,15 +2,18 @@
 
 import tempfile
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
 
 import mixgan_jax as mg
 from experiments.benchmark.workloads import ring_game
+from mixgan_jax import _figures
 from mixgan_jax.data import feed_from_distribution, ring
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def measure(
@@ -65,11 +68,11 @@ def table(**sizes: int) -> list[dict[str, Any]]:
     ]
 
 
-def plot(rows: list[dict[str, Any]], path: Path) -> Path:
+@_figures.styled
+def plot(rows: list[dict[str, Any]]) -> "Figure":
     """Both histograms, on the same logarithmic bins."""
-    import matplotlib.pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    figure = _figures.new_figure(6.0, 3.5)
+    axis = figure.add_subplot()
     values = np.concatenate([row["times"] for row in rows])
     bins = np.geomspace(values.min(), values.max(), 60)
     for row in rows:
@@ -79,7 +82,5 @@ def plot(rows: list[dict[str, Any]], path: Path) -> Path:
     axis.set_xlabel("milliseconds of a step, between entries of the log")
     axis.set_ylabel("entries")
     axis.set_title(f"whole run, on / off: {rows[-1]['whole run, on / off']:.3f}")
-    axis.legend(frameon=False)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-    return path
+    axis.legend()
+    return figure

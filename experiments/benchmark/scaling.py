@@ -1,13 +1,16 @@
 """What a step costs against the number of components, of seeds, and of examples in a batch."""
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from experiments.benchmark.timing import interleaved
 from experiments.benchmark.workloads import Game, dcgan_game, ring_game, scanned
+from mixgan_jax import _figures
 from mixgan_jax.pairing import PAIRINGS, Pairing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def against_k(
@@ -82,11 +85,11 @@ def _small(batch: int) -> Game:
     return dcgan_game(batch, width=16)
 
 
-def plot_against_k(rows: list[dict[str, Any]], path: Path) -> Path:
+@_figures.styled
+def plot_against_k(rows: list[dict[str, Any]]) -> "Figure":
     """Time of a step over that of k = 1 against k, on logarithmic axes, with lines of slopes 1 and 2."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+    figure = _figures.new_figure(9.0, 4.0)
+    axes = figure.subplots(1, 2, sharey=True)
     for axis, kind in zip(axes, ("DCGAN", "MLP"), strict=True):
         for row in (row for row in rows if row["network"] == kind):
             k = np.asarray([int(count) for count in row["seconds"]])
@@ -100,8 +103,6 @@ def plot_against_k(rows: list[dict[str, Any]], path: Path) -> Path:
         axis.minorticks_off()
         axis.set_title(kind)
         axis.set_xlabel("components k of either side")
-        axis.legend(frameon=False)
+        axis.legend()
     axes[0].set_ylabel("time of a step, over k = 1")
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
-    return path
+    return figure

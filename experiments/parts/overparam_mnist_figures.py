@@ -47,7 +47,7 @@ def over_width(widths: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> "Fig
 
 def images_by_width(widths: Sequence[int], images: Sequence[Array]) -> "Figure":
     """Images ``[n, H, W, C]`` of each width, in a row."""
-    figure = mg.plots.image_grid(np.stack(images))
+    figure = mg.plots.image_grid(np.stack(images), value_range=(-1.0, 1.0))
     for axes, width in zip(figure.axes, widths, strict=True):
         axes.yaxis.label.set_text(f"width {width}")
     return figure

@@ -20,7 +20,8 @@ def samples(pictures: Mapping[str, np.ndarray], captions: Mapping[str, str]) -> 
         captions: what is written at the right of a strip, by method.
     """
     strips = {
-        name: _figures.tile(name, np.clip(x, -1, 1)[None], None)[0] for name, x in pictures.items()
+        name: _figures.tile(name, np.clip(x, -1, 1)[None], None, (-1.0, 1.0))[0]
+        for name, x in pictures.items()
     }
     height, width = next(iter(strips.values())).shape[:2]
     wide = 5.2
@@ -36,10 +37,7 @@ def samples(pictures: Mapping[str, np.ndarray], captions: Mapping[str, str]) -> 
         hspace=0.07 / tall,
     )
     for axes, (name, strip) in zip(panels, strips.items(), strict=True):
-        axes.imshow(strip, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+        _figures.show_picture(axes, strip, name)
         axes.text(1.01, 0.5, captions[name], transform=axes.transAxes, va="center", fontsize=8)
     return figure
 

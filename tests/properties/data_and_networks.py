@@ -85,8 +85,12 @@ levels = partial(integers, high=255, dtype=np.uint8)
 few_labels = st.one_of(st.none(), integers(4, high=9))
 images_or_source = st.one_of(levels(3, 2, 2, 1), levels(3, 2, 2, 1).map(data.as_source))
 budget = st.sampled_from([None, 0, 1])
+channels = st.sampled_from([None, "last", "first"])
+ranges = st.sampled_from([None, (0, 255), (0.0, 1000.0)])
 FOLDER = Path(tempfile.mkdtemp(prefix="mixgan_properties"))
 np.savez(FOLDER / "some.npz", train_images=np.arange(36, dtype=np.uint8).reshape(3, 4, 3))
+IDX = FOLDER / "train-images-idx3-ubyte"
+IDX.write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2, *range(12)]))
 RING = data.ring(3)
 DATA = {
     "data.ring": Case(
@@ -128,7 +132,7 @@ DATA = {
     ),
     "data.feed_from_images": Case(
         data.feed_from_images,
-        {"images": levels(3, 2, 2, 1), "batch_size": counts()},
+        {"images": levels(3, 2, 2, 1), "batch_size": counts(), "channels": channels},
         batches_have_the_size,
     ),
     "data.feed_from_packs": Case(
@@ -169,15 +173,24 @@ DATA = {
     ),
     "data.stream_from_images": Case(
         data.stream_from_images,
-        {"images": images_or_source, "batch_size": counts(), "threads": counts(2)},
+        {
+            "images": images_or_source,
+            "batch_size": counts(),
+            "threads": counts(2),
+            "channels": channels,
+        },
         reads_batches_of_the_size,
     ),
     "data.feed_or_stream": Case(
         data.feed_or_stream,
-        {"images": images_or_source, "batch_size": counts()},
+        {"images": images_or_source, "batch_size": counts(), "channels": channels},
         gives_batches_of_the_size,
     ),
-    "data.as_source": Case(data.as_source, {"images": images_or_source}, reads_the_same),
+    "data.as_source": Case(
+        data.as_source,
+        {"images": images_or_source, "channels": st.sampled_from([None, "last"])},
+        reads_the_same,
+    ),
     "data.from_arrays": Case(
         data.from_arrays,
         {
@@ -186,12 +199,21 @@ DATA = {
             "test_images": st.one_of(st.none(), levels(4, 2, 2, 1)),
             "test_labels": st.one_of(st.none(), few_labels),
             "name": st.just("mine"),
+            "channels": channels,
+            "value_range": ranges,
         },
         splits_agree,
         names=("train_images", "train_labels"),
     ),
     "data.to_float": Case(data.to_float, {"images": levels(2, 3)}, levels_come_back),
-    "data.to_uint8": Case(data.to_uint8, {"images": array(2, 3, low=-1, high=1)}, levels_are_near),
+    "data.to_uint8": Case(
+        data.to_uint8,
+        {
+            "images": array(2, 3, low=-1, high=1),
+            "value_range": st.sampled_from([None, (-1, 1), (-1.0, 1.0)]),
+        },
+        levels_are_near,
+    ),
     "data.load_images": Case(
         data.load_images,
         {
@@ -202,12 +224,32 @@ DATA = {
         splits_agree,
         errors=(FileNotFoundError,),
     ),
+    "data.load_idx": Case(
+        data.load_idx,
+        {"path": st.sampled_from([FOLDER, IDX, "no such file"]), "name": st.none()},
+        splits_agree,
+        errors=(FileNotFoundError,),
+    ),
+    "data.load_folder": Case(
+        data.load_folder,
+        {
+            "path": st.sampled_from([FOLDER, "no such folder"]),
+            "test_path": st.sampled_from([None, FOLDER]),
+            "mode": st.sampled_from([None, "L", "RGB"]),
+            "name": st.none(),
+            "memory_budget": budget,
+        },
+        splits_agree,
+        errors=(FileNotFoundError, ImportError),
+    ),
     "data.load_npz": Case(
         data.load_npz,
         {
             "path": st.sampled_from([FOLDER / "some.npz", "no such file.npz"]),
             "name": st.none(),
             "memory_budget": budget,
+            "channels": channels,
+            "value_range": ranges,
         },
         splits_agree,
         errors=(FileNotFoundError,),

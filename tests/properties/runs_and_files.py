@@ -367,6 +367,7 @@ FIGURES = {
             "images": integers(2, 3, 2, 2, 1, high=255, dtype=np.uint8),
             "weights": st.one_of(st.none(), weights(2)),
             "columns": st.one_of(st.none(), counts()),
+            "value_range": st.sampled_from([None, (0, 255), (-1.0, 256.0)]),
             **texts,
         },
         is_a_figure,
