@@ -220,7 +220,7 @@ def _fitted(name: str, known: np.ndarray, dtype: Any) -> np.ndarray:
     floating = jnp.issubdtype(dtype, np.floating)
     lost = np.isinf(narrow) & ~np.isinf(known) if floating else narrow != known
     if lost.any():
-        raise ValueError(f"{name} must fit into {dtype}, got {known[lost].flat[0]}")
+        raise ValueError(f"{name} must fit into {dtype}, got {known[lost].flat[0]!s}")
     return narrow
 
 

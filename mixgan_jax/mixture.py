@@ -91,7 +91,7 @@ def entropy(log_weights: Array) -> Array:
     Returns:
         ``[...]`` in [0, log K].
     """
-    check_log_weights("log_weights", log_weights)
+    log_weights = check_log_weights("log_weights", log_weights)
     finite = jnp.where(jnp.isneginf(log_weights), jnp.zeros_like(log_weights), log_weights)
     return -jnp.sum(jnp.exp(log_weights) * finite, axis=-1)
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_count, check_flag, check_path, fail
+from mixgan_jax.checks import check_count, check_flag, check_path, fail, to_host
 
 FILE_NAME = "metrics.jsonl"
 CONFIG_NAME = "config.json"
@@ -213,21 +212,12 @@ def _repair(path: Path, resume_step: int | None) -> None:
 
 
 def _as_numbers(name: str, value: Any) -> np.ndarray:
-    is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-    if is_key:
-        raise fail(name, value, "numbers", TypeError)
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise fail(name, value, "a number or a rectangular array of numbers") from error
+    array = to_host(name, value, "a number or a rectangular array of numbers")
     if array.size > MAX_VALUES:
         raise fail(name, array, f"at most {MAX_VALUES} numbers")
     if array.dtype == bool or np.issubdtype(array.dtype, np.integer):
         return array
-    # jnp knows that bfloat16 and float8 are floating; their own tolist() gives no floats.
-    if jnp.issubdtype(array.dtype, jnp.floating):
-        return array.astype(np.float64)
-    raise fail(name, value, "a number or an array of numbers", TypeError)
+    return array.astype(np.float64)  # bfloat16 and float8: their own tolist() gives no floats
 
 
 def _to_json(value: Any) -> Any:
