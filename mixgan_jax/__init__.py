@@ -17,6 +17,7 @@ from mixgan_jax import (
     spectrum,
     theory,
 )
+from mixgan_jax._messages import suggest_names
 from mixgan_jax.checkpoint import Checkpoints, SaveError, load_for_sampling
 from mixgan_jax.data import Feed, Stream
 from mixgan_jax.duality_gap import duality_gap_curve
@@ -172,3 +173,5 @@ __all__ = [
     "zero_sum",
     "zero_sum_equilibrium",
 ]
+
+suggest_names(__name__)

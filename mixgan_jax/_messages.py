@@ -2,7 +2,9 @@
 
 import difflib
 import sys
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Iterable
+from functools import partial
+from types import ModuleType
 from typing import Any, NoReturn
 
 import jax
@@ -25,9 +27,11 @@ def describe(value: Any) -> str:
     if isinstance(value, str | bytes):
         return f"{text[:_LONGEST]}..."
     kind = type(value)
-    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
-    size = f" of length {len(value)}" if isinstance(value, Sized) else ""
-    return f"an object of type {name}{size}"
+    if isinstance(value, list | tuple | dict | set):
+        return f"a {kind.__name__} of {len(value)} entries"
+    if isinstance(value, jax.Array):  # a random key, of rank 0
+        return f"a {kind.__name__} of dtype {value.dtype}"
+    return f"an object of type {kind.__module__}.{kind.__qualname__}"
 
 
 def fail(name: str, value: Any, expected: str, error: type[Exception] = ValueError) -> Exception:
@@ -42,15 +46,19 @@ def suggest(value: Any, options: Iterable[Any]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def suggest_names(module: str) -> Callable[[str], NoReturn]:
-    """The ``__getattr__`` of a module: its error suggests the nearest of the module's public names.
+def suggest_names(package: str) -> None:
+    """From now on the error for a wrong name in a package, or in a module in it, suggests the nearest public name.
 
-    A module assigns it out of a type checker's sight, which would take any name for one that exists otherwise.
+    Set from outside, since a type checker that sees ``__getattr__`` in a module takes every name for one that exists.
     """
+    top = sys.modules[package]
+    inside = [part for part in vars(top).values() if isinstance(part, ModuleType)]
+    for module in (top, *(part for part in inside if part.__name__.startswith(f"{package}."))):
+        names, own = vars(module), module.__name__
+        public = [key for key, value in names.items() if getattr(value, "__module__", own) == own]
+        names["__getattr__"] = partial(_no_such_name, own, names.get("__all__", public))
 
-    def __getattr__(name: str) -> NoReturn:
-        known = vars(sys.modules[module])
-        public = known.get("__all__") or [key for key in known if not key.startswith("_")]
-        raise AttributeError(f"{module} has no {name!r}{suggest(name, public)}")
 
-    return __getattr__
+def _no_such_name(module: str, public: Iterable[str], name: str) -> NoReturn:
+    hint = "" if name.startswith("_") else suggest(name, public)
+    raise AttributeError(f"{module} has no {name!r}{hint}")

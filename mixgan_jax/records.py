@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checks import check_count, check_flag, check_path, fail, to_host
@@ -212,7 +213,14 @@ def _repair(path: Path, resume_step: int | None) -> None:
 
 
 def _as_numbers(name: str, value: Any) -> np.ndarray:
-    array = to_host(name, value, "a number or a rectangular array of numbers")
+    is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+    if is_key:
+        raise fail(name, value, "numbers", TypeError)
+    try:
+        rectangular = np.asanyarray(value)  # a mask stays for the check
+    except ValueError as error:
+        raise fail(name, value, "a number or a rectangular array of numbers") from error
+    array = to_host(name, rectangular, "a number or an array of numbers")
     if array.size > MAX_VALUES:
         raise fail(name, array, f"at most {MAX_VALUES} numbers")
     if array.dtype == bool or np.issubdtype(array.dtype, np.integer):

@@ -21,9 +21,6 @@ for the logits of a real and of a fake. What they are worth at D = 1/2:
     =====================  ===========  =============  =========  ========
 """
 
-from typing import NoReturn
-
-from mixgan_jax.checks import suggest
 from mixgan_jax.losses.classic import (
     hinge,
     least_squares,
@@ -77,7 +74,3 @@ __all__ = [
     "total_variation",
     "wasserstein",
 ]
-
-
-def __getattr__(name: str) -> NoReturn:
-    raise AttributeError(f"mixgan_jax.losses has no {name!r}{suggest(name, __all__)}")
