@@ -34,6 +34,26 @@ def test_ring_has_distinct_evenly_spaced_modes() -> None:
     np.testing.assert_allclose(gaps, 4 * np.sin(np.pi / 8), rtol=1e-5)
 
 
+def test_a_ring_can_be_turned_and_weighted() -> None:
+    """A quarter turn moves every mode to where its second next was, with its weight; by default nothing changes."""
+    weights = np.arange(1.0, 9.0)
+    plain, turned = ring(), ring(weights=weights, rotation=np.pi / 2)
+    np.testing.assert_allclose(turned.means, np.roll(plain.means, -2, axis=0), atol=1e-6)
+    np.testing.assert_allclose(turned.weights, weights / 36, rtol=1e-6)
+    np.testing.assert_array_equal(ring(weights=None, rotation=0.0).means, plain.means)
+    traced = jax.jit(lambda rotation: ring(rotation=rotation).means)(np.pi / 2)
+    np.testing.assert_allclose(traced, turned.means, atol=1e-6)
+    with pytest.raises(ValueError, match=r"weights must have shape \(8,\)"):
+        ring(weights=[1.0, 2.0])
+
+
+def test_a_grid_can_be_weighted_column_by_column() -> None:
+    mixture = grid(2, weights=[1, 1, 4, 2])
+    np.testing.assert_allclose(mixture.weights, [0.125, 0.125, 0.5, 0.25])
+    np.testing.assert_allclose(mixture.means[2], [1.0, -1.0])
+    np.testing.assert_array_equal(mixture.means, grid(2).means)
+
+
 def test_grid_has_the_centres_of_the_papers() -> None:
     mixture = grid()
     expected = set(itertools.product([-4.0, -2.0, 0.0, 2.0, 4.0], repeat=2))

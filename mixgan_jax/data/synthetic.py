@@ -103,32 +103,45 @@ def gaussian_mixture(means: Any, std: Any, weights: Any = None) -> GaussianMixtu
     return GaussianMixture(means, std, weights / jnp.sum(weights))
 
 
-def ring(num_modes: int = 8, radius: float = 2.0, std: float = 0.02) -> GaussianMixture:
-    """Equally weighted Gaussians, evenly spaced on a circle about the origin; the first at angle 0.
+def ring(
+    num_modes: int = 8,
+    radius: float = 2.0,
+    std: float = 0.02,
+    *,
+    weights: Any = None,
+    rotation: float = 0.0,
+) -> GaussianMixture:
+    """Gaussians, evenly spaced on a circle about the origin; equally weighted, and the first at angle 0, by default.
 
     Papers differ, and so does the difficulty: VEEGAN (Srivastava et al. 2017, arXiv 1705.07761) and PacGAN (Lin et
     al. 2018, arXiv 1712.04086) use 8 modes, radius 1 and std 0.01; radius 2 and std 0.02, the default here, is the
     setting usually ascribed to Unrolled GAN (Metz et al. 2017, arXiv 1611.02163). The notebook released with
     Unrolled GAN spaces 8 angles over [0, 2 pi] inclusive, so that two modes coincide and 7 remain, one of double
-    weight; here angle ``m`` is ``2 pi m / num_modes`` and all modes are distinct.
+    weight; here angle ``m`` is ``2 pi m / num_modes + rotation`` and all modes are distinct.
 
     Args:
         num_modes: M, a whole number >= 1.
         radius: of the circle, > 0.
         std: standard deviation per axis of each mode, > 0.
+        weights: as in :func:`gaussian_mixture`, ``[M]``, in the order of the angles; None for equal ones.
+        rotation: of the whole ring, in radians, counter-clockwise.
 
     Returns:
         A mixture in 2 dimensions.
     """
     check_count("num_modes", num_modes)
     check_number("radius", radius, minimum=0.0, strict=True)
-    angles = 2 * np.pi * np.arange(num_modes) / num_modes
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
-    return gaussian_mixture(jnp.asarray(radius, jnp.float32) * circle, std)
+    rotation = check_number("rotation", rotation)
+    module: Any = np if is_concrete(rotation) else jnp
+    angles = 2 * np.pi * np.arange(num_modes) / num_modes + rotation
+    circle = module.stack([module.cos(angles), module.sin(angles)], axis=-1).astype(np.float32)
+    return gaussian_mixture(jnp.asarray(radius, jnp.float32) * circle, std, weights)
 
 
-def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> GaussianMixture:
-    """Equally weighted Gaussians on a square grid about the origin.
+def grid(
+    side: int = 5, spacing: float = 2.0, std: float = 0.05, *, weights: Any = None
+) -> GaussianMixture:
+    """Gaussians on a square grid about the origin, equally weighted by default.
 
     The default has 25 centres {-4, -2, 0, 2, 4}^2 and std 0.05, as in VEEGAN (Srivastava et al. 2017, arXiv
     1705.07761) and PacGAN (Lin et al. 2018, arXiv 1712.04086).
@@ -137,6 +150,7 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> GaussianMixt
         side: modes along each axis, a whole number >= 1; the mixture has ``side**2``.
         spacing: distance of neighbouring centres, > 0.
         std: standard deviation per axis of each mode, > 0.
+        weights: as in :func:`gaussian_mixture`, ``[side**2]``, column by column; None for equal ones.
 
     Returns:
         A mixture in 2 dimensions; mode ``side * i + j`` lies at column ``i``, row ``j``.
@@ -145,7 +159,8 @@ def grid(side: int = 5, spacing: float = 2.0, std: float = 0.05) -> GaussianMixt
     check_number("spacing", spacing, minimum=0.0, strict=True)
     axis = np.arange(side) - (side - 1) / 2
     centers = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    return gaussian_mixture(jnp.asarray(spacing, jnp.float32) * centers.astype(np.float32), std)
+    centers = jnp.asarray(spacing, jnp.float32) * centers.astype(np.float32)
+    return gaussian_mixture(centers, std, weights)
 
 
 @functools.partial(

@@ -95,11 +95,24 @@ RING = data.ring(3)
 DATA = {
     "data.ring": Case(
         data.ring,
-        {"num_modes": counts(), "radius": positive, "std": positive},
+        {
+            "num_modes": counts(),
+            "radius": positive,
+            "std": positive,
+            "weights": st.one_of(st.none(), array(3, low=0.125, high=2)),
+            "rotation": floats(),
+        },
         mixture_is_normal,
     ),
     "data.grid": Case(
-        data.grid, {"side": counts(3), "spacing": positive, "std": positive}, mixture_is_normal
+        data.grid,
+        {
+            "side": counts(3),
+            "spacing": positive,
+            "std": positive,
+            "weights": st.one_of(st.none(), array(4, low=0.125, high=2)),
+        },
+        mixture_is_normal,
     ),
     "data.gaussian_mixture": Case(
         data.gaussian_mixture,
