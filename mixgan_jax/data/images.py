@@ -111,7 +111,8 @@ def load_npz(
             read as by :func:`load_idx`.
         name: for logs; the file's name by default.
         memory_budget: as in :func:`load_images`. Images above it are read in place; compressed ones are first
-            unpacked into the cache folder, where the next start finds them (it needs their size on the disk).
+            unpacked into the cache folder, where the next start finds them (it needs their size on the disk). Files
+            of MNIST's format are always loaded.
         channels: as in :func:`from_arrays`.
         value_range: as there.
 
