@@ -10,9 +10,10 @@ Time: 12 minutes on two CPU cores; paper wants a GPU and has not been timed.
     python -m experiments.mix_gan_mnist --data-dir DIR --preset gpu       the same in minutes, for a tenth of the steps
     python -m experiments.mix_gan_mnist --dataset digits                  scikit-learn's 8x8 digits, no data needed
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), or a file mnist.npz; with --memory-budget MIB training
-images that are larger are streamed from there. Digits are counted by a classifier trained on the real ones (98.5 % or
-better on MNIST's test images). Protocol: the last iterate is measured. The learning rate decays since a first run.
+DIR holds MNIST as TensorFlow Datasets writes it (array_record), a file mnist.npz, or MNIST's own files in a folder
+mnist; with --memory-budget MIB training images of the first two that are larger are streamed from there. Digits are
+counted by a classifier trained on the real ones (98.5 % or better on MNIST's test images). Protocol: the last iterate
+is measured. The learning rate decays since a first run.
 """
 
 from dataclasses import dataclass

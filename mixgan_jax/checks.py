@@ -203,7 +203,7 @@ def to_host(
     Files bring other byte orders (FITS, HDF5, idx) and long doubles, which become this machine's order and float64.
     What a plain array would drop in silence is refused: hidden entries of a mask and imaginary parts.
     """
-    if np.ma.is_masked(value):
+    if any(map(np.ma.is_masked, [value, *(value if isinstance(value, list | tuple) else ())])):
         remedy = "without masked entries (numpy.ma.filled fills them)"
         raise fail(name, value, f"{expected} {remedy}", TypeError)
     try:

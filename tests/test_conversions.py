@@ -69,6 +69,9 @@ def test_arrays_from_elsewhere(name, tmp_path) -> None:
         np.testing.assert_array_equal(one, two)
     with pytest.raises(TypeError, match=rf"^{name} must be .* without masked entries"):
         function(masked(array))
+    if array.ndim == 2 and name != "images":
+        with pytest.raises(TypeError, match=rf"^{name} must be .* without masked entries"):
+            function(list(masked(array)))
     if name not in (
         "eigenvalues",
         "images",

@@ -54,7 +54,8 @@ def load_images(
     Nothing is ever downloaded. The folder is the one that TFDS calls ``data_dir``: it holds
     ``<name>/<version>/dataset_info.json``. Reading needs tensorflow-datasets, array_record and Pillow (or OpenCV),
     but not TensorFlow. A ``<name>.npz`` in the folder goes first and is read by :func:`load_npz`; then a folder
-    ``<name>`` with MNIST's own files, as by :func:`load_idx`.
+    ``<name>`` with MNIST's own files, as by :func:`load_idx`. Images that need ``channels`` or a ``value_range`` are
+    for :func:`load_npz` itself.
 
     Args:
         name: as in TFDS: ``"mnist"``, ``"emnist/letters"`` (with a configuration) or ``"mnist:3.0.1"`` (with a
@@ -110,7 +111,8 @@ def load_npz(
             read as by :func:`load_idx`.
         name: for logs; the file's name by default.
         memory_budget: as in :func:`load_images`. Images above it are read in place; compressed ones are first
-            unpacked into the cache folder, where the next start finds them (it needs their size on the disk).
+            unpacked into the cache folder, where the next start finds them (it needs their size on the disk). Files
+            of MNIST's format are always loaded.
         channels: as in :func:`from_arrays`.
         value_range: as there.
 

@@ -159,8 +159,8 @@ def grid(
     check_number("spacing", spacing, minimum=0.0, strict=True)
     axis = np.arange(side) - (side - 1) / 2
     centers = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    centers = jnp.asarray(spacing, jnp.float32) * centers.astype(np.float32)
-    return gaussian_mixture(centers, std, weights)
+    means = jnp.asarray(spacing, jnp.float32) * centers.astype(np.float32)
+    return gaussian_mixture(means, std, weights)
 
 
 @functools.partial(
