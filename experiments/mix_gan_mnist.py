@@ -278,7 +278,7 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
     """All methods one after the other; the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
-    keys = mg.evaluation_key(harness.seed_keys(range(config.seeds)), config.steps)
+    keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
     rows, files = [], {}
     for components in config.components:
         name = "GAN" if components == 1 else f"MIX+GAN k={components}"

@@ -269,7 +269,7 @@ def main(argv: list[str] | None = None) -> None:
     run = harness.start("mix_weights", __doc__, PRESETS, argv, check)
     config = run.config
     with session(run):
-        keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+        keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
         plan = Plan(config.games, config.period, config.steps, config.points)
         parts = [
             harness.once(run, f"size {size}", partial(play_size, keys, plan, size))
