@@ -159,8 +159,9 @@ def exact_games(config: Config) -> dict[str, Any]:
     return {"games": games, "gaps": gaps}
 
 
-def networks(config: Config) -> dict[str, Any]:
+def networks(run: harness.Run) -> dict[str, Any]:
     """All networks' runs in one program: ``histograms`` ``[S, M, 2, T, K]``, ``told_apart`` ``[S, M, 2, T]``."""
+    config = run.config
     setup = Turns(
         largest=config.modes[-1],
         turns=config.turns,
@@ -181,7 +182,7 @@ def networks(config: Config) -> dict[str, Any]:
         by_memory = jax.vmap(partial(play, setup=setup), (None, None, 0))
         return jax.vmap(by_memory, (None, 0, None))(key, modes, memories)
 
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+    keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     return jax.jit(map_runs(keys, one))(keys)
 
 
@@ -283,7 +284,7 @@ def main(argv: list[str] | None = None) -> None:
     config = run.config
     with session(run):
         exact = harness.once(run, "exact", lambda: exact_games(config))
-        nets = harness.once(run, "networks", lambda: networks(config))
+        nets = harness.once(run, "networks", lambda: networks(run))
         rows = rows_of(config, exact, nets)
 
         def draw() -> dict[str, Path]:

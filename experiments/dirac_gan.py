@@ -96,14 +96,15 @@ def check(config: Config) -> None:
         )
 
 
-def measure(config: Config) -> dict[str, Any]:
+def measure(run: harness.Run) -> dict[str, Any]:
     """Of every row: ``ratio``, ``rate``, ``turns``, ``radius`` by loss and seed; the first seed's trajectory."""
-    run = jax.jit(
+    config = run.config
+    play = jax.jit(
         lambda keys: phase_portrait.run_all(
             keys, config.gamma, config.adjustment, config.step_size, config.steps
         )
     )
-    return jax.device_get(run(harness.seed_keys(range(config.seeds))))
+    return jax.device_get(play(harness.seed_keys(run.seeds)))
 
 
 def rate(config: Config, row: Row, loss: str) -> float:
@@ -224,7 +225,7 @@ def main(argv: list[str] | None = None) -> None:
     run = harness.start("dirac_gan", __doc__, PRESETS, argv, check)
     config = run.config
     with session(run):
-        found = harness.once(run, "portraits", lambda: measure(config))
+        found = harness.once(run, "portraits", lambda: measure(run))
         seconds = found.pop("seconds")
         rows = [
             report.row(

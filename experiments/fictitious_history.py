@@ -139,10 +139,10 @@ def exact(config: Config) -> dict[str, Any]:
     return games
 
 
-def networks(config: Config, capacity: int) -> dict[str, Any]:
+def networks(run: harness.Run, capacity: int) -> dict[str, Any]:
     """All seeds of one capacity: histograms ``[S, T, 8]`` of the generator at each record."""
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
-    one = partial(train, config, capacity)
+    keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
+    one = partial(train, run.config, capacity)
     return {"histograms": jax.jit(map_runs(keys, one))(keys)}
 
 
@@ -259,7 +259,7 @@ def main(argv: list[str] | None = None) -> None:
         games = harness.once(run, "exact", lambda: exact(config))
         nets = {
             capacity: harness.once(
-                run, row_name("networks", capacity), partial(networks, config, capacity)
+                run, row_name("networks", capacity), partial(networks, run, capacity)
             )
             for capacity in config.network_capacities
         }

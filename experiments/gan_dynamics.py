@@ -3,8 +3,7 @@
 Claim: two Gaussians are learned from every start off the diagonal when the discriminator is optimal, and from about a
 tenth of the starts when both players take gradient steps; more discriminator steps do not help (below .3), while a
 generator that differentiates through 5 virtual ones succeeds in at least .7 (step size .1) and .9 (.3) of all runs.
-Time: 10 minutes on two CPU cores that had other work; paper, the whole grid for all dynamics, wants a GPU and has not
-been timed.
+Time: 10 minutes on two CPU cores that had other work; paper, the whole grid for all dynamics, wants a GPU (not timed).
 
     python -m experiments.gan_dynamics                   100 x 100 starts x 100 discriminators, first-order dynamics
     python -m experiments.gan_dynamics --preset paper    the same for all dynamics
@@ -43,7 +42,7 @@ implementation; a grid of 30 x 30 (10 seeds) then showed no failure, and the cla
 
 Speed: a first-order step of one run costs 5 ns on two cores (7.7 on one): 16 exponentials of .45 ns, which XLA
 vectorises over runs, the last axis, long and contiguous. Through 5 virtual steps, reverse mode cost 152 ns, forward
-mode with a tangent for each mean 71. The optimal discriminator's 400 points and 23 halvings cost 2100.
+mode with a tangent for each mean 71; the optimal discriminator cost 2100.
 """
 
 import functools
@@ -157,21 +156,22 @@ def sizes(config: Config) -> tuple[float, float]:
     return config.step_size, config.large_step_size
 
 
-def sweep(config: Config) -> Sweep:
+def sweep(run: harness.Run) -> Sweep:
     """What all rows share."""
-    return Sweep(config.seeds, config.steps, config.reach, config.at_once)
+    config = run.config
+    return Sweep(config.seeds, config.steps, config.reach, config.at_once, run.seeds[0])
 
 
-def on_the_grid(config: Config, rule: Rule, side: int) -> dict[str, Any]:
+def on_the_grid(run: harness.Run, rule: Rule, side: int) -> dict[str, Any]:
     """What becomes of the runs on the grid, by step size: rates by seed, maps."""
-    game = theory.interval_game(jnp.asarray(interval_examples.TARGET))
+    config, game = run.config, theory.interval_game(jnp.asarray(interval_examples.TARGET))
     if rule.dynamics != "optimal":
         return {
-            f"{size:g}": sweep(config).on_grid(game, rule, side, config.discriminators, size)
+            f"{size:g}": sweep(run).on_grid(game, rule, side, config.discriminators, size)
             for size in sizes(config)
         }
     # No start of the discriminator, no seeds: both step sizes at once, each on a device of its own.
-    both = sweep(config)._replace(seeds=2)
+    both = sweep(run)._replace(seeds=2)
     means = np.stack([cells(side)] * 2)
     found = both.run(game, rule, IntervalState(means, means, means), sizes(config))
     return {
@@ -182,15 +182,15 @@ def on_the_grid(config: Config, rule: Rule, side: int) -> dict[str, Any]:
     }
 
 
-def beyond(config: Config) -> dict[str, Any]:
+def beyond(run: harness.Run) -> dict[str, Any]:
     """The same for the rows beyond the grid, by name, without maps; with the seconds of each."""
-    found = {}
+    config, found = run.config, {}
     for setting in interval_extensions.settings():
         started = time.perf_counter()
         start = functools.partial(setting.draw, count=config.starts, reach=config.reach)
-        starts = sweep(config).draw(start)
+        starts = sweep(run).draw(start)
         own = {
-            f"{size:g}": summary(sweep(config).run(setting.game(), setting.rule, starts, size))
+            f"{size:g}": summary(sweep(run).run(setting.game(), setting.rule, starts, size))
             for size in sizes(config)
         }
         found[setting.rule.name] = {**own, "seconds": time.perf_counter() - started}
@@ -269,12 +269,12 @@ def main(argv: list[str] | None = None) -> None:
         parts, runs = {}, {}
         for rule, side in rules(config):
             parts[rule.name] = harness.once(
-                run, rule.name, lambda r=rule, s=side: on_the_grid(config, r, s)
+                run, rule.name, lambda r=rule, s=side: on_the_grid(run, r, s)
             )
             apart = side * (side - 1) // 2
             each = 1 if rule.dynamics == "optimal" else config.discriminators * config.seeds
             runs[rule.name] = apart * each
-        rest = harness.once(run, "beyond the grid", lambda: beyond(config))
+        rest = harness.once(run, "beyond the grid", lambda: beyond(run))
         for setting in interval_extensions.settings():
             parts[setting.rule.name] = rest[setting.rule.name]
             runs[setting.rule.name] = config.starts * config.seeds
@@ -287,7 +287,7 @@ def main(argv: list[str] | None = None) -> None:
             },
         )
         hits = harness.once(
-            run, "theorem", lambda: interval_orders.measure(config.seeds, config.limit)
+            run, "theorem", lambda: interval_orders.measure(run.seeds, config.limit)
         )
         hits = {name: hits[name] for name in interval_orders.SERIES}
         rows = [row(config, name, found, runs[name]) for name, found in parts.items()]

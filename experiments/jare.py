@@ -275,7 +275,7 @@ def main(argv: list[str] | None = None) -> None:
             run,
             "toy",
             lambda: gaussian_shift.measure(
-                toy(config), methods(config), harness.seed_keys(range(config.seeds))
+                toy(config), methods(config), harness.seed_keys(run.seeds)
             ),
         )
         for method in methods(config):

@@ -147,7 +147,7 @@ def measure(run: harness.Run, k: int, bar: harness.ProgressBar) -> dict[str, Any
         quality = mix_gan_ring.evaluate(setup, quality_key, state)
         return {"modes": quality["modes"], **gaps(key, config, setup, state, reals)}
 
-    keys = mg.evaluation_key(harness.seed_keys(range(config.seeds)), config.steps)
+    keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
     curves = harness.once(run, f"{method.name} gaps", lambda: jax.jit(jax.vmap(one))(keys, state))
     every = np.asarray(curves["gap"])
     metrics = {
@@ -181,7 +181,7 @@ def control(run: harness.Run) -> dict[str, Any]:
     curve = harness.once(
         run,
         "control",
-        lambda: {"gap": jax.jit(jax.vmap(one))(harness.seed_keys(range(config.seeds)))},
+        lambda: {"gap": jax.jit(jax.vmap(one))(harness.seed_keys(run.seeds))},
     )
     return {"curve": curve["gap"], "gap": gap, "seconds": curve["seconds"]}
 

@@ -270,7 +270,7 @@ def main(argv: list[str] | None = None) -> None:
     run = harness.start("mix_weights", __doc__, PRESETS, argv, check)
     config = run.config
     with session(run):
-        keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+        keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
         plan = Plan(config.games, config.period, config.steps, config.points)
         play = partial(play_size, keys, plan)
         parts = [harness.once(run, f"size {n}", partial(play, n)) for n in config.sizes]

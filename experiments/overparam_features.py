@@ -141,9 +141,10 @@ def play(
     }
 
 
-def measure(config: Config, count: int | None, steps: int) -> dict[str, Any]:
+def measure(run: harness.Run, count: int | None, steps: int) -> dict[str, Any]:
     """All seeds of one discriminator; of the points, those of seed 0."""
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+    config = run.config
+    keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
 
     def tangent(key: Key) -> Array:
         return random_features.kernel(game(config, count, jax.random.fold_in(key, 0)))
@@ -254,7 +255,7 @@ def main(argv: list[str] | None = None) -> None:
     with session(run):
         rows = []
         for name, (count, steps) in methods(config).items():
-            part = harness.once(run, name, lambda c=count, s=steps: measure(config, c, s))
+            part = harness.once(run, name, lambda c=count, s=steps: measure(run, c, s))
             extra = {key: part[key] for key in ("marks", "curve", "points", "reals", "seconds")}
             rows.append(report.row(name, {key: part[key] for key in COLUMNS}, **extra))
 

@@ -142,9 +142,10 @@ def check(config: Config) -> None:
         raise ValueError(f"--{name} must be below 1, got {getattr(config, name)}")
 
 
-def problems(config: Config, width: int) -> Problem:
+def problems(run: harness.Run, width: int) -> Problem:
     """Of all seeds, leaves ``[S, ...]``, over all devices."""
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+    config = run.config
+    keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     draw = partial(
         mean_matching.draw,
         width=width,
@@ -179,11 +180,11 @@ def play(config: Config, key: Key, problem: Problem, step_size: Array) -> dict[s
     return played
 
 
-def measure(config: Config, width: int) -> dict[str, Any]:
+def measure(run: harness.Run, width: int) -> dict[str, Any]:
     """All numbers of one width, by seed."""
-    drawn = problems(config, width)
+    config, drawn = run.config, problems(run, width)
     kernels = stability_edge.kernels(drawn, drawn.hidden)
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+    keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     sizes = jax.device_put(
         jnp.float32(config.ratio / stability_edge.largest(kernels)), keys.sharding
     )
@@ -208,9 +209,9 @@ def measure(config: Config, width: int) -> dict[str, Any]:
     }
 
 
-def measure_edge(config: Config, case: str) -> dict[str, Any]:
+def measure_edge(run: harness.Run, case: str) -> dict[str, Any]:
     """Factors a step below and above the predicted edge, see ``stability_edge``."""
-    drawn = problems(config, config.edge_width)
+    config, drawn = run.config, problems(run, run.config.edge_width)
     kernels = stability_edge.kernels(drawn, drawn.hidden)
     sizes = jnp.float32(config.ratio / stability_edge.largest(kernels))
 
@@ -258,11 +259,11 @@ def main(argv: list[str] | None = None) -> None:
     config = run.config
     with session(run):
         rows = [
-            row(config, k, harness.once(run, f"k={k}", lambda k=k: measure(config, k)))
+            row(config, k, harness.once(run, f"k={k}", lambda k=k: measure(run, k)))
             for k in config.widths
         ]
         edges = {
-            case: harness.once(run, f"edge {case}", lambda c=case: measure_edge(config, c))
+            case: harness.once(run, f"edge {case}", lambda c=case: measure_edge(run, c))
             for case in stability_edge.CASES
         }
         rows[-1]["edges"] = edges

@@ -141,11 +141,11 @@ def features(classifier: Classifier, images: Any) -> np.ndarray:
     return np.concatenate([np.asarray(classifier.features(part)) for part in floats])
 
 
-def references(config: Config, images: Images, classifier: Classifier) -> list[dict[str, Any]]:
+def references(run: harness.Run, images: Images, classifier: Classifier) -> list[dict[str, Any]]:
     """Of each seed features of training images, of as many others, and of held-out images."""
-    count, source = num_samples(config, images), as_source(images.train_images)
+    count, source = num_samples(run.config, images), as_source(images.train_images)
     found = []
-    for seed in range(config.seeds):
+    for seed in run.seeds:
         rng = np.random.default_rng(seed)
         chosen = rng.permutation(len(source))[: 2 * count]
         held_out = images.test_images[rng.permutation(len(images.test_images))[:count]]
@@ -234,8 +234,8 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
     """All widths one after the other; the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
-    keys = mg.evaluation_key(harness.seed_keys(range(config.seeds)), config.steps)
-    known = references(config, images, classifier)
+    keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
+    known = references(run, images, classifier)
     rows, drawn = [], []
     for width in config.widths:
         setup = build(config, images, width)

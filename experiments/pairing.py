@@ -9,8 +9,9 @@ Time: 6 minutes each for ring and grid on two CPU cores; paper and paper_grid wa
     python -m experiments.pairing --preset paper        PacGAN's networks, ring and number of steps, 10 seeds
     python -m experiments.pairing --preset paper_grid   the same on the grid
 
-Data, networks, optimisers and measures are those of mix_gan_ring's presets of the same names. Only the batch differs:
-60 reals a step instead of 64, and 120 in the row at twice the batch, since k must divide it (paper: 100 and 200).
+Data, networks, optimisers and measures are those of mix_gan_ring's presets of the same names. Only the number of steps
+on the ring, 10,000, and the batch differ: 60 reals a step instead of 64, and 120 in the row at twice the batch, since k
+must divide it (paper: 100 and 200).
 
 Protocol, fixed before any run: seeds are 0, 1, ..., all trained at once in one compiled program; the last iterate is
 measured, on samples and reals that training has not seen; no seed and no checkpoint is chosen. A seed starts all rows

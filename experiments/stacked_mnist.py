@@ -225,7 +225,7 @@ def measure(
     config = run.config
     setup = build(config, digits, method)
     states, seconds = harness.train(run, method.name, setup, bar)
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+    keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     keys = mg.evaluation_key(keys, config.steps)
     measures = evaluate(config, setup, classifier, keys, states.generators)
     first = harness.seed(states, 0)

@@ -149,9 +149,10 @@ def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[s
     return jax.jit(jax.vmap(one))
 
 
-def respond(config: Config, width: int, count: int | None) -> dict[str, Array]:
+def respond(run: harness.Run, width: int, count: int | None) -> dict[str, Array]:
     """All seeds of one p and T: the best discriminators' gains, and what the folded mixtures pay them."""
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+    config = run.config
+    keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     sizes = {"count": count, "samples": config.samples, "dimension": config.dimension}
     games = jax.jit(jax.vmap(partial(draw_samples, std=config.std, **sizes)))(keys)
     best, result = best_response(config, width)(keys, games)
@@ -167,7 +168,7 @@ def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
     config = run.config
     p = num_parameters(config, width)
     name = f"p = {p}, T = {count or 'inf'}"
-    part = harness.once(run, name, lambda: respond(config, width, count))
+    part = harness.once(run, name, lambda: respond(run, width, count))
     seconds = part.pop("seconds")
     return report.row(name, part, parameters=p, components=count, seconds=seconds)
 

@@ -142,14 +142,14 @@ def measure(run: harness.Run, ratio: int) -> dict[str, Any]:
     config = run.config
     classes, parts = networks(config), {}
     for network in classes:
-        compute = functools.partial(distances, config, network, ratio, steps=steps(config, ratio))
+        compute = functools.partial(distances, run, network, ratio, steps=steps(config, ratio))
         parts[network.name] = harness.once(run, f"{network.name} m={ratio}p", compute)
     middle = classes[len(classes) // 2]
     compute = functools.partial(
-        distances, config, middle, ratio, steps=steps(config, ratio), few_reals=True
+        distances, run, middle, ratio, steps=steps(config, ratio), few_reals=True
     )
     few = harness.once(run, f"{middle.name} m={ratio}p few reals", compute)
-    exact = harness.once(run, f"classical m={ratio}p", lambda: classical(config, ratio))
+    exact = harness.once(run, f"classical m={ratio}p", lambda: classical(run, ratio))
     names = {"smallest": classes[0].name, "largest": classes[-1].name, "middle": middle.name}
     metrics = {column: parts[name]["held_out"] for column, name in names.items()}
     metrics |= {"few_reals": few["held_out"]}
@@ -167,7 +167,7 @@ def longer(run: harness.Run, row: Mapping[str, Any]) -> list[float]:
     """The distance by seed after twice the steps, for the largest network and m."""
     config, network = run.config, networks(run.config)[-1]
     compute = functools.partial(
-        distances, config, network, row["ratio"], steps=2 * steps(config, row["ratio"])
+        distances, run, network, row["ratio"], steps=2 * steps(config, row["ratio"])
     )
     part = harness.once(run, f"{network.name} m={row['ratio']}p twice the steps", compute)
     row["seconds"] += part["seconds"]

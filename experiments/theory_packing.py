@@ -85,13 +85,16 @@ def random_pairs(seed: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return pairs
 
 
-def measure(config: Config, degree: int) -> dict[str, Any]:
+def measure(run: harness.Run, degree: int) -> dict[str, Any]:
     """Of every seed the extremes of its random pairs, beside the bounds and the two generators: values ``[seeds]``."""
     lower, upper = theory.packing_bounds(TAU, degree)
     found = np.array(
         [
-            [theory.packed_total_variation(p, q, degree) for p, q in random_pairs(s, config.pairs)]
-            for s in range(config.seeds)
+            [
+                theory.packed_total_variation(p, q, degree)
+                for p, q in random_pairs(s, run.config.pairs)
+            ]
+            for s in run.seeds
         ]
     )
     exact = {
@@ -103,7 +106,7 @@ def measure(config: Config, degree: int) -> dict[str, Any]:
     return {
         "least": found.min(axis=1),
         "largest": found.max(axis=1),
-        **{name: np.full(config.seeds, value) for name, value in exact.items()},
+        **{name: np.full(len(run.seeds), value) for name, value in exact.items()},
     }
 
 
@@ -191,7 +194,7 @@ def main(argv: list[str] | None = None) -> None:
         rows = []
         for degree in run.config.degrees:
             name = f"m={degree}"
-            part = harness.once(run, name, lambda d=degree: measure(run.config, d))
+            part = harness.once(run, name, lambda d=degree: measure(run, d))
             seconds = part.pop("seconds")
             rows.append(report.row(name, part, seconds=seconds))
         results, figures = report.save_results(

@@ -170,18 +170,18 @@ def networks_program(config: Config, origin: str) -> Callable[..., dict[str, Any
     return jax.jit(jax.vmap(game, in_axes=(0, None)))
 
 
-def games(config: Config, origin: str, loss: str) -> dict[str, Any]:
+def games(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
     """Of each seed the game ``[S, n, n]``; of trained populations also MIX+GAN's NashConv, one GAN's first."""
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+    config, keys = run.config, mg.spread_over_devices(harness.seed_keys(run.seeds))
     if origin == "normal":
         shape = (config.size, config.size)
         return {"values": jax.vmap(lambda key: jax.random.normal(key, shape))(keys)}
     return networks_program(config, origin)(keys, jnp.int32(list(LOSSES).index(loss)))
 
 
-def measure(config: Config, origin: str, loss: str) -> dict[str, Any]:
+def measure(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
     """All numbers of one kind of game, by seed; NashConv in units of the range of its payoffs."""
-    found = jax.device_get(games(config, origin, loss))
+    config, found = run.config, jax.device_get(games(run, origin, loss))
     values = np.asarray(found["values"], np.float64)
     spreads = np.ptp(values, axis=(1, 2))
     values = values / spreads[:, None, None]
@@ -194,7 +194,7 @@ def measure(config: Config, origin: str, loss: str) -> dict[str, Any]:
     sparse = few_strategies.best(values, sides, few, config.sparse_steps)
     drawn = [
         few_strategies.sampled(game, pair, config.strategies, config.resamples, seed)
-        for seed, (game, pair) in enumerate(zip(values, sides, strict=True))
+        for seed, game, pair in zip(run.seeds, values, sides, strict=True)
     ]
     mixtures = found.get("mix_gan", np.zeros((config.seeds, 0))) / spreads[:, None]
     return {
@@ -279,7 +279,7 @@ def main(argv: list[str] | None = None) -> None:
             row(
                 config,
                 name,
-                harness.once(run, name, lambda o=origin, x=loss: measure(config, o, x)),
+                harness.once(run, name, lambda o=origin, x=loss: measure(run, o, x)),
             )
             for name, origin, loss in kinds()
         ]

@@ -199,7 +199,7 @@ def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
     def compute() -> dict[str, Array]:
         target = grid(config.side, config.spacing, config.std)
         reals = target.sample(jax.random.key(2**31 - 1), 2 * config.pool)  # a key of no seed
-        keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
+        keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
         one = functools.partial(run_one, config, width, n)
         return jax.jit(map_runs(keys, one, shared=2))(
             keys, reals[: config.pool], reals[config.pool :]

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import mix_gan_mnist, mix_gan_ring, mix_weights
+from experiments import mix_gan_mnist, mix_gan_ring, mix_weights, theory_packing
 from experiments.common import exponents, harness, readme, rejudge, report, verdicts
 
 
@@ -184,3 +184,16 @@ def test_other_seeds_have_a_folder_of_their_own_and_are_not_the_preset(tmp_path)
     assert keys[0] == jax.random.key(100)
     with pytest.raises(SystemExit):
         start("--seed-offset", "-1")
+
+
+def test_a_scripts_own_loops_take_the_other_seeds_too(tmp_path):
+    """The second of seeds 0, 1 is the first of seeds 1, 2, in a script that trains nothing by ``harness.train``."""
+
+    def least(offset):
+        arguments = ["--preset", "smoke", "--runs", str(tmp_path), "--seed-offset", str(offset)]
+        run = harness.start("theory_packing", "doc", theory_packing.PRESETS, arguments)
+        return theory_packing.measure(run, 2)["least"]
+
+    first, other = least(0), least(1)
+    assert first[1] == other[0]
+    assert first[0] != other[0]

@@ -1,6 +1,6 @@
 """Theorem 4.1 of Li et al. (2018) measured: how many steps the optimal discriminator takes until TV <= delta."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -42,15 +42,15 @@ def starts(series: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return means.astype(np.float32), np.asarray(deltas, np.float32)
 
 
-def measure(seeds: int, limit: int) -> dict[str, Any]:
+def measure(seeds: Sequence[int], limit: int) -> dict[str, Any]:
     """Steps until ``TV <= delta``, ``[S, N]`` by series; ``limit`` where it was not reached by then."""
     found = {}
     game = theory.interval_game(jnp.asarray((-0.5, 0.5)))
     program = jax.jit(lambda means, deltas: steps_until(game, means, deltas, limit))
     for series in SERIES:
-        pairs = [starts(series, seed) for seed in range(seeds)]
+        pairs = [starts(series, seed) for seed in seeds]
         means, deltas = (np.concatenate(part) for part in zip(*pairs, strict=True))
-        found[series] = np.asarray(program(means, deltas)).reshape(seeds, -1)
+        found[series] = np.asarray(program(means, deltas)).reshape(len(seeds), -1)
     return found
 
 

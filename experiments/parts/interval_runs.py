@@ -166,16 +166,19 @@ class Sweep(NamedTuple):
         steps: of a run.
         reach: discriminators' ends are drawn from [-reach, reach].
         at_once: runs of a seed that are played at the same time; the results do not depend on it.
+        first_seed: the seeds are this one and those that follow it.
     """
 
     seeds: int
     steps: int
     reach: float
     at_once: int
+    first_seed: int = 0
 
     def keys(self) -> Key:
         """Of the seeds, over the devices."""
-        return mg.spread_over_devices(harness.seed_keys(range(self.seeds)))
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return mg.spread_over_devices(harness.seed_keys(seeds))
 
     def run(
         self, game: IntervalGame, rule: Rule, starts: IntervalState, step_sizes: Any

@@ -70,13 +70,14 @@ def atoms(config: "Config", key: Key, count: int) -> Array:
 
 
 def distances(
-    config: "Config", network: Network, ratio: int, *, steps: int, few_reals: bool = False
+    run: harness.Run, network: Network, ratio: int, *, steps: int, few_reals: bool = False
 ) -> dict[str, Array]:
     """The distance of one class and m, ``[S]``: on the training samples, and with reals held out."""
+    config, seeds = run.config, run.seeds
     m, player = ratio * network.parameters, network.player(config)
     bound = config.parameter_size * math.sqrt(network.parameters)
 
-    def run(key: Key, pool: Array, held_out: Array) -> dict[str, Array]:
+    def measure(key: Key, pool: Array, held_out: Array) -> dict[str, Array]:
         fake = atoms(config, key, m)
         real = gaussian(jax.random.fold_in(key, 1), m, config.dimension) if few_reals else pool
         result = neural_net_distance(
@@ -95,16 +96,17 @@ def distances(
         )
         return {name: result[name] for name in ("value", "held_out", "held_out_values", "norm")}
 
-    keys = mg.spread_over_devices(harness.seed_keys(range(config.seeds)))
-    run_all = jax.jit(map_runs(keys, run, shared=2))
+    keys = mg.spread_over_devices(harness.seed_keys(seeds))
+    run_all = jax.jit(map_runs(keys, measure, shared=2))
     return run_all(keys, *reals(config.dimension, config.pool, config.held_out))
 
 
-def classical(config: "Config", ratio: int) -> dict[str, Any]:
+def classical(run: harness.Run, ratio: int) -> dict[str, Any]:
     """W1 and JS between the atoms of the smallest network's m and as many other samples of P, ``[S]``."""
+    config = run.config
     m = ratio * networks(config)[0].parameters
     few, found = min(m, config.assignment), []
-    for key in harness.seed_keys(range(config.seeds)):
+    for key in harness.seed_keys(run.seeds):
         real = gaussian(jax.random.fold_in(key, 3), m, config.dimension)
         fake = atoms(config, key, m)
         w1 = exact_wasserstein(real[:few], fake[:few])
