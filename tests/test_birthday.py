@@ -33,6 +33,11 @@ def test_blockwise_is_brute_force(block, across):
     expected = np.sort(brute_force(rows, columns))
     np.testing.assert_allclose(found["distance"], expected[:12], rtol=1e-5)
     assert found["duplicates"] == np.sum(expected <= 1.9) > 0
+    near = brute_force(rows, rows if columns is None else columns) <= 1.9
+    near = near.reshape(len(rows), -1) & (across or ~np.eye(len(rows), dtype=bool))
+    np.testing.assert_array_equal(found["neighbours"], near.sum(1))
+    if across:
+        np.testing.assert_array_equal(found["neighbours_of_others"], near.sum(0))
     partners = rows if columns is None else columns
     for distance, first, second in zip(
         found["distance"], found["first"], found["second"], strict=True
@@ -129,12 +134,53 @@ def test_the_intervals_cover_a_known_support(support, batch, repeats):
     assert np.mean(seen) == pytest.approx(repeats * batch * (batch - 1) / 2 / support, rel=0.05)
 
 
+def copies(batches):
+    """Duplicates and wedges of each batch of numbers ``[R, s]``."""
+    counts = [np.unique(row, return_counts=True)[1].astype(int) for row in batches]
+    pairs = [np.sum(c * (c - 1) // 2) for c in counts]
+    return np.array(pairs), np.array([np.sum(c * (c - 1) * (c - 2) // 2) for c in counts])
+
+
+@pytest.mark.parametrize(("batch", "repeats"), [(50, 4), (100, 10)])
+@pytest.mark.parametrize("kind", ["uniform", "Zipf", "one heavy atom"])
+def test_the_intervals_cover_whatever_the_distribution(kind, batch, repeats):
+    """300 tests at 95 %: not below by more than 3 standard errors, each interval for its own quantity."""
+    p = {
+        "uniform": np.ones(1000),
+        "Zipf": 1.0 / np.arange(1, 10_001),
+        "one heavy atom": np.append(0.05 * 20_000 / 0.95, np.ones(20_000)),
+    }[kind]
+    p /= p.sum()
+    support = 1.0 / np.sum(p**2)
+    random = np.random.default_rng(0)
+    # The probability that a batch has no duplicate: s! times the elementary symmetric polynomial of p.
+    none = np.zeros(batch + 1)
+    none[0] = 1.0
+    for share in p:
+        none[1:] += np.arange(1, batch + 1) * share * none[:-1]
+    by_batches = batch * (batch - 1) / 2 / -math.log(none[-1])
+    hits = dict.fromkeys(("known", "unknown", "batches"), 0)
+    for drawn in np.searchsorted(np.cumsum(p), random.random((300, repeats, batch)) * p.sum()):
+        pairs, wedges = copies(drawn)
+        found = metrics.support_size(pairs, batch, wedges=wedges)
+        blind = metrics.support_size(pairs, batch)
+        hits["known"] += found["support_low"] <= support <= found["support_high"]
+        hits["unknown"] += blind["support_low"] <= support <= blind["support_high"]
+        low, high = found["support_by_batches_low"], found["support_by_batches_high"]
+        hits["batches"] += low <= by_batches <= high
+    assert min(hits.values()) >= 300 * 0.95 - 3 * math.sqrt(300 * 0.95 * 0.05), hits
+    assert by_batches > support or kind == "uniform"  # the second bound is the larger one
+
+
 def test_a_support_by_hand():
-    """Three pairs in two batches of 100: 9900 / 3, Garwood's interval of 3 at 95 % is [.6187, 8.7673]."""
+    """Three pairs in two batches of 100, for the worst distribution: level(m) = 2 (sqrt(1 + 2 sqrt m) - 1)."""
     found = metrics.support_size(np.array([3, 0]), 100)
     assert found["support"] == 3300
-    assert found["support_low"] == pytest.approx(9900 / 8.7673, rel=1e-4)
-    assert found["support_high"] == pytest.approx(9900 / 0.6187, rel=1e-4)
+    levels = [2 * (math.sqrt(1 + 2 * math.sqrt(m)) - 1) for m in (3, 4 + 2 * math.sqrt(3))]
+    ends = [max(level, 0) for level in (levels[0] - 1.959964, levels[1] + 1.959964)]
+    means = [(((1 + end / 2) ** 2 - 1) / 2) ** 2 for end in ends]
+    assert found["support_low"] == pytest.approx(9900 / means[1], rel=1e-5)
+    assert found["support_high"] == pytest.approx(9900 / means[0], rel=1e-5)
     assert found["detected"] == 0.5
     assert found["support_by_batches"] == pytest.approx(4950 / math.log(2))
     # 1 of 2: Clopper and Pearson's interval has ends 1 - sqrt(.975) and sqrt(.975).
@@ -147,12 +193,48 @@ def test_a_support_by_hand():
     )
 
 
+def test_wedges_that_were_not_seen_narrow_the_interval():
+    """Many pairs and no triple: the distribution is flat, and C nearly a Poisson number (Garwood: 1751 to 1881)."""
+    duplicates, none = np.full(40, 75), np.zeros(40, int)
+    blind = metrics.support_size(duplicates, 100)
+    found = metrics.support_size(duplicates, 100, wedges=none)
+    assert blind["support_low"] < found["support_low"] < found["support"]
+    assert found["support_low"] == pytest.approx(64 * 1000 / 1000 + 0.2, abs=1.5)
+    assert found["support_high"] == pytest.approx(68.4, abs=0.5)
+    with pytest.raises(ValueError, match=r"wedges must be \[R\] as duplicates"):
+        metrics.support_size(duplicates, 100, wedges=none[:3])
+
+
 def test_no_duplicates_bound_the_support_from_below_only():
     found = metrics.support_size(np.zeros(5, int), 100)
     assert found["support"] == found["support_high"] == math.inf
-    assert found["support_low"] == pytest.approx(5 * 4950 / -math.log(0.025))
+    # Of all distributions with that sum of squares a single frequent sample hides best. With x for its mean number in a
+    # batch, no duplicate is as likely as ((1 + x) e^-x)^5.
+    x = math.sqrt(100 * 99 / found["support_low"])
+    assert ((1 + x) * math.exp(-x)) ** 5 == pytest.approx(0.025, abs=0.02)
     assert found["support_by_batches"] == math.inf
     assert found["detected"] == 0
+
+
+def test_no_support_is_below_one():
+    """One point: every pair is a duplicate, and every batch has one."""
+    found = metrics.birthday_test(jnp.zeros((3, 20, 1)), threshold=0.0)
+    assert found["support"] == 1
+    names = [name for name in found if name.startswith("support_by") or name == "support_low"]
+    assert min(found[name] for name in names) == 1
+
+
+def test_duplicates_beyond_int32_are_exact(monkeypatch):
+    """On the host they are summed up as int64; under jit, where only int32 is to be had, they are refused."""
+    monkeypatch.setattr("mixgan_jax.metrics.pairs.MAX_COUNT", 100)
+    equal = metrics.closest_pairs(jnp.zeros((30, 1)), block=7)["duplicates"]
+    assert (equal, equal.dtype) == (math.comb(30, 2), np.int64)
+    across = metrics.closest_pairs(jnp.zeros((30, 1)), jnp.zeros((5, 1)), block=7)["duplicates"]
+    assert (across, across.dtype) == (150, np.int64)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="samples must have at most 2147483647 pairs under jit"):
+        jax.eval_shape(metrics.closest_pairs, jax.ShapeDtypeStruct((66_000, 1), jnp.float32))
+    assert metrics.support_size(np.array([math.comb(92_700, 2)]), 92_700)["support"] == 1
 
 
 def test_batches_from_samples_to_support():
@@ -180,6 +262,23 @@ def test_generators_that_share_half_of_their_support():
         assert found["duplicates_across"].shape == (8,)
     within = metrics.birthday_test(first, threshold=0.0)["duplicates"]
     np.testing.assert_array_equal(found["duplicates_within_first"], within)
+
+
+def test_the_interval_of_the_overlap_covers_where_samples_are_frequent():
+    """One sample has a tenth of p and a fiftieth of q; 100 tests at 95 %. Binomial counts miss half of the time."""
+    random = np.random.default_rng(0)
+    rest = np.ones(20_000) / 20_000
+    p, q = np.append(0.1, 0.9 * rest), np.append(0.02, 0.98 * rest)
+    overlap = 2 * np.sum(p * q) / np.sum(p**2 + q**2)
+    hits = 0
+    for _ in range(100):
+        sides = [
+            np.searchsorted(np.cumsum(side), random.random((4, 60)) * 0.999999) for side in (p, q)
+        ]
+        first, second = (jnp.asarray(side[..., None], jnp.float32) for side in sides)
+        found = metrics.shared_support(first, second, threshold=0.0, num_pairs=1)
+        hits += found["overlap_low"] <= overlap <= found["overlap_high"]
+    assert hits >= 95 - 3 * math.sqrt(100 * 0.95 * 0.05)
 
 
 def test_without_any_duplicate_nothing_is_known_of_the_overlap():

@@ -97,6 +97,25 @@ def separable(
     return GanLoss(name, value, discriminator, generator_loss, generator is None, False, neutral)
 
 
+def with_slope(term: Term, slope: Term) -> Term:
+    """``term`` with a derivative of our own, for terms whose derivative rounds to 0 or overflows far out.
+
+    Args:
+        term: element-wise function of logits.
+        slope: its derivative, element-wise, itself differentiable.
+
+    Returns:
+        The same function; JAX differentiates it by ``slope``.
+    """
+    function = jax.custom_jvp(term)
+
+    @function.defjvp
+    def jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+        return function(*primals), slope(*primals) * tangents[0]
+
+    return function
+
+
 def equilibrium_values(loss: GanLoss) -> dict[str, float]:
     """What the three functions of a loss are worth where the discriminator cannot tell real from fake.
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 
 from mixgan_jax.checks import check_kind, check_number, fail
 from mixgan_jax.losses.classic import minimax
-from mixgan_jax.losses.core import GanLoss, Term, separable
+from mixgan_jax.losses.core import GanLoss, Term, separable, with_slope
+from mixgan_jax.losses.divergences import half_exponential
 from mixgan_jax.types import Array
 
 
@@ -52,7 +53,8 @@ def phi_identity() -> MeasuringFunction:
     Returns:
         The measuring function; ``phi(1/2) = 1/2``, bound 1, Lipschitz constant 1.
     """
-    return MeasuringFunction("identity", lambda t: t, jax.nn.sigmoid, 1.0, 1.0)
+    at_logit = with_slope(jax.nn.sigmoid, lambda v: jax.nn.sigmoid(v) * jax.nn.sigmoid(-v))
+    return MeasuringFunction("identity", lambda t: t, at_logit, 1.0, 1.0)
 
 
 def phi_bounded_log(delta: float) -> MeasuringFunction:
@@ -80,12 +82,31 @@ def phi_bounded_log(delta: float) -> MeasuringFunction:
         return jnp.log(delta + (1.0 - delta) * probability)
 
     def at_logit(logits: Array) -> Array:
-        return jnp.logaddexp(
+        below_one = (1.0 - delta) * jax.nn.sigmoid(-logits)
+        log_sum = jnp.logaddexp(
             jnp.full_like(logits, log_delta), log_rest + jax.nn.log_sigmoid(logits)
         )
+        return jnp.where(below_one < 0.5, jnp.log1p(-jnp.minimum(below_one, 0.5)), log_sum)
 
-    name = f"bounded log {delta:g}"
-    return MeasuringFunction(name, at_probability, at_logit, -log_delta, (1.0 - delta) / delta)
+    def slope(logits: Array) -> Array:
+        # share = (1 - delta) sigmoid(v) / (delta + (1 - delta) sigmoid(v)), in powers that cannot overflow
+        odds, low = delta / (1.0 - delta), logits < 0
+        root = jnp.exp(0.5 * jnp.where(low, logits, 0.0))
+        decay = jnp.exp(-jnp.where(low, 0.0, logits))
+        share = jnp.where(
+            low,
+            root / (odds + (1.0 + odds) * root * root) * root,
+            1.0 / (1.0 + odds + odds * decay),
+        )
+        return share * jax.nn.sigmoid(-logits)
+
+    return MeasuringFunction(
+        f"bounded log {delta:g}",
+        at_probability,
+        with_slope(at_logit, slope),
+        -log_delta,
+        (1.0 - delta) / delta,
+    )
 
 
 def measuring(phi: MeasuringFunction) -> GanLoss:
@@ -128,7 +149,11 @@ def brier() -> GanLoss:
     Returns:
         A zero-sum loss. At D = 1/2: value -1/2, discriminator 1/2, generator -1/4.
     """
-    return _symmetric("brier", lambda logits: -jnp.square(jax.nn.sigmoid(-logits)))
+    score = with_slope(
+        lambda v: -jnp.square(jax.nn.sigmoid(-v)),
+        lambda v: 2.0 * jax.nn.sigmoid(-v) * jax.nn.sigmoid(-v) * jax.nn.sigmoid(v),
+    )
+    return _symmetric("brier", score)
 
 
 def exponential() -> GanLoss:
@@ -138,12 +163,12 @@ def exponential() -> GanLoss:
     as a scoring rule, Buja, Stuetzle and Shen 2005). Its supremum is ``H^2(p, q) - 2``, with the squared Hellinger
     distance ``H^2 = sum (sqrt p - sqrt q)^2``. The generator minimises ``-exp(f / 2)``, which has no lower bound.
 
-    Nothing is clipped: in float32 a term is infinite for ``r < -177`` or ``f > 177``, as is its gradient.
+    Nothing is clipped: in float32 a term is infinite for ``r < -177.4`` or ``f > 177.4``, its gradient from 178.8 on.
 
     Returns:
         A zero-sum loss. At D = 1/2: value -2, discriminator 2, generator -1.
     """
-    return _symmetric("exponential", lambda logits: -jnp.exp(-0.5 * logits))
+    return _symmetric("exponential", with_slope(lambda v: -jnp.exp(-0.5 * v), half_exponential))
 
 
 def _symmetric(name: str, score: Term) -> GanLoss:

@@ -7,7 +7,8 @@ Arora and Zhang (2017, arXiv 1706.08224). If a generator is uniform over N disti
 (the latter to first order: the exact product ``1 - prod_i (1 - i / N)`` is a little larger, so the power quoted is
 never too large). For a distribution p that is not uniform, N is ``1 / sum p^2``: the size of the uniform support with
 as many duplicates, which no support is smaller than. So N bounds the support from below; few frequent samples beside
-many rare ones are what it cannot see.
+many rare ones are what it cannot see. Frequent samples also come in three and four copies, which make the number of
+pairs vary more than a Poisson number does; the intervals allow for it.
 
 Duplicates are near-duplicates: pairs closer than a threshold in a feature space that is handed over as a function. The
 test is as good as the two. Look at the closest pairs, as the paper does, before believing a threshold.
@@ -17,7 +18,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checks import (
@@ -25,9 +25,9 @@ from mixgan_jax.checks import (
     check_count,
     check_fraction,
     check_number,
-    fail,
     is_concrete,
 )
+from mixgan_jax.metrics._duplicates import check_tallies, log_ratio_excess, mean_interval
 from mixgan_jax.metrics.pairs import closest_pairs
 from mixgan_jax.types import Array
 
@@ -53,60 +53,81 @@ def birthday_test(
 
     Returns:
         What :func:`support_size` does, and of each batch what :func:`closest_pairs` does: ``distance``, ``first``,
-        ``second`` ``[R, P]``, ``duplicates`` ``[R]``.
+        ``second`` ``[R, P]``, ``duplicates`` ``[R]``, ``neighbours`` ``[R, s]``.
 
     Raises:
         TypeError, ValueError: as these two, and for ``samples`` that have no axis of batches.
     """
     batches = _batches("samples", samples)
     pairs = _of_each(batches, None, features, threshold, num_pairs, block)
-    return pairs | support_size(pairs["duplicates"], batches.shape[1], confidence=confidence)
+    near = np.asarray(pairs["neighbours"], np.int64)
+    return pairs | support_size(
+        pairs["duplicates"],
+        batches.shape[1],
+        wedges=np.sum(near * (near - 1) // 2, axis=1),
+        confidence=confidence,
+    )
 
 
 def support_size(
-    duplicates: Any, batch: int, *, confidence: float = 0.95
+    duplicates: Any, batch: int, *, wedges: Any = None, confidence: float = 0.95
 ) -> dict[str, float | np.ndarray]:
-    """The size of a uniform support, from the numbers of duplicate pairs in batches.
+    """The size of the support, from the numbers of duplicate pairs in batches: two estimates of two quantities.
 
-    Pairs of draws from a uniform distribution are duplicates independently of each other two by two, so the count C of
-    R batches has mean ``R s (s - 1) / (2 N)``, and is Poisson where N is much larger than s: the exact (Garwood)
-    interval of a Poisson mean gives that of N. Only whether a batch has a duplicate is needed for the second estimate,
-    with the exact (Clopper-Pearson) interval of a binomial probability: Arora and Zhang's test. It says less, and does
-    not suffer where three copies of a sample make three pairs: prefer it where the two disagree.
+    ``support`` estimates ``1 / sum p^2``. The number C of duplicates in all R batches has the mean
+    ``R s (s - 1) / 2 sum p^2``. Its variance is that mean plus ``R s (s - 1) (s - 2) sum p^3``, which twice the wedges
+    estimate: C is a Poisson number only where p is flat. The interval brings C to constant variance. It allows for one
+    triple of copies more than were seen, and without ``wedges`` for the worst p, a single frequent sample. In
+    simulations (uniform, Zipf, one frequent sample) it covered at least 94 % of the time for 95 %.
+
+    ``support_by_batches`` estimates the uniform support of which a batch is as likely to have a duplicate, which is all
+    it needs: Arora and Zhang's test, with the exact (Clopper-Pearson) interval of that probability. It depends on s.
+
+    Both are the size of the support if p is uniform, and bound it from below if not. The second is then the larger one,
+    but for chance and to first order in s / N: where their intervals are apart, p is not uniform.
 
     Args:
         duplicates: ``[R]`` whole numbers >= 0, R >= 1, the duplicate pairs of each batch.
         batch: s >= 2.
+        wedges: ``[R]`` whole numbers >= 0, of each batch how many pairs of duplicates have a sample in common: three
+            for each triple of copies. None where they are not known.
         confidence: of the intervals, in (0, 1).
 
     Returns:
         Scalars: ``support`` with ``support_low``, ``support_high``, from the counts (without any duplicate the support
         and its upper end are infinite); ``detected``, the fraction of batches with a duplicate;
         ``support_by_batches`` with ``_low`` and ``_high``, from that fraction; ``support_seen``, the largest support
-        that would have shown a duplicate in at least one of the batches with probability ``confidence``.
+        that would have shown a duplicate in at least one of the batches with probability ``confidence``. No support is
+        below 1.
 
     Raises:
-        TypeError, ValueError: ``duplicates`` are no such numbers, more than there are pairs, or traced; a bad number.
+        TypeError, ValueError: ``duplicates`` or ``wedges`` are no such numbers, more than there are, or traced; a bad
+            number.
     """
     from scipy import stats
 
-    counts, batch = _counts("duplicates", duplicates, batch)
+    check_count("batch", batch, minimum=2)
+    counts = check_tallies("duplicates", duplicates, math.comb(batch, 2))
+    if wedges is not None:
+        wedges = check_tallies("wedges", wedges, batch * math.comb(batch - 1, 2))
+        if wedges.shape != counts.shape:
+            raise ValueError(f"wedges must be [R] as duplicates, got shape {wedges.shape}")
     tail = _tail(confidence)
     pairs = 0.5 * batch * (batch - 1)
-    total = int(counts.sum())
-    low = stats.chi2.ppf(tail, 2 * total) / 2 if total else 0.0
-    high = stats.chi2.ppf(1 - tail, 2 * total + 2) / 2
     hits, repeats = int((counts > 0).sum()), counts.size
+    low, high = mean_interval(
+        int(counts.sum()), None if wedges is None else int(wedges.sum()), repeats, tail
+    )
     few = stats.beta.ppf(tail, hits, repeats - hits + 1) if hits else 0.0
     many = stats.beta.ppf(1 - tail, hits + 1, repeats - hits) if hits < repeats else 1.0
     return {
-        "support": _ratio(repeats * pairs, total),
-        "support_low": _ratio(repeats * pairs, high),
+        "support": _ratio(repeats * pairs, int(counts.sum())),
+        "support_low": max(1.0, _ratio(repeats * pairs, high)),
         "support_high": _ratio(repeats * pairs, low),
         "detected": hits / repeats,
-        "support_by_batches": _ratio(pairs, _rate(hits / repeats)),
-        "support_by_batches_low": _ratio(pairs, _rate(many)),
-        "support_by_batches_high": _ratio(pairs, _rate(few)),
+        "support_by_batches": max(1.0, _ratio(pairs, _rate(hits / repeats))),
+        "support_by_batches_low": max(1.0, _ratio(pairs, _rate(many))),
+        "support_by_batches_high": max(1.0, _ratio(pairs, _rate(few))),
         "support_seen": detectable_support(batch, repeats=repeats, power=1.0 - 2.0 * tail),
     }
 
@@ -173,8 +194,9 @@ def shared_support(
 
         overlap = 2 sum p q / (sum p^2 + sum q^2),    1 if p = q, 0 if they share nothing.
 
-    Given their total, the duplicates across are binomial (counts being Poisson, as in :func:`support_size`), so the
-    interval is Clopper and Pearson's. Its upper end may exceed 1.
+    If all pairs were independent, then given their total the duplicates across would be binomial. The interval is
+    Clopper and Pearson's, with both counts divided by how much more their log-ratio varies: pairs with a sample in
+    common are not independent. Its upper end may exceed 1.
 
     Args:
         first: ``[R, s, ...]``, R batches of s >= 2 independent samples of one generator. Not traced.
@@ -202,23 +224,30 @@ def shared_support(
         )
     tail = _tail(confidence)
     across = _of_each(*sides, features, threshold, num_pairs, block)
-    within = [_of_each(side, None, features, threshold, 1, block)["duplicates"] for side in sides]
-    shared, alone = int(across["duplicates"].sum()), int(within[0].sum() + within[1].sum())
+    within = [_of_each(side, None, features, threshold, 1, block) for side in sides]
+    shared = int(across["duplicates"].sum())
+    alone = int(within[0]["duplicates"].sum() + within[1]["duplicates"].sum())
     batch = sides[0].shape[1]
+    excess = log_ratio_excess(
+        np.stack([across.pop("neighbours"), across.pop("neighbours_of_others")]),
+        np.stack([side["neighbours"] for side in within]),
+        shared,
+        alone,
+    )
 
     def overlap(share: float) -> float:
         """Of the fraction of duplicates that are across: s^2 pairs are, and s (s - 1) are within."""
         return (batch - 1) / batch * _ratio(share, 1.0 - share)
 
     total = shared + alone
-    low = stats.beta.ppf(tail, shared, alone + 1) if shared else 0.0
-    high = stats.beta.ppf(1 - tail, shared + 1, alone) if alone else 1.0
+    low = stats.beta.ppf(tail, shared / excess, alone / excess + 1) if shared else 0.0
+    high = stats.beta.ppf(1 - tail, shared / excess + 1, alone / excess) if alone else 1.0
     return {
         "overlap": overlap(shared / total) if total else math.nan,
         "overlap_low": overlap(float(low)),
         "overlap_high": overlap(float(high)),
-        "duplicates_within_first": within[0],
-        "duplicates_within_second": within[1],
+        "duplicates_within_first": within[0]["duplicates"],
+        "duplicates_within_second": within[1]["duplicates"],
         "duplicates_across": across.pop("duplicates"),
         **across,
     }
@@ -254,18 +283,6 @@ def _batches(name: str, samples: Any) -> Array:
     if array.ndim < 2 or array.shape[1] < 2 or 0 in array.shape:
         raise ValueError(f"{name} must have shape [R, s, ...], s >= 2, got {array.shape}")
     return array
-
-
-def _counts(name: str, duplicates: Any, batch: int) -> tuple[np.ndarray, int]:
-    array = check_array(name, duplicates, rank=1)
-    check_count("batch", batch, minimum=2)
-    if not (is_concrete(array) and jnp.issubdtype(array.dtype, jnp.integer)):
-        raise fail(name, duplicates, "whole numbers [R], not traced", TypeError)
-    counts = np.asarray(array, np.int64)
-    most = math.comb(int(batch), 2)
-    if counts.size == 0 or counts.min() < 0 or counts.max() > most:
-        raise ValueError(f"{name} must be whole numbers [R] in 0..{most}, R >= 1, got {counts}")
-    return counts, int(batch)
 
 
 def _tail(confidence: float) -> float:

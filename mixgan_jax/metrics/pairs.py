@@ -9,10 +9,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_count, check_function, check_number
+from mixgan_jax.checks import (
+    MAX_COUNT,
+    check_array,
+    check_count,
+    check_function,
+    check_number,
+    is_concrete,
+)
 from mixgan_jax.types import Array
 
-_Found: TypeAlias = tuple[Array, Array, Array, Array]  # distances, both indices, duplicates
+_Closest: TypeAlias = tuple[Array, Array, Array]  # distances, indices of both
+_Found: TypeAlias = tuple[_Closest, Array, Array]  # and neighbours of rows and of columns
 
 
 def closest_pairs(
@@ -44,11 +52,14 @@ def closest_pairs(
         - ``distance``: ``[P]``, rising. Of equal distances the order is not defined.
         - ``first``, ``second``: ``[P]`` int32, indices into ``samples``, first < second; or into ``samples`` and
           ``others``. They are -1 where the distance is beyond float32, inf.
-        - ``duplicates``: scalar int32, pairs at most ``threshold`` apart.
+        - ``duplicates``: scalar, pairs at most ``threshold`` apart; int32, or NumPy's int64 where there are more than
+          2^31 - 1 pairs (above 65,536 samples).
+        - ``neighbours``: ``[N]`` int32, how many samples (with ``others``: how many of these) are at most ``threshold``
+          apart from each of ``samples``; with ``others`` also ``neighbours_of_others``, ``[M]``.
 
     Raises:
         TypeError, ValueError: samples or features that are (where known) not finite, of different shapes, too few;
-            an argument of the wrong kind.
+            an argument of the wrong kind; under ``jit``, more than 2^31 - 1 pairs, which int32 cannot count.
     """
     check_count("num_pairs", num_pairs)
     check_count("block", block)
@@ -63,9 +74,19 @@ def closest_pairs(
         )
     counts = len(rows), len(columns)
     pairs = math.comb(counts[0], 2) if others is None else math.prod(counts)
+    known = all(map(is_concrete, (rows, columns, threshold)))
+    if pairs > MAX_COUNT and not known:
+        raise ValueError(f"samples must have at most {MAX_COUNT} pairs under jit, got {pairs}")
     limit = jnp.asarray(threshold, jnp.float32)
     within, keep = others is None, min(num_pairs, pairs)
-    return _closest(rows, columns, limit, within=within, keep=keep, block=min(block, max(counts)))
+    found = _closest(rows, columns, limit, within=within, keep=keep, block=min(block, max(counts)))
+    sides = 2 if within else 1  # each pair is counted at both of its samples, or at one
+    if pairs > MAX_COUNT:
+        total = np.sum(np.asarray(found["neighbours"]), dtype=np.int64) // sides
+    else:  # uint32 holds both counts of every pair
+        twice = jnp.sum(found["neighbours"].astype(jnp.uint32), dtype=jnp.uint32)
+        total = (twice // jnp.uint32(sides)).astype(jnp.int32)
+    return {**found, "duplicates": total}
 
 
 def _features(name: str, samples: Any, features: Callable[[Array], Array] | None) -> Array:
@@ -87,7 +108,7 @@ def _features(name: str, samples: Any, features: Callable[[Array], Array] | None
 def _closest(
     rows: Array, columns: Array, threshold: Array, *, within: bool, keep: int, block: int
 ) -> dict[str, Array]:
-    """The ``keep`` closest pairs of rows ``[N, D]`` and columns ``[M, D]``, and how many are within ``threshold``.
+    """The ``keep`` closest pairs of rows ``[N, D]`` and columns ``[M, D]``, and each one's neighbours.
 
     With ``within`` the two are the same, and only pairs ``row < column`` count.
     """
@@ -100,7 +121,7 @@ def _closest(
     offsets = np.arange(block, dtype=np.int32)
 
     def look(found: _Found, place: Array) -> tuple[_Found, None]:
-        nearest, first, second, duplicates = found
+        closest, *neighbours = found
         left, right = (
             jax.lax.dynamic_slice_in_dim(array, place[side], block)
             for side, array in enumerate(padded)
@@ -110,24 +131,39 @@ def _closest(
         j = jnp.broadcast_to((place[1] + offsets)[None], squares.shape)
         counts = (i < sizes[0]) & (j < sizes[1]) & ((i < j) | (not within))
         distances = jnp.where(counts, jnp.sqrt(squares), jnp.inf)
-        duplicates += jnp.sum(counts & (distances <= threshold), dtype=jnp.int32)
-        # Sorting the block is the costly part, and no block after the first few has anything to add.
-        nearest, first, second = jax.lax.cond(
-            jnp.min(distances) < nearest[-1],
-            lambda: _merge(keep, (nearest, first, second), (distances, i, j)),
-            lambda: (nearest, first, second),
+        least = jnp.min(distances)
+        # Sorting and adding up a block are the costly parts, and most blocks have nothing for either.
+        neighbours = jax.lax.cond(
+            least <= threshold,
+            lambda: [
+                total.at[place[side] + offsets].add(
+                    jnp.sum(distances <= threshold, axis=1 - side, dtype=jnp.int32)
+                )
+                for side, total in enumerate(neighbours)
+            ],
+            lambda: neighbours,
         )
-        return (nearest, first, second, duplicates), None
+        closest = jax.lax.cond(
+            least < closest[0][-1],
+            lambda: _merge(keep, closest, (distances, i, j)),
+            lambda: closest,
+        )
+        return (closest, *neighbours), None
 
     nothing = jnp.full(keep, -1, jnp.int32)
-    start = (jnp.full(keep, jnp.inf, rows.dtype), nothing, nothing, jnp.zeros((), jnp.int32))
-    (distance, first, second, duplicates), _ = jax.lax.scan(
+    none = [jnp.zeros(len(array), jnp.int32) for array in padded]
+    start = ((jnp.full(keep, jnp.inf, rows.dtype), nothing, nothing), *none)
+    ((distance, first, second), of_rows, of_columns), _ = jax.lax.scan(
         look, start, jnp.asarray(places, jnp.int32)
     )
-    return {"distance": distance, "first": first, "second": second, "duplicates": duplicates}
+    found = {"distance": distance, "first": first, "second": second}
+    if within:
+        return {**found, "neighbours": (of_rows + of_columns)[: sizes[0]]}
+    of_rows, of_columns = of_rows[: sizes[0]], of_columns[: sizes[1]]
+    return {**found, "neighbours": of_rows, "neighbours_of_others": of_columns}
 
 
-def _merge(keep: int, found: tuple[Array, ...], new: tuple[Array, ...]) -> tuple[Array, ...]:
+def _merge(keep: int, found: _Closest, new: _Closest) -> _Closest:
     distances, i, j = (
         jnp.concatenate([old, fresh.reshape(-1)]) for old, fresh in zip(found, new, strict=True)
     )
