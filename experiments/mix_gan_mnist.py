@@ -188,6 +188,7 @@ def evaluate(
         setup.generator,
         state.generators,
         jax.random.normal(keys[2], (num_components, config.samples // 2, config.latent_size)),
+        block=1000,
     )
     labels = jnp.stack([jnp.argmax(classifier.probabilities(x), axis=-1) for x in by_component])
     # A digit counts for a component from 1 % of its samples on: single misread images do not.

@@ -16,6 +16,7 @@ from mixgan_jax.checks import (
     check_key,
     check_kind,
     check_log_weights,
+    fail,
 )
 from mixgan_jax.player import Player, apply_player, check_player, start_player
 from mixgan_jax.types import Array, Key, ModelState, Params
@@ -167,6 +168,7 @@ def generate(
     *,
     train: bool = False,
     strategy: Strategy = "auto",
+    block: int | None = None,
 ) -> tuple[Array, ModelState]:
     """Every component applied to its own inputs.
 
@@ -176,13 +178,14 @@ def generate(
         latents: ``[K, B, Z]``, one batch for each component.
         train: whether batch statistics are used and the state updated.
         strategy: how components are mapped over.
+        block: >= 64, latents of each component in one pass, as in :func:`sample`, without ``train``; None for all.
 
     Returns:
         Samples ``[K, B, ...]`` and the new state, leaves ``[K, ...]``.
 
     Raises:
-        TypeError, ValueError: ``latents`` has no leading axis of K, ``mixture`` is a sweep of several, or an
-            argument is of the wrong kind.
+        TypeError, ValueError: ``latents`` has no leading axis of K, ``mixture`` is a sweep of several, blocks in
+            training, or an argument is of the wrong kind.
     """
     player = check_player("player", player)
     check_flag("train", train)
@@ -197,17 +200,34 @@ def generate(
     def apply(params: Params, state: ModelState, inputs: Array) -> tuple[Array, ModelState]:
         return apply_player("player", player, params, state, inputs, train=train)
 
-    return map_components(apply, mixture.params, mixture.state, latents, strategy=strategy)
+    if block is None:
+        return map_components(apply, mixture.params, mixture.state, latents, strategy=strategy)
+    if train:
+        raise fail("block", block, "None in training: batch statistics are those of a whole batch")
+
+    def by_sample(latents: Array) -> Array:
+        own = (mixture.params, mixture.state, jnp.swapaxes(latents, 0, 1))
+        return jnp.swapaxes(map_components(apply, *own, strategy=strategy)[0], 0, 1)
+
+    samples = _in_blocks(by_sample, block, jnp.swapaxes(latents, 0, 1))
+    return jnp.swapaxes(samples, 0, 1), mixture.state
 
 
 def sample(
-    key: Key, player: Player, mixture: Mixture, latents: Array, *, strategy: Strategy = "auto"
+    key: Key,
+    player: Player,
+    mixture: Mixture,
+    latents: Array,
+    *,
+    strategy: Strategy = "auto",
+    block: int = 4096,
 ) -> tuple[Array, Array]:
     """Draws from the mixture distribution: a component for *each sample*, not for each batch.
 
     ``x_n = G_{c_n}(z_n)`` with ``c_n ~ Categorical(w)``. All components run on all latents and one result is
-    chosen: N draws cost K N passes and need no dynamic shapes. (The code released with MIX+GAN in 2017 draws one
-    component for each ten images, which makes samples within a batch dependent.)
+    chosen: N draws cost K N passes and need no dynamic shapes. Memory is for ``block`` draws at a time and the N
+    results. (The code released with MIX+GAN in 2017 draws one component for each ten images, which makes samples
+    within a batch dependent.)
 
     Args:
         key: consumed by the choice of components.
@@ -215,6 +235,7 @@ def sample(
         mixture: K generators.
         latents: ``[N, Z]``.
         strategy: how components are mapped over.
+        block: >= 64, latents in one pass. Samples are the same for every block, on a CPU bit for bit.
 
     Returns:
         Samples ``[N, ...]`` and the component that made each, ``[N]`` int32.
@@ -228,11 +249,30 @@ def sample(
     latents = check_array("latents", latents)
     if latents.ndim < 2:
         raise ValueError(f"latents must have shape [N, Z], got {latents.shape}")
-    num_samples, num_components = latents.shape[0], mixture.num_components
-    components = jax.random.categorical(key, mixture.log_weights, shape=(num_samples,))
-    copies = jnp.broadcast_to(latents[None], (num_components, *latents.shape))
-    outputs, _ = generate(player, mixture, copies, strategy=strategy)
-    return outputs[components, jnp.arange(num_samples)], components
+    components = jax.random.categorical(key, mixture.log_weights, shape=latents.shape[:1])
+
+    def draw(latents: Array, components: Array) -> Array:
+        copies = jnp.broadcast_to(latents[None], (mixture.num_components, *latents.shape))
+        outputs, _ = generate(player, mixture, copies, strategy=strategy)
+        return outputs[components, jnp.arange(latents.shape[0])]
+
+    return _in_blocks(draw, block, latents, components), components
+
+
+def _in_blocks(function: Callable[..., Array], block: int, *arrays: Array) -> Array:
+    """``function`` of arrays ``[N, ...]``, row by row, on at most ``block`` rows at a time."""
+    check_count("block", block, minimum=64)
+    rows = arrays[0].shape[0]
+    if rows <= block:
+        return function(*arrays)
+
+    # The last block is filled up, so that all are one program.
+    def cut(array: Array) -> Array:
+        filler = jnp.zeros((-rows % block, *array.shape[1:]), array.dtype)
+        return jnp.concatenate([array, filler]).reshape(-1, block, *array.shape[1:])
+
+    results = jax.lax.map(lambda part: function(*part), tuple(map(cut, arrays)))
+    return results.reshape(-1, *results.shape[2:])[:rows]
 
 
 def _check_single(name: str, mixture: Mixture) -> None:
