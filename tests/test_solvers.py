@@ -425,7 +425,7 @@ def test_whatever_moves_the_weights_they_stay_on_the_simplex(weight_tx):
 def test_noise_on_the_weights_of_both_sides_is_not_the_same_noise():
     """One transform with one key moves both; weights would rise and fall together."""
     noise = optax.chain(optax.add_noise(100.0, 0.0, KEY_OF_NOISE), optax.scale(-0.01))
-    state = train(solver(weight_tx=noise, num_generators=3), steps=1)
+    state = train(solver(weight_tx=noise, num_generators=6, num_discriminators=6), steps=1)
     moved = (state.generators.log_weights, state.discriminators.log_weights)
     assert abs(np.corrcoef(*moved)[0, 1]) < 0.9
 
