@@ -85,8 +85,9 @@ def fit(
         The state after ``num_steps``.
 
     Raises:
-        TypeError, ValueError: a key that is not a typed one; an interval that is not a multiple of ``log_every``;
-            a folder of another run, or of one that is past ``num_steps``; what needs a folder without one.
+        TypeError, ValueError: a key that is not a typed one, or keys of a sweep that ``vmap`` does not keep apart
+            (``rbg``); an interval that is not a multiple of ``log_every``; a folder of another run, or of one that is
+            past ``num_steps``; what needs a folder without one.
         NonFiniteError: a component's update or loss was not finite, and ``on_nan`` is ``stop``.
         Interrupted: SIGINT or SIGTERM came, and the run has been saved.
         FolderInUseError: another process trains in the folder.

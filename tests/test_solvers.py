@@ -402,6 +402,7 @@ def test_arguments_of_the_wrong_kind_are_named():
         solver(num_generators=2.0)
 
 
+KEY_OF_NOISE = jax.random.key(5)
 WARM_UP = optax.linear_schedule(0.0, 1e-2, 100)
 
 
@@ -419,6 +420,14 @@ def test_whatever_moves_the_weights_they_stay_on_the_simplex(weight_tx):
         assert float(side.weights.sum()) == pytest.approx(1.0, abs=1e-6)
         assert float(jnp.ptp(side.weights)) > 1e-3
     mg.sample(jax.random.key(0), GENERATOR, state.generators, jnp.zeros((4, LATENT)))
+
+
+def test_noise_on_the_weights_of_both_sides_is_not_the_same_noise():
+    """One transform with one key moves both; weights would rise and fall together."""
+    noise = optax.chain(optax.add_noise(100.0, 0.0, KEY_OF_NOISE), optax.scale(-0.01))
+    state = train(solver(weight_tx=noise, num_generators=6, num_discriminators=6), steps=1)
+    moved = (state.generators.log_weights, state.discriminators.log_weights)
+    assert abs(np.corrcoef(*moved)[0, 1]) < 0.9
 
 
 def test_gradient_descent_on_log_weights_is_exponentiated_gradient():

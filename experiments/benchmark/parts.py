@@ -76,11 +76,10 @@ def _matrix_products() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quarantine() -> Iterator[None]:
-    before = side._finite, side._choose_components, side.choose
+    before = side._finite, side.choose
     side._finite = lambda tree, num_components: jnp.ones(num_components, bool)
-    side._choose_components = lambda condition, yes, no: no
-    side.choose = lambda condition, yes, no: yes
+    side.choose = lambda condition, new, old: new
     try:
         yield
     finally:
-        side._finite, side._choose_components, side.choose = before
+        side._finite, side.choose = before

@@ -8,7 +8,7 @@ Solvers normalise the log-weights after every update, so any optax transform kee
 ``optax.sgd`` is then exponentiated gradient, and Adam is Adam's step in place of its gradient.
 """
 
-from mixgan_jax.optim.components import check_transform, per_component
+from mixgan_jax.optim.components import check_transform, per_component, with_other_keys
 from mixgan_jax.optim.exponentiated import (
     exponentiated_gradient,
     optimistic_exponentiated_gradient,
@@ -27,4 +27,5 @@ __all__ = [
     "softmax_adam",
     "softmax_sgd",
     "update_log_weights",
+    "with_other_keys",
 ]

@@ -61,10 +61,30 @@ def check_transform(name: str, tx: optax.GradientTransformation) -> optax.Gradie
     return tx
 
 
+def with_other_keys(tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
+    """The same transform for a second side: a key in its state, as ``optax.add_noise`` keeps one, is another one."""
+
+    def other(leaf: Any) -> Any:
+        if not _is_key(leaf):
+            return leaf
+        # A number that no split reaches: splits of a key are its folds with 0, 1, 2, ...
+        fold = jax.vmap(lambda key: jax.random.fold_in(key, 2**31 - 1))
+        return fold(leaf.reshape(-1)).reshape(leaf.shape)
+
+    def init(params: Params) -> Any:
+        return jax.tree.map(other, tx.init(params))
+
+    return optax.with_extra_args_support(tx)._replace(init=init)
+
+
+def _is_key(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
 def _own_keys(leaf: Any) -> Any:
     """A leaf ``[K, ...]`` of the state as it is, but of a key, which is there K times, K different ones."""
     count = leaf.shape[0]
-    if count == 1 or not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if count == 1 or not _is_key(leaf):
         return leaf
     keys = [jax.random.split(key, count) for key in leaf[0].reshape(-1)]
     return jnp.stack(keys, axis=1).reshape(leaf.shape)

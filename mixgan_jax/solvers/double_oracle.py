@@ -12,7 +12,6 @@ import optax
 from mixgan_jax.checks import check_array, check_choice, check_count, check_key, check_number
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.mixture import Mixture
-from mixgan_jax.optim import check_transform, exponentiated_gradient
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.player import Player
 from mixgan_jax.solvers import restricted_game
@@ -26,7 +25,7 @@ from mixgan_jax.solvers.candidates import (
 )
 from mixgan_jax.solvers.gan_game import Game, check_game, first_mixtures
 from mixgan_jax.solvers.restricted_game import Meeting, RestrictedGame, heaviest
-from mixgan_jax.solvers.side import Rules, in_dtypes_of
+from mixgan_jax.solvers.side import in_dtypes_of, make_rules
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
@@ -162,7 +161,8 @@ def double_oracle(
             does not fit, when ``step`` is traced.
     """
     plan = _Plan(
-        (_rules("generator_tx", generator_tx), _rules("discriminator_tx", discriminator_tx)),
+        # A candidate is alone on its side: its weight of 1 stays.
+        make_rules(generator_tx, discriminator_tx, None, default=0.0),
         check_count("capacity", capacity),
         check_count("response_steps", response_steps),
         check_count("measure_steps", measure_steps),
@@ -181,11 +181,6 @@ def double_oracle(
     )
     game = check_game(game)
     return Solver(partial(_init, game, plan), partial(_step, game, plan))
-
-
-def _rules(name: str, tx: optax.GradientTransformation) -> Rules:
-    """Of a candidate, which is alone on its side: its weight of 1 stays."""
-    return Rules(check_transform(name, tx), exponentiated_gradient(0.0))
 
 
 def _init(game: Game, plan: _Plan, key: Key) -> DoubleOracleState:

@@ -25,6 +25,7 @@ from mixgan_jax.optim import (
     exponentiated_gradient,
     per_component,
     update_log_weights,
+    with_other_keys,
 )
 from mixgan_jax.types import Array, Info, ModelState, Params
 
@@ -161,6 +162,8 @@ def make_rules(
 ) -> tuple[Rules, Rules]:
     """Rules of the generators and of the discriminators, checked; an error names the argument.
 
+    Where one transform with a key in its state serves both sides, either draws numbers of its own.
+
     Args:
         generator_tx: of one generator.
         discriminator_tx: of one discriminator.
@@ -171,7 +174,8 @@ def make_rules(
     check_transform("generator_tx", generator_tx)
     check_transform("discriminator_tx", discriminator_tx)
     check_transform("weight_tx", weight_tx)
-    return Rules(generator_tx, weight_tx), Rules(discriminator_tx, weight_tx)
+    others = Rules(with_other_keys(discriminator_tx), with_other_keys(weight_tx))
+    return Rules(generator_tx, weight_tx), others
 
 
 def enter(rules: Rules, mixture: Mixture) -> Side:
