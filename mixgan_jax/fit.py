@@ -56,11 +56,15 @@ def fit(
     Each ``log_every`` steps are one compiled scan. Its log is fetched after the next one has been dispatched, so
     the device does not wait for the host. A continued run ends with the numbers of an uninterrupted one.
 
-    With a folder, Ctrl-C and SIGTERM save at the end of the current scan and then raise ``Interrupted``; a second one
-    stops at once. A component whose update, or the loss that it descends, is not finite is frozen by the solver (see
-    ``mix_gan``) and named with its step; losses and values in a solver's info that are not finite stop the run too. A
-    run that stops there leaves the checkpoints as they were before it, so started again it stops there again, or goes
-    on if told so.
+    What the log or a checkpoint would refuse is refused before the first step: ``evaluate`` is traced there. A
+    checkpoint is begun before ``evaluate`` and ``on_log`` are called for its step, and keeps the solver's entry of the
+    log: if one of them fails, the next start evaluates and logs that step again.
+
+    With a folder, Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 (SLURM's notice before a job's end) save at the end of the
+    current scan and then raise ``Interrupted``; a second Ctrl-C or SIGTERM stops at once. A component whose update, or
+    the loss that it descends, is not finite is frozen by the solver (see ``mix_gan``) and named with its step; losses
+    and values in a solver's info that are not finite stop the run too. A run that stops there leaves the checkpoints as
+    they were before it, so started again it stops there again, or goes on if told so.
 
     Args:
         key: one run's key ``[]``, or keys ``[S]``: then S runs are trained at once, and state, info and evaluation
@@ -71,11 +75,12 @@ def fit(
             while the device computes; the step that a checkpoint holds is the stream's position too.
         num_steps: where the run ends; steps that the folder's newest checkpoint holds are not done again.
         log_every: steps that one entry of the log averages.
-        folder: of this run, for checkpoints and ``metrics.jsonl``; None keeps nothing.
+        folder: of this run, for checkpoints and ``metrics.jsonl``; ``~`` is the home folder; None keeps nothing.
         save_every: steps between checkpoints, a multiple of ``log_every``; None for only at the end.
         config: JSON values kept in the folder, beside the key; a folder with another config or key is refused.
         tensorboard: whether to write TensorBoard files too (needs ``tensorboardX``).
-        evaluate: ``evaluate(key, state) -> scalars`` of one run, jitted here; its entries join the log's.
+        evaluate: ``evaluate(key, state) -> scalars`` of one run, jitted here; its entries join the log's, under names
+            that the solver does not use.
         evaluate_every: steps between evaluations, a multiple of ``log_every``; None for only at the end.
         on_nan: ``stop`` at a component whose update or loss is not finite, or ``freeze``: warn, and go on without
             updating it.
@@ -87,9 +92,10 @@ def fit(
     Raises:
         TypeError, ValueError: a key that is not a typed one, or keys of a sweep that ``vmap`` does not keep apart
             (``rbg``); an interval that is not a multiple of ``log_every``; a folder of another run, or of one that is
-            past ``num_steps``; what needs a folder without one.
+            past ``num_steps``; what needs a folder without one; a folder that is no local path, or that several
+            processes would share; what cannot be logged or saved.
         NonFiniteError: a component's update or loss was not finite, and ``on_nan`` is ``stop``.
-        Interrupted: SIGINT or SIGTERM came, and the run has been saved.
+        Interrupted: a signal came, and the run has been saved.
         FolderInUseError: another process trains in the folder.
         SaveError: a checkpoint or the log could not be written.
     """

@@ -139,7 +139,7 @@ class Quarantine:
         losses = self._losses_not_finite(entry)
         found: list[Frozen] = []
         frozen_seeds = set()
-        for name in filter(lambda name: name.startswith(PREFIX), entry):
+        for name in filter(lambda name: name in self._known, entry):
             average = np.asarray(entry[name])
             new = (average > 0) & ~self._known.get(name, np.zeros(average.shape, bool))
             found += _named(name, new, step - np.rint(average * (step - start)).astype(int) + 1)

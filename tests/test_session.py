@@ -5,7 +5,10 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -23,10 +26,6 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "use_caches", lambda: None)
     arguments = ["--preset", "smoke", "--runs", str(tmp_path)]
     return harness.start("mix_gan_ring", "doc", mix_gan_ring.PRESETS, arguments)
-
-
-def terminate():
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def throw(error):
@@ -61,13 +60,18 @@ def test_whatever_stops_a_run_is_one_line_and_a_status(run, capsys, end):
     assert line.startswith(f"mix_gan_ring: {text}")
 
 
-def test_sigterm_outside_of_training_ends_it_too(run, capsys):
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit) as stop, session(run):
-        terminate()
-    assert stop.value.code == 143
-    assert "stopped by SIGTERM; what was saved is in" in capsys.readouterr().err
-    assert signal.getsignal(signal.SIGTERM) is before
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_outside_of_training_ends_it_too(run, capsys, number):
+    before = signal.signal(number, lambda *_: None)
+    mine = signal.getsignal(number)
+    try:
+        with pytest.raises(SystemExit) as stop, session(run):
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is mine
+    finally:
+        signal.signal(number, before)
+    assert stop.value.code == 128 + number
+    assert f"stopped by {number.name}; what was saved is in" in capsys.readouterr().err
 
 
 def test_a_second_start_in_the_run_folder_is_refused(run, capsys):
@@ -87,6 +91,95 @@ def test_a_warning_takes_one_line(run, capsys):
         warnings.simplefilter("always")
         warnings.warn("the checkpoint at step 3 cannot be read", stacklevel=1)
     assert capsys.readouterr().err == "mix_gan_ring: the checkpoint at step 3 cannot be read\n"
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_results(run):
+    def draw():
+        raise RuntimeError("latex could not be found")
+
+    parts = {"rows": [{**report.row("GAN", {"modes": [1.0]}), "seconds": 1.0}], "verdict": []}
+    with pytest.raises(RuntimeError, match="latex"):
+        report.save_results(run, columns={"modes": ("modes", 1)}, figures=draw, **parts)
+    assert json.loads((run.folder / "results.json").read_text())["rows"] == parts["rows"]
+    drawn = {"samples": run.folder / "s.png", "more": run.folder / "m.png"}
+    results, files = report.save_results(
+        run, columns={}, figures=lambda: drawn, kept={"pictures": "samples"}, **parts
+    )
+    assert files is drawn and results["figures"] == {"pictures": "s.png"}
+    assert json.loads((run.folder / "results.json").read_text())["figures"] == results["figures"]
+
+
+def test_jupyters_backend_and_a_terminal_of_few_characters_stop_nothing(tmp_path):
+    program = (
+        "import sys\n"
+        "from experiments import pairing\n"
+        "from experiments.common import harness\n"
+        "harness.start('pairing', 'doc', pairing.PRESETS, ['--runs', sys.argv[1]])\n"
+        "import matplotlib.figure\n"
+        "matplotlib.figure.Figure().savefig(sys.argv[1] + '/a.png')\n"
+        "print('1.0 \u00b1 0.5')\n"
+    )
+    environment = {
+        **os.environ,
+        "MPLBACKEND": "module://of_a_notebook.backend_inline",
+        "PYTHONIOENCODING": "ascii",
+        "XDG_CACHE_HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parents[1],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "1.0 ? 0.5\n", done.stderr
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Of a script in its first version."""
+
+    steps: int
+    width: int = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Longer(Config):
+    """With a field that came later."""
+
+    depth: tuple[int, ...] = dataclasses.field(default_factory=lambda: (1, 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wider(Config):
+    """With another default."""
+
+    width: int = 16
+
+
+def test_a_new_field_at_its_default_does_not_orphan_the_runs_before_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "use_caches", lambda: None)
+
+    def start(config, *options):
+        presets = {"cpu": config}
+        return harness.start("x", "doc", presets, ["--runs", str(tmp_path), *options])
+
+    first, later = start(Config(5)), start(Longer(5))
+    assert later.folder == first.folder and later.stored == first.stored == {"steps": 5, "width": 8}
+    others = [start(Longer(5), "--depth", "3"), start(Longer(5, 9)), start(Config(6))]
+    folders = {run.folder for run in [first, *others]}
+    assert len(folders) == 4, "what is not at its default tells runs apart"
+    with pytest.raises(SystemExit):  # the same name, and other numbers
+        start(Wider(5))
+
+
+def test_a_damaged_part_is_named_with_what_to_do(run):
+    harness.once(run, "a part", lambda: {"value": 1.0})
+    path = harness.method_folder(run, "a part") / "part.json"
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"part.json \(0 bytes\) must hold JSON.*computed again"):
+        harness.once(run, "a part", lambda: {"value": 1.0})
 
 
 def test_on_nan_is_stop_or_freeze(capsys):

@@ -99,9 +99,12 @@ def test_an_evaluation_that_cannot_be_logged_costs_no_step(fault, tmp_path):
 def test_a_name_of_the_callers_is_no_verdict(tmp_path):
     measured = {"frozen_classifier_accuracy": jnp.full(2, 0.9), "frozen_fid": 12.0, "self": 1.0}
     options = {**OPTIONS, "folder": tmp_path, "on_nan": "stop"}
-    mg.fit(KEY, solver(), FEED, evaluate=lambda key, state: measured, **options)
+    # The same of a solver whose state says that nothing of it can be frozen.
+    rule = solver(frozen_layers=jnp.float32(3.0))
+    mg.fit(KEY, rule, FEED, evaluate=lambda key, state: measured, **options)
     last = mg.read_records(tmp_path)[-1]
-    assert last.keys() == {"step", "loss", *measured} and last["frozen_fid"] == 12.0
+    assert last.keys() == {"step", "loss", "frozen_layers", *measured}
+    assert (last["frozen_fid"], last["frozen_layers"]) == (12.0, 3.0)
 
 
 @pytest.mark.parametrize("late", ["evaluate", "on_log"])
