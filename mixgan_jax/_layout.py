@@ -100,7 +100,8 @@ def _node_classes(tree: Any) -> list[str]:
         own = set() if plain else {node[0].__name__}
         return own.union(*map(walk, structure.children()))
 
-    return sorted(set().union(*map(walk, jax.tree.structure(tree).children())))
+    root: Any = jax.tree.structure(tree)
+    return sorted(set().union(*map(walk, root.children())))
 
 
 def _with_checksums(tree: Any) -> list[list[Any]]:

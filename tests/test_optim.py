@@ -473,3 +473,16 @@ def test_a_bad_initial_regret_is_named(bad):
 def test_bad_adam_constants_are_named(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         optim.softmax_adam(0.1, **bad)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_per_component_of_nothing_has_a_state_for_each_component(count):
+    """Parameters without leaves do not show how many components there are; who knows says it."""
+    tx = optim.per_component(optax.adam(0.1), count)
+    state = tx.init({})
+    assert optax.tree.get(state, "count").shape == (count,)
+    updates, state = tx.update({}, state, {})
+    assert updates == {}
+    assert jnp.array_equal(optax.tree.get(state, "count"), jnp.ones(count, jnp.int32))
+    with pytest.raises(ValueError, match=r"params must be a tree with leaves \[K, ...\]"):
+        optim.per_component(optax.adam(0.1)).init({})

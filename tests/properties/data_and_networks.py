@@ -380,5 +380,7 @@ NETWORKS = {
         networks.widen,
         {"net": st.just(networks.MLP((2, 2))), "times": counts(3), "inputs": counts(3)},
     ),
-    "from_linen": Case(mg.from_linen, {"module": st.just(networks.MLP((2,)))}),
+    "from_linen": Case(
+        mg.from_linen, {"module": st.just(networks.MLP((2,))), "options": st.none()}
+    ),
 }

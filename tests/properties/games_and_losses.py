@@ -179,6 +179,7 @@ MIXTURES = {
             "latents": array(ROWS, 4, LATENT),
             "train": flag,
             "strategy": strategy,
+            "block": st.none(),  # not with train
         },
     ),
     "sample": Case(
@@ -189,6 +190,7 @@ MIXTURES = {
             "mixture": generators,
             "latents": array(5, LATENT),
             "strategy": strategy,
+            "block": st.sampled_from([64, 100]),
         },
         samples_come_from_components,
     ),

@@ -98,7 +98,10 @@ RULES = {
     "regret_matching_plus": Case(
         mg.regret_matching_plus, {"initial_regret": floats(0, 10)}, rule_keeps_the_simplex
     ),
-    "per_component": Case(mg.per_component, {"tx": st.just(optax.sgd(0.1))}),
+    "per_component": Case(
+        mg.per_component,
+        {"tx": st.just(optax.sgd(0.1)), "num_components": st.sampled_from([None, 3])},
+    ),
     "exponentiated_gradient, update": Case(
         updated(mg.exponentiated_gradient(0.1)), one_update, update_keeps_the_simplex
     ),
