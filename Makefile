@@ -19,7 +19,7 @@ help: ## list these targets
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
-	@$(BIN)/python -m experiments.mix_gan_ring $(ARGS)
+	@$(BIN)/python -m experiments mix_gan_ring $(ARGS)
 
 test: $(VENV)/.test ## run the tests, notebooks among them
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)

@@ -6,172 +6,101 @@ stay in their modules, which are public too: ``losses``, ``penalties``, ``adjust
 """
 
 from mixgan_jax import (
-    adjustments,
-    data,
-    history,
-    losses,
-    metrics,
-    networks,
-    penalties,
-    plots,
-    spectrum,
-    theory,
+    adjustments as adjustments,
+    data as data,
+    history as history,
+    losses as losses,
+    metrics as metrics,
+    networks as networks,
+    penalties as penalties,
+    plots as plots,
+    spectrum as spectrum,
+    theory as theory,
 )
-from mixgan_jax._messages import suggest_names
-from mixgan_jax.checkpoint import Checkpoints, SaveError, load_for_sampling
-from mixgan_jax.data import Feed, Stream
-from mixgan_jax.duality_gap import duality_gap_curve
-from mixgan_jax.fit import fit
+from mixgan_jax.data import Feed as Feed, Stream as Stream
 from mixgan_jax.game import (
-    Equilibrium,
-    EquilibriumError,
-    Payoffs,
-    approximate_equilibrium,
-    best_responses,
-    expected_payoff,
-    nash_conv,
-    regrets,
-    simplex_equilibrium,
-    zero_sum,
-    zero_sum_equilibrium,
+    Equilibrium as Equilibrium,
+    EquilibriumError as EquilibriumError,
+    Payoffs as Payoffs,
+    approximate_equilibrium as approximate_equilibrium,
+    best_responses as best_responses,
+    expected_payoff as expected_payoff,
+    nash_conv as nash_conv,
+    regrets as regrets,
+    simplex_equilibrium as simplex_equilibrium,
+    zero_sum as zero_sum,
+    zero_sum_equilibrium as zero_sum_equilibrium,
 )
-from mixgan_jax.interrupt import Interrupted
-from mixgan_jax.lock import FolderInUseError
-from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import (
-    Mixture,
-    effective_components,
-    entropy,
-    generate,
-    map_components,
-    sample,
-    uniform,
-)
+from mixgan_jax.losses import GanLoss as GanLoss
+from mixgan_jax.messages import suggest_names
+from mixgan_jax.metrics.duality_gap import duality_gap_curve as duality_gap_curve
 from mixgan_jax.optim import (
-    exponentiated_gradient,
-    optimistic_exponentiated_gradient,
-    per_component,
-    projected_gradient,
-    regret_matching_plus,
-    softmax_adam,
-    softmax_sgd,
+    exponentiated_gradient as exponentiated_gradient,
+    optimistic_exponentiated_gradient as optimistic_exponentiated_gradient,
+    per_component as per_component,
+    projected_gradient as projected_gradient,
+    regret_matching_plus as regret_matching_plus,
+    softmax_adam as softmax_adam,
+    softmax_sgd as softmax_sgd,
 )
-from mixgan_jax.pairing import fakes_per_generator
-from mixgan_jax.parallel import spread_over_devices
-from mixgan_jax.payoff import Outcome, held_out_values, meet
-from mixgan_jax.player import Player, from_linen, pack
-from mixgan_jax.quarantine import Frozen, NonFiniteError
-from mixgan_jax.records import Records, read_records
+from mixgan_jax.players.mixture import (
+    Mixture as Mixture,
+    effective_components as effective_components,
+    entropy as entropy,
+    generate as generate,
+    map_components as map_components,
+    sample as sample,
+    uniform as uniform,
+)
+from mixgan_jax.players.pairing import fakes_per_generator as fakes_per_generator
+from mixgan_jax.players.payoff import (
+    Outcome as Outcome,
+    held_out_values as held_out_values,
+    meet as meet,
+)
+from mixgan_jax.players.player import Player as Player, from_linen as from_linen, pack as pack
+from mixgan_jax.runs.fit import fit as fit
+from mixgan_jax.runs.interrupt import Interrupted as Interrupted
+from mixgan_jax.runs.parallel import spread_over_devices as spread_over_devices
+from mixgan_jax.runs.quarantine import Frozen as Frozen, NonFiniteError as NonFiniteError
+from mixgan_jax.runs.steps import (
+    evaluation_key as evaluation_key,
+    init_run as init_run,
+    run as run,
+    run_steps as run_steps,
+)
 from mixgan_jax.solvers import (
-    Around,
-    Averaged,
-    DoubleOracleState,
-    DuelState,
-    FictitiousState,
-    GradientPlayState,
-    MixGanState,
-    Solver,
-    averaged,
-    best_response,
-    double_oracle,
-    duel_gan,
-    extragradient,
-    fictitious_gan,
-    gda,
-    gradient_play,
-    lookahead,
-    mix_gan,
-    mix_gan_2017,
-    past_extragradient,
-    unrolled_gan,
+    Around as Around,
+    Averaged as Averaged,
+    DoubleOracleState as DoubleOracleState,
+    DuelState as DuelState,
+    FictitiousState as FictitiousState,
+    GradientPlayState as GradientPlayState,
+    MixGanState as MixGanState,
+    Solver as Solver,
+    averaged as averaged,
+    best_response as best_response,
+    double_oracle as double_oracle,
+    duel_gan as duel_gan,
+    extragradient as extragradient,
+    fictitious_gan as fictitious_gan,
+    gda as gda,
+    gradient_play as gradient_play,
+    lookahead as lookahead,
+    mix_gan as mix_gan,
+    mix_gan_2017 as mix_gan_2017,
+    past_extragradient as past_extragradient,
+    unrolled_gan as unrolled_gan,
 )
-from mixgan_jax.steps import evaluation_key, init_run, run, run_steps
+from mixgan_jax.storage.checkpoint import (
+    Checkpoints as Checkpoints,
+    SaveError as SaveError,
+    load_for_sampling as load_for_sampling,
+)
+from mixgan_jax.storage.lock import FolderInUseError as FolderInUseError
+from mixgan_jax.storage.records import Records as Records, read_records as read_records
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Around",
-    "Averaged",
-    "Checkpoints",
-    "DoubleOracleState",
-    "DuelState",
-    "Equilibrium",
-    "EquilibriumError",
-    "Feed",
-    "FictitiousState",
-    "FolderInUseError",
-    "Frozen",
-    "GanLoss",
-    "GradientPlayState",
-    "Interrupted",
-    "MixGanState",
-    "Mixture",
-    "NonFiniteError",
-    "Outcome",
-    "Payoffs",
-    "Player",
-    "Records",
-    "SaveError",
-    "Solver",
-    "Stream",
-    "adjustments",
-    "approximate_equilibrium",
-    "averaged",
-    "best_response",
-    "best_responses",
-    "data",
-    "double_oracle",
-    "duality_gap_curve",
-    "duel_gan",
-    "effective_components",
-    "entropy",
-    "evaluation_key",
-    "expected_payoff",
-    "exponentiated_gradient",
-    "extragradient",
-    "fakes_per_generator",
-    "fictitious_gan",
-    "fit",
-    "from_linen",
-    "gda",
-    "generate",
-    "gradient_play",
-    "held_out_values",
-    "history",
-    "init_run",
-    "load_for_sampling",
-    "lookahead",
-    "losses",
-    "map_components",
-    "meet",
-    "metrics",
-    "mix_gan",
-    "mix_gan_2017",
-    "nash_conv",
-    "networks",
-    "optimistic_exponentiated_gradient",
-    "pack",
-    "past_extragradient",
-    "penalties",
-    "per_component",
-    "plots",
-    "projected_gradient",
-    "read_records",
-    "regret_matching_plus",
-    "regrets",
-    "run",
-    "run_steps",
-    "sample",
-    "simplex_equilibrium",
-    "softmax_adam",
-    "softmax_sgd",
-    "spectrum",
-    "spread_over_devices",
-    "theory",
-    "uniform",
-    "unrolled_gan",
-    "zero_sum",
-    "zero_sum_equilibrium",
-]
 
 suggest_names(__name__)

@@ -16,9 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax._messages import describe as describe
-from mixgan_jax._messages import fail as fail
-from mixgan_jax._messages import suggest as suggest
+from mixgan_jax.messages import describe as describe, fail as fail, suggest as suggest
 
 T = TypeVar("T")
 

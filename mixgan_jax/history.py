@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from mixgan_jax.checks import check_array, check_count, check_kind, check_number, fail
-from mixgan_jax.mixture import Mixture
+from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.types import Array, ModelState, Params
 
 

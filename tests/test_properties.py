@@ -6,8 +6,7 @@
 import inspect
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from properties import (
     data_and_networks,
     dynamics,

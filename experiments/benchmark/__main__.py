@@ -28,9 +28,9 @@ from rich.table import Table
 
 import mixgan_jax as mg
 from experiments.benchmark import logs, parts, programs, scaling, strategies, streaming
-from experiments.common import harness, readme, report
-from mixgan_jax._files import read_json, write_json
+from experiments.common import harness, pages, report
 from mixgan_jax.checks import check_path
+from mixgan_jax.files import read_json, write_json
 
 KEPT = report.RESULTS / "benchmark"
 HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None) -> None:
     with harness.refusing("benchmark"):
         folder = check_path("--runs", options.runs) / "benchmark" / options.preset
     if options.readme:
-        readme.write_section("performance", "\n\n".join(map(markdown, kept())))
+        pages.write_section("performance", "\n\n".join(map(markdown, kept())))
         return
     if options.keep:
         if options.preset == "smoke" or not any(folder.glob("*.json")):

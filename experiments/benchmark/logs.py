@@ -9,8 +9,8 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments.benchmark.workloads import ring_game
-from mixgan_jax import _figures
 from mixgan_jax.data import feed_from_distribution, ring
+from mixgan_jax.plots import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,10 +68,10 @@ def table(**sizes: int) -> list[dict[str, Any]]:
     ]
 
 
-@_figures.styled
+@drawing.styled
 def plot(rows: list[dict[str, Any]]) -> "Figure":
     """Both histograms, on the same logarithmic bins."""
-    figure = _figures.new_figure(6.0, 3.5)
+    figure = drawing.new_figure(6.0, 3.5)
     axis = figure.add_subplot()
     values = np.concatenate([row["times"] for row in rows])
     bins = np.geomspace(values.min(), values.max(), 60)

@@ -11,7 +11,7 @@ import mixgan_jax as mg
 from experiments.benchmark.timing import interleaved, ratio
 from experiments.benchmark.workloads import Game, dcgan_game, looped, scanned
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator, _canonical
-from mixgan_jax.solvers import side
+from mixgan_jax.solvers.core import side
 
 Program = Callable[[], Any]
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from experiments.benchmark.timing import interleaved
 from experiments.benchmark.workloads import Game, dcgan_game, ring_game, scanned
-from mixgan_jax import _figures
-from mixgan_jax.pairing import PAIRINGS, Pairing
+from mixgan_jax.players.pairing import PAIRINGS, Pairing
+from mixgan_jax.plots import drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -85,10 +85,10 @@ def _small(batch: int) -> Game:
     return dcgan_game(batch, width=16)
 
 
-@_figures.styled
+@drawing.styled
 def plot_against_k(rows: list[dict[str, Any]]) -> "Figure":
     """Time of a step over that of k = 1 against k, on logarithmic axes, with lines of slopes 1 and 2."""
-    figure = _figures.new_figure(9.0, 4.0)
+    figure = drawing.new_figure(9.0, 4.0)
     axes = figure.subplots(1, 2, sharey=True)
     for axis, kind in zip(axes, ("DCGAN", "MLP"), strict=True):
         for row in (row for row in rows if row["network"] == kind):

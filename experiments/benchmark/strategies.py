@@ -12,9 +12,9 @@ from jax import lax
 
 from experiments.benchmark.timing import interleaved, ratio
 from experiments.benchmark.workloads import dcgan_game, ring_game, scanned
-from mixgan_jax.mixture import Strategy
 from mixgan_jax.networks import layers
 from mixgan_jax.networks._canonical import LAYOUT
+from mixgan_jax.players.mixture import Strategy
 from mixgan_jax.types import Array
 
 STRATEGIES = tuple(name for name in get_args(Strategy) if name != "auto")

@@ -19,10 +19,10 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments.benchmark.workloads import dcgan_game
-from mixgan_jax.advance import advancing
 from mixgan_jax.data import ImageSource, feed_from_images, load_images, load_npz, stream_from_images
 from mixgan_jax.data.stream import open_stream
-from mixgan_jax.steps import init_run
+from mixgan_jax.runs.advance import advancing
+from mixgan_jax.runs.steps import init_run
 
 SHAPE = (32, 32, 3)
 BATCH = 64

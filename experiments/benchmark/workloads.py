@@ -10,8 +10,8 @@ import optax
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP, DCGANDiscriminator, DCGANGenerator
-from mixgan_jax.pairing import Pairing
-from mixgan_jax.parallel import map_runs
+from mixgan_jax.players.pairing import Pairing
+from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.types import Array
 
 WEIGHT_RATE, BARRIER = 1e-3, 0.1

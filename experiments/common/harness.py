@@ -27,9 +27,9 @@ from experiments.common.identity import fingerprint, store_config_of
 from experiments.common.options import check_config
 from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
 from experiments.common.setup import Setup
-from mixgan_jax._files import read_json, write_json
 from mixgan_jax.checks import check_choice, check_count, check_path
 from mixgan_jax.data.cache import cache_folder, make_folder
+from mixgan_jax.files import read_json, write_json
 from mixgan_jax.types import Array, Key
 
 C = TypeVar("C")
@@ -81,7 +81,7 @@ def start(
     of its own, and does not stand for the preset.
 
     Args:
-        experiment: the script's name, as in ``python -m experiments.<name>``.
+        experiment: the script's name, as in ``python -m experiments NAME``.
         doc: the script's docstring, shown by ``--help``.
         presets: configs by name; the first is the default. All are of one frozen dataclass.
         argv: the arguments; those of the process if not given.
@@ -113,7 +113,7 @@ def start(
         type(preset),
         args=rest,
         default=preset,
-        prog=f"python -m experiments.{experiment}",
+        prog=f"python -m experiments {experiment}",
         description=f"{doc}\n\nAlso: --preset NAME (one of {names}; now {options.preset}), "
         f"--runs FOLDER (now {options.runs}), --on-nan stop|freeze (at a component that becomes NaN), "
         "--tensorboard, --profile, --seed-offset N (seeds N, N + 1, ...).",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mixgan_jax._files import read_json
-from mixgan_jax.records import CONFIG_NAME, store_config
+from mixgan_jax.files import read_json
+from mixgan_jax.storage.records import CONFIG_NAME, store_config
 
 
 def fingerprint(config: Any) -> str:

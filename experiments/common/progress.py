@@ -13,7 +13,7 @@ import numpy as np
 import rich
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mixgan_jax._files import read_json, write_json
+from mixgan_jax.files import read_json, write_json
 
 OnLog: TypeAlias = Callable[[int, Mapping[str, np.ndarray]], None]
 

@@ -20,7 +20,7 @@ import mixgan_jax as mg
 from experiments.common import verdicts
 from experiments.common.harness import Run
 from experiments.common.identity import as_known
-from mixgan_jax._files import read_json, write_json
+from mixgan_jax.files import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,8 +12,8 @@ from typing import Any
 import mixgan_jax as mg
 from experiments.common.harness import Run
 from experiments.common.progress import ProgressBar
-from mixgan_jax.interrupt import SIGNALS
-from mixgan_jax.lock import lock_folder
+from mixgan_jax.runs.interrupt import SIGNALS
+from mixgan_jax.storage.lock import lock_folder
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -4,60 +4,38 @@ A :class:`Feed` draws batches from what lies on the device, a :class:`Stream` fr
 """
 
 from mixgan_jax.data.feed import (
-    Feed,
-    feed_from_distribution,
-    feed_from_images,
-    feed_from_packs,
+    Feed as Feed,
+    feed_from_distribution as feed_from_distribution,
+    feed_from_images as feed_from_images,
+    feed_from_packs as feed_from_packs,
 )
-from mixgan_jax.data.files import load_folder, load_idx
+from mixgan_jax.data.files import load_folder as load_folder, load_idx as load_idx
 from mixgan_jax.data.images import (
-    Images,
-    digits,
-    from_arrays,
-    load_images,
-    load_npz,
-    to_float,
-    to_uint8,
+    Images as Images,
+    digits as digits,
+    from_arrays as from_arrays,
+    load_images as load_images,
+    load_npz as load_npz,
+    to_float as to_float,
+    to_uint8 as to_uint8,
 )
-from mixgan_jax.data.source import ImageSource, as_source
-from mixgan_jax.data.stacked import feed_from_stacks, fixed_packs, fixed_stacks, stack_labels
-from mixgan_jax.data.stream import Stream, feed_or_stream, stream_from_images
+from mixgan_jax.data.source import ImageSource as ImageSource, as_source as as_source
+from mixgan_jax.data.stacked import (
+    feed_from_stacks as feed_from_stacks,
+    fixed_packs as fixed_packs,
+    fixed_stacks as fixed_stacks,
+    stack_labels as stack_labels,
+)
+from mixgan_jax.data.stream import (
+    Stream as Stream,
+    feed_or_stream as feed_or_stream,
+    stream_from_images as stream_from_images,
+)
 from mixgan_jax.data.synthetic import (
-    GaussianMixture,
-    Spirals,
-    gaussian_mixture,
-    grid,
-    ring,
-    spirals,
+    GaussianMixture as GaussianMixture,
+    Spirals as Spirals,
+    gaussian_mixture as gaussian_mixture,
+    grid as grid,
+    ring as ring,
+    spirals as spirals,
 )
-
-__all__ = [
-    "Feed",
-    "GaussianMixture",
-    "ImageSource",
-    "Images",
-    "Spirals",
-    "Stream",
-    "as_source",
-    "digits",
-    "feed_from_stacks",
-    "fixed_packs",
-    "fixed_stacks",
-    "feed_from_distribution",
-    "feed_from_images",
-    "feed_from_packs",
-    "feed_or_stream",
-    "from_arrays",
-    "gaussian_mixture",
-    "grid",
-    "load_folder",
-    "load_idx",
-    "load_images",
-    "load_npz",
-    "ring",
-    "spirals",
-    "stack_labels",
-    "stream_from_images",
-    "to_float",
-    "to_uint8",
-]

@@ -5,8 +5,8 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax._levels import Range, to_levels
 from mixgan_jax.checks import check_array, describe, to_host
+from mixgan_jax.data.levels import Range, to_levels
 from mixgan_jax.data.source import Channels, ImageSource, channels_last
 
 

@@ -20,9 +20,9 @@ import jax
 import numpy as np
 from numpy.lib import format as npy
 
-from mixgan_jax._files import replacing
 from mixgan_jax.data.cache import cache_folder
 from mixgan_jax.data.source import Channels, ImageSource, Indices, exceeds
+from mixgan_jax.files import replacing
 
 _AT_ONCE = 2**20  # bytes in memory while a member is read through
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax._levels import Range, to_levels
 from mixgan_jax.checks import check_array, check_path, check_text, describe, fail
 from mixgan_jax.data._arrays import as_labels, as_levels
 from mixgan_jax.data._idx import find_idx, is_idx, read_idx
 from mixgan_jax.data._npz import read_npz
 from mixgan_jax.data._tfds import find_tfds, read_tfds
+from mixgan_jax.data.levels import Range, to_levels
 from mixgan_jax.data.source import Channels, ImageSource, check_budget, split_at
 from mixgan_jax.types import Array
 

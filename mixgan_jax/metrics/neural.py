@@ -5,7 +5,7 @@ discriminators D with values in [0, 1],
 
 ``d_{F,phi}(P, Q) = sup_{D in F} E_P phi(D) + E_Q phi(1 - D) - 2 phi(1/2)``.
 
-Here ``D = sigmoid(logit)``, and F is a :class:`~mixgan_jax.player.Player` with its whole vector of parameters in the
+Here ``D = sigmoid(logit)``, and F is a :class:`~mixgan_jax.Player` with its whole vector of parameters in the
 Euclidean ball of radius ``bound``: the theorem's bounded set. With all functions for F and ``phi(t) = t`` it is the
 total variation, with ``phi = log`` twice the Jensen-Shannon divergence. That it generalises, as those two do not, is
 the point of the theory.
@@ -36,7 +36,7 @@ from mixgan_jax.checks import (
     fail,
 )
 from mixgan_jax.losses import MeasuringFunction
-from mixgan_jax.player import Player, apply_player, check_player, start_player
+from mixgan_jax.players.player import Player, apply_player, check_player, start_player
 from mixgan_jax.types import Array, Key, Params
 
 _ROWS_AT_ONCE = 4096  # of the samples over which a mean is taken

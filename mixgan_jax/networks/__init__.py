@@ -3,27 +3,28 @@
 The only modules of the package, with ``player.from_linen``, that import Flax.
 """
 
-from mixgan_jax.networks.classifier import ConvClassifier
-from mixgan_jax.networks.conv import conv, conv_general_dilated, conv_transpose
-from mixgan_jax.networks.dcgan import DCGANDiscriminator, DCGANGenerator
-from mixgan_jax.networks.layers import Conv, ConvTranspose, maxout
-from mixgan_jax.networks.metz import MetzDiscriminator, MetzGenerator
-from mixgan_jax.networks.mlp import MLP, pacgan_discriminator, pacgan_generator, widen
-
-__all__ = [
-    "Conv",
-    "ConvClassifier",
-    "ConvTranspose",
-    "DCGANDiscriminator",
-    "DCGANGenerator",
-    "MLP",
-    "MetzDiscriminator",
-    "MetzGenerator",
-    "conv",
-    "conv_general_dilated",
-    "conv_transpose",
-    "maxout",
-    "pacgan_discriminator",
-    "pacgan_generator",
-    "widen",
-]
+from mixgan_jax.networks.classifier import ConvClassifier as ConvClassifier
+from mixgan_jax.networks.conv import (
+    conv as conv,
+    conv_general_dilated as conv_general_dilated,
+    conv_transpose as conv_transpose,
+)
+from mixgan_jax.networks.dcgan import (
+    DCGANDiscriminator as DCGANDiscriminator,
+    DCGANGenerator as DCGANGenerator,
+)
+from mixgan_jax.networks.layers import (
+    Conv as Conv,
+    ConvTranspose as ConvTranspose,
+    maxout as maxout,
+)
+from mixgan_jax.networks.metz import (
+    MetzDiscriminator as MetzDiscriminator,
+    MetzGenerator as MetzGenerator,
+)
+from mixgan_jax.networks.mlp import (
+    MLP as MLP,
+    pacgan_discriminator as pacgan_discriminator,
+    pacgan_generator as pacgan_generator,
+    widen as widen,
+)

@@ -8,24 +8,18 @@ Solvers normalise the log-weights after every update, so any optax transform kee
 ``optax.sgd`` is then exponentiated gradient, and Adam is Adam's step in place of its gradient.
 """
 
-from mixgan_jax.optim.components import check_transform, per_component, with_other_keys
-from mixgan_jax.optim.exponentiated import (
-    exponentiated_gradient,
-    optimistic_exponentiated_gradient,
+from mixgan_jax.optim.components import (
+    check_transform as check_transform,
+    per_component as per_component,
+    with_other_keys as with_other_keys,
 )
-from mixgan_jax.optim.simplex import update_log_weights
-from mixgan_jax.optim.softmax import softmax_adam, softmax_sgd
-from mixgan_jax.optim.sparse import projected_gradient, regret_matching_plus
-
-__all__ = [
-    "check_transform",
-    "exponentiated_gradient",
-    "optimistic_exponentiated_gradient",
-    "per_component",
-    "projected_gradient",
-    "regret_matching_plus",
-    "softmax_adam",
-    "softmax_sgd",
-    "update_log_weights",
-    "with_other_keys",
-]
+from mixgan_jax.optim.exponentiated import (
+    exponentiated_gradient as exponentiated_gradient,
+    optimistic_exponentiated_gradient as optimistic_exponentiated_gradient,
+)
+from mixgan_jax.optim.simplex import update_log_weights as update_log_weights
+from mixgan_jax.optim.softmax import softmax_adam as softmax_adam, softmax_sgd as softmax_sgd
+from mixgan_jax.optim.sparse import (
+    projected_gradient as projected_gradient,
+    regret_matching_plus as regret_matching_plus,
+)

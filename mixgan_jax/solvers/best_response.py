@@ -14,13 +14,13 @@ from mixgan_jax.checks import (
     check_kind,
 )
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Mixture, Strategy, with_uniform_weights
 from mixgan_jax.optim import check_transform, exponentiated_gradient
-from mixgan_jax.player import Player
-from mixgan_jax.solvers.discriminator_gradients import discriminator_gradients
-from mixgan_jax.solvers.game_gradients import generator_gradients
-from mixgan_jax.solvers.gan_game import Game, check_game, draw_latents, first_mixtures
-from mixgan_jax.solvers.side import MixGanState, Rules, enter, move
+from mixgan_jax.players.mixture import Mixture, Strategy, with_uniform_weights
+from mixgan_jax.players.player import Player
+from mixgan_jax.solvers.core.discriminator_gradients import discriminator_gradients
+from mixgan_jax.solvers.core.game import Game, check_game, draw_latents, first_mixtures
+from mixgan_jax.solvers.core.generator_gradients import generator_gradients
+from mixgan_jax.solvers.core.side import MixGanState, Rules, enter, move
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 

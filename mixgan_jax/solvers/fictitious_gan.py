@@ -17,16 +17,16 @@ from mixgan_jax.checks import (
 from mixgan_jax.history import History
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.player import Player
-from mixgan_jax.solvers.gan_game import Game, check_game
-from mixgan_jax.solvers.side import HasCurrent, MixGanState, Rules, make_rules
-from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.solvers.turns import (
+from mixgan_jax.players.player import Player
+from mixgan_jax.solvers.core.game import Game, check_game
+from mixgan_jax.solvers.core.side import HasCurrent, MixGanState, Rules, make_rules
+from mixgan_jax.solvers.core.turns import (
     discriminators_turn,
     first_state,
     generators_turn,
     turn_keys,
 )
+from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 

@@ -18,20 +18,24 @@ from mixgan_jax.checks import (
     fail,
 )
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Strategy
-from mixgan_jax.pairing import Pairing
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.player import Player
-from mixgan_jax.solvers.game_gradients import GeneratorSteps, Update, simultaneous_gradients
-from mixgan_jax.solvers.gan_game import Game, check_game
-from mixgan_jax.solvers.side import MixGanState, Rules, choose, make_rules, move
-from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.solvers.turns import (
+from mixgan_jax.players.mixture import Strategy
+from mixgan_jax.players.pairing import Pairing
+from mixgan_jax.players.player import Player
+from mixgan_jax.solvers.core.game import Game, check_game
+from mixgan_jax.solvers.core.generator_gradients import (
+    GeneratorSteps,
+    Update,
+    simultaneous_gradients,
+)
+from mixgan_jax.solvers.core.side import MixGanState, Rules, choose, make_rules, move
+from mixgan_jax.solvers.core.turns import (
     discriminators_turn,
     first_state,
     generators_turn,
     turn_keys,
 )
+from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
 

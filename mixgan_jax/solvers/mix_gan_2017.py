@@ -9,7 +9,7 @@ import optax
 from mixgan_jax.checks import check_count, check_step_size
 from mixgan_jax.losses import GanLoss, minimax
 from mixgan_jax.optim import softmax_adam
-from mixgan_jax.player import Player
+from mixgan_jax.players.player import Player
 from mixgan_jax.solvers.mix_gan import mix_gan
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array

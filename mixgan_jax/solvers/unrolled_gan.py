@@ -9,20 +9,20 @@ import optax
 
 from mixgan_jax.checks import check_array, check_count, check_key
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.mixture import Mixture, generate
-from mixgan_jax.payoff import meet
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.player import Player
-from mixgan_jax.solvers.discriminator_gradients import gradients_on_fakes
-from mixgan_jax.solvers.gan_game import Game, barrier_gradient, check_game, draw_latents
-from mixgan_jax.solvers.side import Gradients, MixGanState, Rules, Side, make_rules, move
-from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.solvers.turns import (
+from mixgan_jax.players.mixture import Mixture, generate
+from mixgan_jax.players.payoff import meet
+from mixgan_jax.players.player import Player
+from mixgan_jax.solvers.core.discriminator_gradients import gradients_on_fakes
+from mixgan_jax.solvers.core.game import Game, barrier_gradient, check_game, draw_latents
+from mixgan_jax.solvers.core.side import Gradients, MixGanState, Rules, Side, make_rules, move
+from mixgan_jax.solvers.core.turns import (
     discriminators_turn,
     first_state,
     generators_turn,
     turn_keys,
 )
+from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler, ModelState, Params
 
 

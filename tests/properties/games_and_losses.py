@@ -13,8 +13,8 @@ from properties.case import Case
 
 import mixgan_jax as mg
 from mixgan_jax import losses
-from mixgan_jax.mixture import STRATEGIES
-from mixgan_jax.pairing import PAIRINGS
+from mixgan_jax.players.mixture import STRATEGIES
+from mixgan_jax.players.pairing import PAIRINGS
 
 ROWS, COLUMNS = 2, 3
 

@@ -1,0 +1,149 @@
+"""What stacked_mnist measures and claims, and which of PacGAN's tables it is held against."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from experiments.common import report, verdicts
+from experiments.family import pacgan_tables
+from experiments.family.pacgan_tables import TABLE_2, TABLE_3, as_published
+from experiments.family.stacked_methods import methods
+
+Row: TypeAlias = Mapping[str, Any]
+
+MEASURES = {"modes": ("modes", 1), "kl": ("KL", 3)}
+
+
+def published(config: Any) -> list[dict[str, Any]]:
+    """PacGAN's rows of the config's protocol: of MNIST, and of its two sizes of discriminator."""
+    if config.dataset != "mnist":
+        return []
+    sizes = {2: "quarter", 4: "half"}
+    metz = TABLE_3.get(sizes.get(config.discriminator_width, ""), {})
+    table = TABLE_2 if config.protocol == "dcgan" else metz
+    return pacgan_tables.published(table, [method.name for method in methods(config)])
+
+
+def judge(
+    config: Any,
+    rows: Sequence[Row],
+    theirs: Sequence[Row],
+    reals: Mapping[str, float],
+    accuracy: float,
+    *,
+    is_theirs: bool,
+) -> list[dict[str, Any]]:
+    """The verdict: what was claimed before the run against what came out.
+
+    Args:
+        config: of the script.
+        rows: the table's.
+        theirs: of :func:`published`.
+        reals: of ``of_real_stacks``.
+        accuracy: the classifier's, of test images.
+        is_theirs: whether the protocol is the paper's, so that its numbers, not orderings, can be expected: those of
+            its own runs, since we do not know what the errors of unrolled GANs, which it quotes, are.
+    """
+    measures = _of_the_measures(config, reals, accuracy)
+    return measures + judge_orderings(config, rows, theirs, is_theirs=is_theirs)
+
+
+def judge_orderings(
+    config: Any, rows: Sequence[Row], theirs: Sequence[Row], *, is_theirs: bool
+) -> list[dict[str, Any]]:
+    """The part of the verdict that the rows tell; arguments as in ``judge``."""
+    by_name = {row["method"]: row for row in rows}
+    if is_theirs:
+        verdict = [
+            as_published(by_name[row["published"]], row, MEASURES)
+            for row in theirs
+            if row["published"].startswith(("GAN", "PacGAN"))
+        ]
+    else:
+        verdict = _rising(config, by_name)
+    return verdict + _goals(config, by_name, theirs, is_theirs=is_theirs)
+
+
+def _of_the_measures(
+    config: Any, reals: Mapping[str, float], accuracy: float
+) -> list[dict[str, Any]]:
+    bound = 0.01 if config.dataset == "mnist" else 0.05  # few test images are less even
+    excess = reals["kl"] - reals["floor"]
+    got = f"{reals['modes']:.0f} modes, KL {reals['kl']:.4f}, floor {reals['floor']:.4f}"
+    return [
+        verdicts.claim(
+            "the classifier can be trusted: accuracy on test images",
+            f">= {100 * config.accuracy:.1f} %",
+            f"{100 * accuracy:.2f} %",
+            accuracy >= config.accuracy,
+        ),
+        verdicts.claim(
+            "stacks of real test images show every mode, hardly less evenly than chance allows",
+            f"1000 modes, KL at most {bound} above the sampling floor",
+            got,
+            reals["modes"] == 1000 and excess <= bound,
+        ),
+    ]
+
+
+def _rising(config: Any, by_name: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """The orderings: modes rise with the packing degree, with the components, with the depth of unrolling."""
+    kinds = {
+        "packing degree": ("PacGAN", "m", lambda method: method.packing),
+        "number of components": ("MIX+GAN k=", "k", lambda method: method.components),
+        "depth of unrolling": ("unrolled ", "(1 + depth)", lambda method: 1 + method.unroll),
+    }
+    verdict = []
+    for kind, (prefix, symbol, size) in kinds.items():
+        own = [m for m in methods(config) if m.name == "GAN" or m.name.startswith(prefix)]
+        if len(own) > 1:
+            names = [method.name for method in own[1:]]
+            places = np.log([size(method) for method in own])
+            rise = verdicts.trend([by_name[method.name] for method in own], places, "modes")
+            verdict.append(
+                verdicts.claim(
+                    f"modes rise with the {kind}: GAN, {', '.join(names)}",
+                    f"slope on log {symbol} above 0",
+                    *rise,
+                )
+            )
+    return verdict
+
+
+def _goals(
+    config: Any, by_name: Mapping[str, Row], theirs: Sequence[Row], *, is_theirs: bool
+) -> list[dict[str, Any]]:
+    """What we hope for: packed mixtures above the best packed GAN; in protocol dcgan every mode, evenly."""
+    both = [by_name[m.name] for m in methods(config) if m.packing > 1 and m.components > 1]
+    packed = [by_name[m.name] for m in methods(config) if m.packing > 1 and m.components == 1]
+    if not (both and packed):
+        return []
+    ours, other = both[-1], max(packed, key=lambda row: row["modes_mean"])
+    got, holds = verdicts.separated(ours, other, "modes")
+    goals = [
+        verdicts.claim(
+            f"goal: {ours['method']} shows more modes than {other['method']}, the best packed GAN",
+            "by more than 2 standard errors",
+            got,
+            holds,
+        )
+    ]
+    if not is_theirs:
+        return goals
+    cells = f"{report.cell(ours, 'modes', 1)} modes, KL {report.cell(ours, 'kl', 3)}"
+    if config.protocol == "dcgan":
+        fine = verdicts.all_of(
+            [
+                verdicts.of_mean(ours, "modes", ">=", 1000),
+                verdicts.of_mean(ours, "kl", "<=", 0.06),
+            ]
+        )
+        goal = verdicts.claim(f"goal: {ours['method']}", "1000 modes and KL <= .06", cells, fine)
+        return [goal]  # nothing is above 1000 modes
+    best = max((row["modes_mean"] for row in theirs), default=None)
+    if best is not None:
+        text = f"goal: {ours['method']} shows more modes than any row of the paper"
+        above = verdicts.of_mean(ours, "modes", ">", best)
+        goals.append(verdicts.claim(text, f"mean above {best}", cells, above))
+    return goals

@@ -1,0 +1,1 @@
+"""GANs from first principles: scoring rules and exact games (Nie, Liu and Patel)."""

@@ -1,0 +1,1 @@
+"""Answering the past: alternating best responses and fictitious play."""

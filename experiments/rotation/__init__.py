@@ -1,0 +1,1 @@
+"""Games that rotate: Dirac-GAN, optimisers of games, JARE."""

@@ -1,0 +1,280 @@
+"""Optimisers made for games: which of them turn rotation into convergence, in a bilinear game and in GANs?
+
+Claim: measured contraction on ``min_x max_y x y`` is the closed form's to 1e-5, optimistic descent diverges at .6 where
+extragradient converges; the eigenvalues of a GAN's Jacobian at an equilibrium predict which steps of simultaneous
+descent diverge; on a ring of Gaussians extragradient, consensus and the symplectic adjustment capture more modes than
+simultaneous Adam.
+Time: 2 minutes on two CPU cores; paper wants a GPU and has not been timed.
+
+    python -m experiments game_optimisers                    8 seeds of the ring, on two CPU cores
+    python -m experiments game_optimisers --preset paper     PacGAN's networks, ring and number of steps, 10 seeds
+
+Three parts, each with protocol and claims fixed before the run. Bilinear: from a random start, float64; the factor a
+step over steps 101-200 (the distance at 200 over that at 100, its 100th root), with plain gradient steps inside every
+method; for averages it is the average's distance. gamma = 1 here. Closed forms are in parts/game_methods.py; there are
+none for alternating descent (an orbit), lookahead and averages.
+
+Small GAN: a deterministic game of two tanh networks in float64 whose equilibria are found to rounding (see
+parts/small_gan.py). From the Jacobian's eigenvalues there, ``eta* = min 2 Re / |lambda|^2`` is the predicted stable
+step; simultaneous descent is started 1e-8 beside the equilibrium at six multiples of eta*, and grows or shrinks. Seeds
+whose search ends with gradients above 1e-9 found no equilibrium and are counted, not used; equilibria that no step
+makes stable are tried at .5 times the same multiples. A trial of seeds 0-5 came before, to see that equilibria are
+found at all: it said how to count those that are not, and what to do where no step is stable.
+
+Ring: data, networks and measures are mix_gan_ring's with k = 1. Every method has the same Adam, learning rate and
+batch; all are simultaneous but "alternating" and the two averages, of alternating Adam. The last iterate is measured,
+for averages the average's, on samples that training has not seen; seeds 0, 1, ... all at once; nothing is chosen.
+Coefficients are the authors' (10 for consensus, 1000 for JARE on a ring, 1 with alignment for the symplectic
+adjustment) though they used RMSProp; lookahead goes half of the way back every 5 steps. Rotation is the share of the
+antisymmetric part in the Jacobian of the trained networks' gradients on 512 samples, estimated with 20 probes. A step
+of extragradient has two gradients in it, one of consensus, JARE or the symplectic adjustment two or three second-order
+products; ms/step is of all seeds together, one reading each.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import mixgan_jax as mg
+from experiments.common import harness, options, plane, report, verdicts
+from experiments.common.session import session
+from experiments.common.setup import Setup
+from experiments.rotation import game_methods, game_optimisers_figure, small_gan
+from experiments.rotation.game_methods import BILINEAR_STEPS, Method, Name, reported
+from mixgan_jax import adjustments, spectrum
+from mixgan_jax.data import feed_from_distribution, ring
+from mixgan_jax.types import Array, Key
+
+
+@dataclass(frozen=True)
+class Config(plane.Config):
+    """The plane's, with one component, and the coefficients of the methods."""
+
+    components: options.Components = (1,)
+    """One GAN."""
+    methods: tuple[Name, ...] = get_args(Name)
+    """Trained on the ring; all of them play the bilinear game."""
+    seeds: options.Count = 8
+    """Runs of each method, random starts of the bilinear game, and small GANs."""
+    consensus: options.Rate = 10.0
+    """gamma of consensus optimisation on the ring."""
+    jare: options.Rate = 1000.0
+    """gamma of JARE on the ring."""
+    symplectic: options.Rate = 1.0
+    """Coefficient of the symplectic adjustment."""
+    lookahead_period: options.Count = 5
+    """Steps between two looks back."""
+    average_decay: options.Fraction = 0.999
+    """Of the exponential average."""
+    bilinear_steps: options.Samples = 200
+    """Steps of the bilinear game, of which the second half is measured."""
+    small_width: options.Count = 6
+    """Hidden units of the small GAN's networks."""
+    small_steps: options.Count = 20_000
+    """Steps towards its equilibrium."""
+    descent_steps: options.Count = 4000
+    """Steps from beside its equilibrium."""
+
+
+PRESETS = {
+    "cpu": Config(),
+    "paper": Config(
+        **{
+            **{
+                f.name: getattr(plane.PROTOCOLS["paper"], f.name)
+                for f in dataclasses.fields(plane.Config)
+            },
+            "components": (1,),
+        }
+    ),
+    "smoke": Config(
+        methods=("simultaneous", "extragradient"),
+        seeds=2,
+        steps=20,
+        batch=24,
+        width=8,
+        log_every=10,
+        small_width=2,
+        bilinear_steps=20,
+        small_steps=50,
+        descent_steps=40,
+    ),
+}
+
+COLUMNS = {
+    **{f"bilinear_{step}": (f"rate at {step}", 5) for step in BILINEAR_STEPS},
+    **{name: plane.COLUMNS[name] for name in ("modes", "high_quality", "reverse_kl")},
+    "rotation": ("rotation", 2),
+    "step_ms": ("ms/step", 2),
+}
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for what would otherwise fail after minutes."""
+    if config.components != (1,):
+        raise ValueError(f"--components must be 1, got {config.components}")
+    if "simultaneous" not in config.methods:
+        raise ValueError(f"--methods must have 'simultaneous' among them, got {config.methods}")
+    options.check_timed(config)
+
+
+def methods(config: Config) -> list[Method]:
+    """All of them, with the config's coefficients on the ring."""
+    return game_methods.methods(
+        consensus=config.consensus,
+        jare=config.jare,
+        symplectic=config.symplectic,
+        period=config.lookahead_period,
+        decay=config.average_decay,
+    )
+
+
+def build(config: Config, method: Method) -> Setup:
+    """Players, loss, optimiser and data of a method on the ring."""
+    generator, discriminator = plane.players(config, wide=False)
+    rate = config.learning_rate
+    schedule = optax.cosine_decay_schedule(rate, config.steps) if config.cosine_decay else rate
+    adam = optax.optimistic_adam_v2 if method.optimistic else optax.adam
+    tx = adam(schedule, b1=config.beta1)
+    loss = options.loss_of(config)
+    solver = mg.gda(
+        generator,
+        discriminator,
+        loss,
+        latent_size=config.latent_size,
+        generator_tx=tx,
+        discriminator_tx=tx,
+        update=method.update,
+        adjust=method.adjust,
+    )
+    feed = feed_from_distribution(ring(8, config.radius, config.std), config.batch)
+    return Setup(generator, discriminator, method.around(solver), feed, loss, config.latent_size)
+
+
+def evaluate(setup: Setup, key: Key, state: Any) -> dict[str, Array]:
+    """The plane's measures, and the share of rotation in the game between the trained networks."""
+    state = reported(state)
+    coverage = plane.evaluate(setup, key, state)
+    real_key, latent_key, probe_key = jax.random.split(jax.random.fold_in(key, 1), 3)
+    reals = setup.feed.arrays.sample(real_key, 512)
+    latents = jax.random.normal(latent_key, (512, setup.latent_size))
+    networks = (state.generators, state.discriminators)
+    states = [jax.tree.map(lambda leaf: leaf[0], side.state) for side in networks]
+
+    def losses(players: Any) -> tuple[Array, Array]:
+        fakes, _ = setup.generator.apply(players[0], states[0], latents, train=False)
+        logits = {
+            name: setup.discriminator.apply(players[1], states[1], inputs, train=False)[0]
+            for name, inputs in (("real", reals), ("fake", fakes))
+        }
+        loss = setup.loss
+        return jnp.mean(loss.generator(**logits)), jnp.mean(loss.discriminator(**logits))
+
+    players = tuple(jax.tree.map(lambda leaf: leaf[0], side.params) for side in networks)
+    share = spectrum.rotational_share(
+        adjustments.gradient_field(losses), players, probe_key, num_probes=20
+    )
+    return {**coverage, "rotation": share}
+
+
+def measure(run: harness.Run, method: Method, rates: Any, bar: Any) -> dict[str, Any]:
+    """Trains all seeds of a method on the ring at once; the table's row."""
+    setup = build(run.config, method)
+    state, seconds = harness.train(run, method.name, setup, bar)
+    metrics = harness.evaluate_seeds(run, partial(evaluate, setup), state)
+    toy = {
+        f"bilinear_{s}": rate for s, rate in zip(BILINEAR_STEPS, np.asarray(rates).T, strict=True)
+    }
+    row = report.row(method.name, {**toy, **metrics}, seconds=seconds)
+    return row | report.measured_once(step_ms=harness.step_milliseconds(run, method.name))
+
+
+def judge(
+    config: Config,
+    rows: Sequence[Mapping[str, Any]],
+    toy: Mapping[str, Any],
+    small: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """The verdict: what was claimed before the run against what came out."""
+    errors = [
+        np.abs(np.asarray(toy[method.name]["rates"]) - [method.rate(s) for s in BILINEAR_STEPS])
+        for method in methods(config)
+        if method.rate
+    ]
+    error = float(np.max(errors))
+    past, extra = (np.mean(toy[n]["rates"], axis=0)[2] for n in ("optimistic", "extragradient"))
+    verdict = [
+        verdicts.claim(
+            "rates on the bilinear game are those of the closed forms",
+            "every error <= 1e-5",
+            f"largest {error:.1e}",
+            error <= 1e-5,
+        ),
+        verdicts.claim(
+            "at .6 optimistic descent diverges and extragradient converges",
+            "rates > 1 and < 1",
+            f"{past:.5f} and {extra:.5f}",
+            past > 1 > extra,
+        ),
+        *small_gan.judge(small),
+    ]
+    return verdict + judge_rows(rows)
+
+
+def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the table's rows tell of the ring."""
+    by_name, verdict = {row["method"]: row for row in rows}, []
+    for name in ("extragradient", "consensus", "symplectic"):
+        if name not in by_name:
+            continue
+        got, holds = verdicts.separated(by_name[name], by_name["simultaneous"], "modes")
+        text = f"{name} captures more modes of the ring than simultaneous Adam"
+        verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
+    return verdict
+
+
+def draw(run: harness.Run, toy: Mapping[str, Any], small: Mapping[str, Any]) -> dict[str, Path]:
+    """The figure, by the name under which it is kept."""
+    figure = game_optimisers_figure.dynamics(toy, small)
+    return {"dynamics": report.save_figure(run, figure, "dynamics")}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measures the toys, trains with every method, reports."""
+    run = harness.start("game_optimisers", __doc__, PRESETS, argv, check)
+    config, seeds = run.config, harness.seed_keys(run.seeds)
+    with session(run) as bar:
+        toy = harness.once(
+            run,
+            "bilinear",
+            lambda: game_methods.bilinear_rates(methods(config), config.bilinear_steps, seeds),
+        )
+        game = small_gan.SmallGan(config.small_width, 64, gamma=1.0, decay=0.02)
+        descend = partial(
+            small_gan.measure,
+            seeds,
+            game,
+            solve_steps=config.small_steps,
+            step_size=0.02,
+            steps=config.descent_steps,
+        )
+        small = harness.once(run, "small GAN", descend)
+        trained = [m for m in methods(config) if m.name in config.methods]
+        rows = [measure(run, m, toy[m.name]["rates"], bar) for m in trained]
+        verdict = judge(config, rows, toy, small)
+        results, figures = report.save_results(
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=lambda: draw(run, toy, small)
+        )
+    report.show(run, results, figures)
+
+
+if __name__ == "__main__":
+    main()

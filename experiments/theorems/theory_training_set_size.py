@@ -1,0 +1,300 @@
+"""Training-set size: how many data does a GAN need before more of them stop improving it?
+
+Claim: what the discriminator's class learns by heart, the gap between training and held-out value, falls as n^(-1/2)
+with n data, and beyond n = p log p / eps^2 more data improve the distance to the population by less than eps (after
+Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573).
+Time: 13 minutes on two CPU cores that had other work; paper wants a GPU, not timed.
+
+    python -m experiments theory_training_set_size                   2 discriminators, 6 seeds, on two CPU cores
+    python -m experiments theory_training_set_size --preset paper    3 discriminators, up to 262,144 data, 20 seeds
+
+The same GAN is trained on n samples of a grid of Gaussians, n = 64, 256, ...: gradient descent-ascent, the measuring
+function phi(t) = log(.1 + .9 t), R1 on real data. Afterwards discriminators of the same class, in the ball of radius
+sqrt p, are trained anew against the last generator, which is held fixed: on the n data (the objective's value; the same
+discriminators on new reals and fakes give the held-out one), and on a pool of reals (the distance to the population,
+measured on others). Sliced W1 to the population is the generator's quality by a measure that nobody trains.
+
+The theorem's constant is not explicit. We report the one measured, C = n eps^2 / (p log p) with the least n beyond
+which the distance to the population is within eps of that at the largest n, and claim C <= 1. A distance so found is a
+lower bound, and the generator is not the best one: what training leaves over at the largest n is in all rows.
+
+Protocol: seeds are 0, 1, ..., all at once; each has its own data, networks and batches. The last iterate counts;
+restarts are chosen by their training value. No seed is left out. The setting was changed after trials of seeds 0 and 1
+(the target, from a Gaussian in 16 dimensions; steps, penalty, sizes, tolerances), in the last of which the claims held:
+they are no predictions, and C <= 1 can fail at few of the tolerances.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+import optax
+
+import mixgan_jax as mg
+from experiments.common import exponents, harness, options, report, verdicts
+from experiments.common.session import session
+from mixgan_jax.data import Feed, grid
+from mixgan_jax.metrics import neural_net_distance, sliced_wasserstein
+from mixgan_jax.networks import MLP
+from mixgan_jax.plots import drawing
+from mixgan_jax.runs.parallel import map_runs
+from mixgan_jax.types import Array, Key
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on."""
+
+    side: options.Count = 4
+    """The grid has so many Gaussians in a row, and rows."""
+    spacing: options.Positive = 1.0
+    """Between neighbours."""
+    std: options.Positive = 0.15
+    """Of each Gaussian."""
+    sizes: options.Sizes = (64, 256, 1024, 4096, 16_384)
+    """n, of the training set."""
+    widths: options.Sizes = (8, 16)
+    """Of the discriminator's two hidden layers."""
+    generator_width: options.Count = 64
+    """Of the generator's two hidden layers."""
+    latent_size: options.Count = 8
+    """Standard normal latents."""
+    seeds: options.Count = 6
+    """Seeds 0, 1, ..."""
+    steps: options.Samples = 12_000
+    """Of the GAN."""
+    batch: options.Count = 256
+    """Reals, and fakes, in a step of the GAN."""
+    learning_rate: options.Rate = 1e-3
+    """Of the generator; the discriminator's is twice that; both fall to 0 along a cosine."""
+    gamma: options.Rate = 0.1
+    """Of R1."""
+    delta: options.Positive = 0.1
+    """Of phi(t) = log(delta + (1 - delta) t)."""
+    distance_steps: options.Count = 3000
+    """Of Adam, for each distance."""
+    distance_batch: options.Count = 1024
+    """Reals, and fakes, in a step of these."""
+    restarts: options.Count = 2
+    """Initial parameters for each distance."""
+    pool: options.Samples = 2**17
+    """Reals of the population to train on, as many to measure on, and fakes for either."""
+    tolerances: options.Tolerances = (0.1, 0.2, 0.4)
+    """eps."""
+
+
+PRESETS = {
+    "cpu": Config(),
+    "paper": Config(
+        sizes=tuple(2**i for i in range(6, 19)),
+        widths=(8, 16, 32),
+        seeds=20,
+        steps=100_000,
+        distance_steps=20_000,
+        restarts=4,
+        pool=2**19,
+    ),
+    "smoke": Config(
+        sizes=(16, 64), widths=(2,), seeds=2, steps=20, distance_steps=10, restarts=1, pool=256
+    ),
+}
+
+COLUMNS = {
+    "value": ("on n data", 3),
+    "held_out": ("held out", 3),
+    "population": ("population", 3),
+    "sliced": ("sliced W1", 3),
+}
+
+
+def check(config: Config) -> None:
+    """Raises ValueError for what would otherwise fail after hours."""
+    if len(config.sizes) < 2:
+        raise ValueError(f"--sizes must be two or more, got {config.sizes}")
+    if config.steps % 2:
+        raise ValueError(f"--steps must be even, got {config.steps}")
+    if config.delta >= 1:
+        raise ValueError(f"--delta must be below 1, got {config.delta}")
+
+
+def parameters(width: int) -> int:
+    """p, of a discriminator."""
+    return 3 * width + (width + 1) * width + width + 1
+
+
+def train(config: Config, discriminator: mg.Player, key: Key, data: Array) -> Any:
+    """A GAN on these data: a function from latents ``[B, Z]`` to fakes ``[B, 2]``."""
+    hidden = (config.generator_width, config.generator_width)
+    generator = mg.from_linen(MLP(hidden, outputs=2))
+
+    def tx(rate: float) -> optax.GradientTransformation:
+        return optax.adam(optax.cosine_decay_schedule(rate, config.steps), b1=0.5)
+
+    def batch(key: Key, data: Array) -> Array:
+        return data[jax.random.randint(key, (config.batch,), 0, data.shape[0])]
+
+    solver = mg.gda(
+        generator,
+        discriminator,
+        mg.losses.measuring(mg.losses.phi_bounded_log(config.delta)),
+        latent_size=config.latent_size,
+        generator_tx=tx(config.learning_rate),
+        discriminator_tx=tx(2 * config.learning_rate),
+        penalty=mg.penalties.r1(config.gamma),
+    )
+    state, _ = mg.run(
+        key, solver, Feed(data, batch), num_steps=config.steps, log_every=config.steps // 2
+    )
+    params, inner = harness.seed((state.generators.params, state.generators.state), 0)
+    return lambda latents: generator.apply(params, inner, latents, train=False)[0]
+
+
+def run_one(
+    config: Config, width: int, n: int, key: Key, pool: Array, new: Array
+) -> dict[str, Array]:
+    """One seed: trains on n data, then measures."""
+    target = grid(config.side, config.spacing, config.std)
+    discriminator = mg.from_linen(MLP((width, width)))
+    keys = jax.random.split(key, 6)
+    data = target.sample(keys[0], n)
+    generate = train(config, discriminator, keys[1], data)
+    latents = jax.random.normal(keys[2], (2, config.pool, config.latent_size))
+    fakes, new_fakes = generate(latents[0]), generate(latents[1])
+
+    def distance(key: Key, reals: Array) -> dict[str, Array]:
+        return neural_net_distance(
+            key,
+            discriminator,
+            mg.losses.phi_bounded_log(config.delta),
+            reals,
+            fakes,
+            new,
+            new_fakes,
+            bound=math.sqrt(parameters(width)),
+            steps=config.distance_steps,
+            restarts=config.restarts,
+            learning_rate=0.03,
+            batch=config.distance_batch,
+        )
+
+    on_data, on_pool = distance(keys[3], data), distance(keys[4], pool)
+    return {
+        **{name: on_data[name] for name in ("value", "held_out", "gap")},
+        "population": on_pool["held_out"],
+        "sliced": sliced_wasserstein(keys[5], new, new_fakes),
+    }
+
+
+def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
+    """All seeds at one n: the table's row."""
+    config = run.config
+
+    def compute() -> dict[str, Array]:
+        target = grid(config.side, config.spacing, config.std)
+        reals = target.sample(jax.random.key(2**31 - 1), 2 * config.pool)  # a key of no seed
+        keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
+        one = functools.partial(run_one, config, width, n)
+        return jax.jit(map_runs(keys, one, shared=2))(
+            keys, reals[: config.pool], reals[config.pool :]
+        )
+
+    part = harness.once(run, f"width {width} n={n}", compute)
+    p, metrics = parameters(width), {name: part[name] for name in (*COLUMNS, "gap")}
+    return report.row(f"p = {p}, n = {n}", metrics, seconds=part["seconds"], parameters=p, data=n)
+
+
+def enough(rows: Sequence[Mapping[str, Any]], tolerance: float) -> int:
+    """The least n from which on the distance to the population is within ``tolerance`` of the last."""
+    last = rows[-1]["population_mean"]
+    for row in reversed(rows):
+        if row["population_mean"] - last > tolerance:
+            break
+        found = row["data"]
+    return found
+
+
+def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The verdict: what was claimed before the run against what came out."""
+    verdict = []
+    for p in (parameters(width) for width in config.widths):
+        own = [row for row in rows if row["parameters"] == p]
+        gaps = np.maximum([row["gap_by_seed"] for row in own], 1e-4)
+        fit = exponents.exponents({"n": [row["data"] for row in own]}, gaps.T)["n"]
+        text, got = f"with p = {p} the gap falls as n^(-1/2)", exponents.in_words(fit)
+        falls = exponents.agrees(fit, -0.5)
+        verdict.append(verdicts.claim(text, "interval contains -0.5", got, falls))
+        least = [enough(own, tolerance) for tolerance in config.tolerances]
+        constants = [
+            n * eps**2 / (p * math.log(p)) for n, eps in zip(least, config.tolerances, strict=True)
+        ]
+        got = "; ".join(
+            f"eps {eps:g}: n = {n}, C = {c:.2g}"
+            for eps, n, c in zip(config.tolerances, least, constants, strict=True)
+        )
+        text = f"with p = {p} more than p log p / eps^2 data improve the distance by less than eps"
+        verdict.append(verdicts.claim(text, "C <= 1 for each eps", got, max(constants) <= 1))
+        better = verdicts.separated(own[0], own[-1], "sliced")
+        text = (
+            f"with p = {p} sliced W1 is smaller at {own[-1]['data']} than at {own[0]['data']} data"
+        )
+        verdict.append(verdicts.claim(text, "more than 2 standard errors", *better))
+    return verdict
+
+
+@drawing.styled
+def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
+    """A panel for each discriminator: the value on n data, held out, and to the population, over n."""
+    sizes = sorted({row["parameters"] for row in rows})
+    figure = drawing.new_figure(3.2 * len(sizes) + 0.4, 2.9)
+    panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]
+    names = {
+        "value": "on the n data",
+        "held_out": "same discriminator, held out",
+        "population": "to the population",
+        "sliced": "sliced $W_1$",
+    }
+    for axes, p in zip(panels, sizes, strict=True):
+        own = [row for row in rows if row["parameters"] == p]
+        for index, (name, label) in enumerate(names.items()):
+            axes.errorbar(
+                [row["data"] for row in own],
+                [row[f"{name}_mean"] for row in own],
+                yerr=[row[f"{name}_stderr"] or 0.0 for row in own],
+                color=drawing.COLOURS[index],
+                marker=drawing.MARKERS[index],
+                ls=drawing.LINES[index],
+                ms=4,
+                label=label if p == sizes[0] else None,
+            )
+        axes.set(xscale="log", xlabel="training data $n$", title=f"p = {p}")
+    panels[0].set(ylabel="distance")
+    panels[0].set_ylim(bottom=0.0)
+    figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Trains on every n, measures, reports."""
+    run = harness.start("theory_training_set_size", __doc__, PRESETS, argv, check)
+    with session(run):
+        pairs = [(width, n) for width in run.config.widths for n in run.config.sizes]
+        rows = [measure(run, width, n) for width, n in pairs]
+        results, figures = report.save_results(
+            run,
+            rows=rows,
+            verdict=judge(run.config, rows),
+            columns=COLUMNS,
+            figures=lambda: {"curves": report.save_figure(run, curves(rows), "curves")},
+        )
+    report.show(run, results, figures)
+
+
+if __name__ == "__main__":
+    main()

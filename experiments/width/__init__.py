@@ -1,0 +1,1 @@
+"""Over-parameterised gradient descent-ascent (Balaji et al. 2021)."""

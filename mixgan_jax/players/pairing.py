@@ -1,0 +1,137 @@
+"""Pairings: which fakes meet which discriminators.
+
+With ``I`` generators, ``J`` discriminators and ``B`` reals:
+
+==============  ======================  ================================  =====================
+pairing         fakes of a generator    each fake is seen by              fakes of a pair (i, j)
+==============  ======================  ================================  =====================
+``full``        B                       all J discriminators              B
+``latin``       B                       exactly one, in a Latin square    B / J
+``stratified``  B / I                   all J discriminators              B / I
+==============  ======================  ================================  =====================
+
+For discriminators that judge each example by itself all three estimate the same matrices without bias, for any weights;
+they differ in variance and cost. Drawing the generator from its weights instead would bias the gradient of the weights.
+
+Batch norm in a discriminator makes the pairing part of the game: reals and fakes are separate passes; with ``full``
+each pair (i, j) sees generator i's batch alone, with ``latin`` and ``stratified`` all fakes of a discriminator form one
+pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax.checks import check_choice, check_count
+from mixgan_jax.players.mixture import Mixture, Strategy, map_components
+from mixgan_jax.types import Array, ModelState, Params
+
+Pairing: TypeAlias = Literal["full", "latin", "stratified"]
+"""Which fakes meet which discriminators; see the table at the top of this module."""
+
+PAIRINGS: tuple[Pairing, ...] = ("full", "latin", "stratified")
+
+
+def fakes_per_generator(
+    pairing: Pairing, batch: int, num_generators: int, num_discriminators: int
+) -> int:
+    """How many fakes each generator makes for ``batch`` reals.
+
+    Args:
+        pairing: ``full``, ``latin`` or ``stratified``.
+        batch: B, the number of reals.
+        num_generators: I.
+        num_discriminators: J.
+
+    Returns:
+        B, B and B / I respectively.
+
+    Raises:
+        TypeError, ValueError: an unknown ``pairing``, a number below 1, or a batch that J (``latin``) or I
+            (``stratified``) does not divide.
+    """
+    check_choice("pairing", pairing, PAIRINGS)
+    check_count("batch", batch)
+    check_count("num_generators", num_generators)
+    check_count("num_discriminators", num_discriminators)
+    divisor = {"full": 1, "latin": num_discriminators, "stratified": num_generators}[pairing]
+    if batch % divisor:
+        what = "discriminators" if pairing == "latin" else "generators"
+        raise ValueError(
+            f"batch must be a multiple of the {divisor} {what} for pairing {pairing!r}, "
+            f"got a batch of {batch}"
+        )
+    return batch // num_generators if pairing == "stratified" else batch
+
+
+def map_discriminators(
+    function: Callable[..., Any],
+    discriminators: Mixture,
+    fakes: Array,
+    *stacked: Any,
+    pairing: Pairing = "full",
+    strategy: Strategy = "auto",
+) -> Any:
+    """``function(params_j, state_j, fakes_j, *stacked_j)`` for each discriminator j and its share of the fakes.
+
+    Args:
+        function: of one discriminator; ``fakes_j`` is ``[I, F, ...]`` with F the fakes of a pair (i, j).
+        discriminators: J of them.
+        fakes: ``[I, ., ...]``, as many of each generator as :func:`fakes_per_generator` says.
+        *stacked: further trees, leaves ``[J, ...]``.
+        pairing: which fakes meet which discriminators.
+        strategy: how discriminators are mapped over.
+
+    Returns:
+        The function's result, every leaf ``[J, ...]``.
+    """
+    own = (discriminators.params, discriminators.state)
+    if pairing == "latin":
+        shares = latin_shares(fakes, discriminators.num_components)
+        return map_components(function, *own, shares, *stacked, strategy=strategy)
+
+    # All discriminators see the same fakes: closed over, so that no strategy copies them. Their weights say how many
+    # there are, also where networks have neither parameters nor state.
+    def on_all(params: Params, state: ModelState, _weight: Array, *rest: Any) -> Any:
+        return function(params, state, fakes, *rest)
+
+    return map_components(on_all, *own, discriminators.log_weights, *stacked, strategy=strategy)
+
+
+def latin_shares(fakes: Array, num_discriminators: int) -> Array:
+    """The fakes dealt out in a Latin square: discriminator j gets chunk (j - i) mod J of generator i.
+
+    Args:
+        fakes: ``[I, B, ...]`` with B a multiple of J.
+        num_discriminators: J.
+
+    Returns:
+        ``[J, I, B / J, ...]``; every fake stands in it exactly once.
+    """
+    num_generators, batch = fakes.shape[:2]
+    chunks = fakes.reshape(
+        num_generators, num_discriminators, batch // num_discriminators, *fakes.shape[2:]
+    )
+    return jnp.stack([jnp.roll(chunks[i], i, axis=0) for i in range(num_generators)], axis=1)
+
+
+def sum_shares(shares: Array, pairing: Pairing) -> Array:
+    """What the discriminators say of their shares, summed for each fake: the adjoint of handing the fakes out.
+
+    Args:
+        shares: one entry for each fake that each discriminator saw, ``[J, I, F, ...]``.
+        pairing: by which the fakes were handed out.
+
+    Returns:
+        One entry for each fake of each generator, ``[I, ., ...]``.
+    """
+    if pairing != "latin":
+        return jnp.sum(shares, axis=0)
+    num_discriminators, num_generators, each = shares.shape[:3]
+    fakes = (num_generators, num_discriminators * each, *shares.shape[3:])
+    deal = partial(latin_shares, num_discriminators=num_discriminators)
+    (gathered,) = jax.linear_transpose(deal, jax.ShapeDtypeStruct(fakes, shares.dtype))(shares)
+    return gathered

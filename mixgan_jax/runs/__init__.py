@@ -1,0 +1,22 @@
+"""Training as a process: steps in one program, whole runs with a folder, several devices, what stops a run."""
+
+from mixgan_jax.runs.fit import (
+    fit as fit,
+)
+from mixgan_jax.runs.interrupt import (
+    Interrupted as Interrupted,
+)
+from mixgan_jax.runs.parallel import (
+    map_runs as map_runs,
+    spread_over_devices as spread_over_devices,
+)
+from mixgan_jax.runs.quarantine import (
+    Frozen as Frozen,
+    NonFiniteError as NonFiniteError,
+)
+from mixgan_jax.runs.steps import (
+    evaluation_key as evaluation_key,
+    init_run as init_run,
+    run as run,
+    run_steps as run_steps,
+)

@@ -1,0 +1,106 @@
+"""Averages of iterates around any solver: lookahead, which goes on from them, and those that only watch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax.checks import check_count, check_fraction, check_kind, check_number
+from mixgan_jax.solvers.around.iterate import Around, blended, players_of
+from mixgan_jax.solvers.core.side import choose
+from mixgan_jax.solvers.solver import Solver
+from mixgan_jax.types import Array, Batch, Info, Key
+
+
+def lookahead(solver: Solver, period: int = 5, rate: float = 0.5) -> Solver:
+    r"""Lookahead around all players at once: every ``period`` steps they go back part of the way.
+
+    .. math:: s \leftarrow s + \alpha (w - s), \qquad w \leftarrow s
+
+    after each k steps of ``solver`` (Zhang et al. 2019, arXiv 1907.08610; for games, where both players must go back
+    together, Chavdarova et al. 2021, arXiv 2006.14567, algorithm 1). The line back cuts across the orbit of a rotating
+    game. Optimisers go on with the states that they have.
+
+    Args:
+        solver: any whose state has an ``iterate``: those of this package.
+        period: k >= 1 steps.
+        rate: alpha in [0, 1]; 1 does nothing, 0 never leaves the start.
+
+    Returns:
+        A :class:`Solver`. The state's ``inner`` is ``solver``'s; its ``kept`` has ``slow``, the players gone back to,
+        and ``count`` int32 ``[]``, of steps.
+
+    Raises:
+        TypeError, ValueError: a bad argument, or, at ``init``, a state without an iterate.
+    """
+    check_kind("solver", solver, Solver)
+    check_count("period", period)
+    rate = check_number("rate", rate, minimum=0.0, maximum=1.0)
+
+    def init(key: Key) -> Around:
+        state = solver.init(key)
+        return Around(state, {"slow": _copy(players_of(state)), "count": jnp.int32(0)})
+
+    def step(key: Key, state: Around, batch: Batch) -> tuple[Around, Info]:
+        end, info = solver.step(key, state.inner, batch)
+        count = state.kept["count"] + 1
+        back = blended(state.kept["slow"], end.iterate, rate)
+        due = count % period == 0
+        slow = choose(due, back, state.kept["slow"])
+        inner = end.with_iterate(choose(due, back, end.iterate))
+        return Around(inner, {"slow": slow, "count": count}), info
+
+    return Solver(init, step)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Averaged(Around):
+    """The state of :func:`averaged`: ``generators`` and ``iterate`` are in training, ``average`` is beside them."""
+
+    @property
+    def average(self) -> Any:
+        """The state inside with the averaged players: what to sample from or to measure."""
+        return self.inner.with_iterate(self.kept["average"])
+
+
+def averaged(solver: Solver, decay: float | None = None) -> Solver:
+    r"""The average of a solver's iterates, which training does not see.
+
+    Uniform over all steps, :math:`\bar w_t = \frac1t \sum_{s=1}^t w_s`, what no-regret learning in a convex game is
+    known to converge by; or exponential, :math:`\bar w_t = \beta \bar w_{t-1} + (1 - \beta) w_t` from the first
+    players on (Yazici et al. 2019, arXiv 1806.04498). For networks it is an average of parameters, not the mixture of
+    the players on the way: that is a mixture over a history.
+
+    Args:
+        solver: any whose state has an ``iterate``: those of this package.
+        decay: beta in (0, 1) for the exponential average; None for the uniform one.
+
+    Returns:
+        A :class:`Solver` with state :class:`Averaged`, whose ``average`` is the state with averaged players.
+
+    Raises:
+        TypeError, ValueError: a bad argument, or, at ``init``, a state without an iterate.
+    """
+    check_kind("solver", solver, Solver)
+    if decay is not None:
+        decay = check_fraction("decay", decay)
+
+    def init(key: Key) -> Averaged:
+        state = solver.init(key)
+        return Averaged(state, {"average": _copy(players_of(state)), "count": jnp.int32(0)})
+
+    def step(key: Key, state: Averaged, batch: Batch) -> tuple[Averaged, Info]:
+        end, info = solver.step(key, state.inner, batch)
+        count = state.kept["count"] + 1
+        rate: Array | float = 1.0 / count.astype(jnp.float32) if decay is None else 1.0 - decay
+        average = blended(state.kept["average"], end.iterate, rate)
+        return Averaged(end, {"average": average, "count": count}), info
+
+    return Solver(init, step)
+
+
+def _copy(tree: Any) -> Any:
+    """Buffers of its own: the state inside is donated with this one, and no buffer may be donated twice."""
+    return jax.tree.map(jnp.copy, tree)

@@ -1,0 +1,1 @@
+"""The double oracle: the restricted game, candidates, and the solver."""

@@ -1,0 +1,136 @@
+"""What a checkpoint says about itself: path, shape, dtype and checksum of every leaf.
+
+Neither Orbax nor TensorStore notices a flipped bit in an array's data; the checksums do.
+"""
+
+import json
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mixgan_jax.storage.records import differences
+
+
+class LayoutError(ValueError):
+    """The checkpoint is whole, but not what was asked for: no reason to try an older one."""
+
+
+def check_savable(tree: Any) -> None:
+    """Refuses a tree that Orbax cannot write; shapes and dtypes are enough.
+
+    Raises:
+        ValueError: a leaf without numbers, or two leaves that would be written to the same place.
+    """
+    seen: set[str] = set()
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        place = jax.tree_util.keystr(path, simple=True, separator=".")
+        if getattr(leaf, "size", 1) == 0:
+            raise ValueError(f"state must have no arrays of size 0 to be saved, got {place}")
+        if place in seen:
+            raise ValueError(f"state must have names that differ to be saved, got {place} twice")
+        seen.add(place)
+
+
+def describe_trees(trees: Mapping[str, Any], log: Any = None) -> dict[str, Any]:
+    """The layout of all items of a checkpoint in plain JSON, with a checksum of its own; so is ``log`` kept there."""
+    items = {item: _with_checksums(tree) for item, tree in trees.items()}
+    classes = {item: _node_classes(tree) for item, tree in trees.items()}
+    kept = {} if log is None else {"log": log, "log_checksum": _text_checksum(log)}
+    return {"items": items, "checksum": _text_checksum(items), "classes": classes, **kept}
+
+
+def read_log(stored: Mapping[str, Any]) -> Any:
+    """What :func:`describe_trees` was given as ``log``; None where it was given none, or it is damaged."""
+    log = stored.get("log")
+    return log if _text_checksum(log) == stored.get("log_checksum") else None
+
+
+def read_layout(step: int, stored: Mapping[str, Any], item: str) -> list[list[Any]]:
+    """The entries ``[path, shape, dtype, checksum]`` of an item.
+
+    Raises:
+        LayoutError: there is no such item.
+        ValueError: the layout is damaged.
+    """
+    items = stored["items"]
+    if _text_checksum(items) != stored["checksum"]:
+        raise ValueError("its layout does not have the checksum that was stored with it")
+    if item not in items:
+        raise LayoutError(f"the checkpoint at step {step} holds {sorted(items)} but no {item!r}")
+    return items[item]
+
+
+def read_classes(stored: Mapping[str, Any], item: str) -> list[str]:
+    """Names of the classes inside an item that come back as dicts where no template is given."""
+    return stored.get("classes", {}).get(item, [])
+
+
+def compare_layout(step: int, stored: list[list[Any]], like: Any) -> None:
+    """Raises LayoutError, naming the first few leaves, where ``like`` is another tree than the stored one."""
+    lines = differences(
+        {name: f"{tuple(shape)} {dtype}" for name, shape, dtype, _ in stored},
+        {name: f"{tuple(shape)} {dtype}" for name, shape, dtype in _entries(like)},
+    )
+    if len(lines) > 8:
+        lines = [*lines[:8], f"and {len(lines) - 8} more"]
+    if lines:
+        where = f"the tree of the checkpoint at step {step}"
+        raise LayoutError("\n  ".join([f"like must have {where}; they differ in", *lines]))
+
+
+def verify(stored: list[list[Any]], tree: Any) -> None:
+    """Raises ValueError, naming the leaf, where a restored tree does not hold what was saved."""
+    expected = {entry[0]: entry for entry in stored}
+    for found in _with_checksums(tree):
+        # Read without a template, a tree of other nodes than dicts has other names.
+        if found != expected.get(found[0], found):
+            raise ValueError(f"{found[0]} is not what was stored: dtype, shape or checksum differ")
+
+
+def _node_classes(tree: Any) -> list[str]:
+    """Classes of the nodes below a tree's root that are no dicts, lists or tuples, by name and sorted."""
+
+    def walk(structure: Any) -> set[str]:
+        node = structure.node_data()
+        plain = not node or node[0] in (list, tuple, type(None)) or issubclass(node[0], Mapping)
+        own = set() if plain else {node[0].__name__}
+        return own.union(*map(walk, structure.children()))
+
+    root: Any = jax.tree.structure(tree)
+    return sorted(set().union(*map(walk, root.children())))
+
+
+def _with_checksums(tree: Any) -> list[list[Any]]:
+    pairs = zip(_entries(tree), jax.tree.leaves(tree), strict=True)
+    return [[*entry, _checksum(leaf)] for entry, leaf in pairs]
+
+
+def _entries(tree: Any) -> list[list[Any]]:
+    def entry(path: Any, leaf: Any) -> list[Any]:
+        if not hasattr(leaf, "dtype"):
+            leaf = jax.eval_shape(lambda: jnp.asarray(leaf))
+        return [_name(path), list(leaf.shape), str(leaf.dtype)]
+
+    return [entry(path, leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)]
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def _checksum(leaf: Any) -> int | None:
+    """CRC-32 of a leaf's bytes; None for an array of which this process holds only a part."""
+    if isinstance(leaf, jax.Array):
+        if not leaf.is_fully_addressable:
+            return None
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.random.key_data(leaf)
+    return zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).data)
+
+
+def _text_checksum(items: Any) -> int:
+    return zlib.crc32(json.dumps(items, sort_keys=True).encode())
