@@ -8,7 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_count, check_key, check_number, fail, is_concrete
+from mixgan_jax.checks import (
+    MAX_COUNT,
+    check_array,
+    check_count,
+    check_key,
+    check_number,
+    fail,
+    is_concrete,
+)
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.data.source import check_images
 from mixgan_jax.types import Array, Key
@@ -132,7 +140,7 @@ def stack_labels(labels: Array, num_classes: int = 10) -> Array:
 
     Raises:
         TypeError: labels that are not whole numbers.
-        ValueError: labels without an axis, or out of range where their values are known.
+        ValueError: labels without an axis, or out of range where their values are known; more classes than int32 has.
     """
     check_count("num_classes", num_classes)
     labels = _check_indices("labels", labels, rank=None)
@@ -142,6 +150,11 @@ def stack_labels(labels: Array, num_classes: int = 10) -> Array:
             raise ValueError(
                 f"labels must lie in 0..{num_classes - 1}, got values in [{low}, {high}]"
             )
+    depth = labels.shape[-1]
+    if num_classes ** min(depth, 32) - 1 > MAX_COUNT:
+        raise ValueError(
+            f"labels must be of stacks with at most 2^31 classes, got {num_classes}^{depth}"
+        )
     result = jnp.zeros(labels.shape[:-1], jnp.int32)
     for place in range(labels.shape[-1]):
         result = result * num_classes + labels[..., place].astype(jnp.int32)

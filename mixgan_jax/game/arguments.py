@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -10,8 +11,10 @@ from mixgan_jax.types import Array
 
 
 def check_matrix(name: str, value: Any) -> Array:
-    """Payoffs ``[..., I, J]``: floating point, non-empty and, where known, finite."""
-    matrix = check_array(name, value, floating=True, finite=True)
+    """Payoffs ``[..., I, J]``: non-empty and, where known, finite; whole numbers become JAX's default float."""
+    matrix = check_array(name, value, finite=True)
+    if not jnp.issubdtype(matrix.dtype, jnp.floating):
+        matrix = matrix.astype(jax.dtypes.canonicalize_dtype(jnp.float64))
     if matrix.ndim < 2 or 0 in matrix.shape[-2:]:
         raise ValueError(f"{name} must have shape [..., I, J], I, J >= 1, got {matrix.shape}")
     return matrix

@@ -70,12 +70,13 @@ def solve(matrix: Matrix, *, maximum_entropy: bool, tolerance: float) -> Equilib
         EquilibriumError: a linear program or Newton's method failed, or the certificate is too large.
     """
     low, high = float(matrix.min()), float(matrix.max())
-    spread = high - low
+    unit = 1.0 if np.isfinite(high - low) else 0.5  # half of a range near 1e308 can be represented
+    low, spread = unit * low, unit * high - unit * low
     if spread == 0.0:  # every pair of strategies is an equilibrium
         rows, columns = matrix.shape
         uniform = np.full(rows, 1.0 / rows), np.full(columns, 1.0 / columns)
         return Equilibrium(*uniform, value=low, gap=0.0)
-    scaled = (matrix - low) / spread - 0.5
+    scaled = (unit * matrix - low) / spread - 0.5
     rows, columns = _linear_program(scaled, tolerance)
     if maximum_entropy:
         rows, columns = _most_entropic(scaled, rows, columns)
@@ -85,8 +86,8 @@ def solve(matrix: Matrix, *, maximum_entropy: bool, tolerance: float) -> Equilib
             f"the certificate, {gap:.3g} of the payoff range, exceeds tolerance {tolerance:.3g}"
             + (" after maximising entropy; maximum_entropy=False may do" if maximum_entropy else "")
         )
-    value = low + spread * (float(rows @ scaled @ columns) + 0.5)
-    return Equilibrium(rows, columns, value, spread * gap)
+    value = (low + spread * (float(rows @ scaled @ columns) + 0.5)) / unit
+    return Equilibrium(rows, columns, value, spread * gap / unit)
 
 
 def certificate(matrix: Matrix, rows: Matrix, columns: Matrix) -> float:

@@ -25,6 +25,17 @@ def pure_payoffs(
     return by_row, by_column
 
 
+def scale(matrix: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Payoffs in [0, 1], 0 where all are alike; the least one and the range, both times a unit; the unit."""
+    low, high, one = jnp.min(matrix), jnp.max(matrix), jnp.ones((), matrix.dtype)
+    # Of a range near the largest number neither the range nor its reciprocal can be held.
+    vast = 0.5 * high - 0.5 * low > jnp.finfo(matrix.dtype).max / 16
+    unit = jnp.where(vast, one / 16, one)
+    low, spread = unit * low, unit * high - unit * low
+    scaled = (unit * matrix - low) / jnp.where(spread > 0, spread, one)
+    return scaled, (low, spread, unit)
+
+
 def optimistic_play(matrix: Array, num_steps: int, step_size: float) -> tuple[Weights, Weights]:
     """The last and the average weights of both sides."""
     tx = optimistic_exponentiated_gradient(step_size)

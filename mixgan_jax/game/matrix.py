@@ -6,6 +6,8 @@ Conventions, everywhere in this module:
     one matrix each, since many GAN losses are not zero-sum. Mixed strategies are **weights** (non-negative, sum 1
     over the last axis), never log-weights.
 
+Matrices of whole numbers are taken as JAX's default floating-point type, float32 unless ``jax_enable_x64`` is set.
+
 Everything but :func:`zero_sum_equilibrium` is pure ``jax.numpy`` and works under ``jit`` and ``vmap``; leading axes of
 payoffs and weights, where a docstring shows them, broadcast.
 """
@@ -79,7 +81,7 @@ def zero_sum(value: Any) -> Payoffs:
     """The payoffs of a zero-sum loss: the generator earns ``-value``, the discriminator ``value``.
 
     Args:
-        value: ``[..., I, J]``, floating point.
+        value: ``[..., I, J]``.
 
     Returns:
         ``Payoffs(-value, value)``.
@@ -95,7 +97,7 @@ def expected_payoff(matrix: Any, row_weights: Any, column_weights: Any) -> Array
     """``p^T A q``: the payoff when both sides draw their strategies independently.
 
     Args:
-        matrix: ``[..., I, J]``, floating point.
+        matrix: ``[..., I, J]``.
         row_weights: weights ``[..., I]``, on the simplex.
         column_weights: weights ``[..., J]``, on the simplex.
 
@@ -219,10 +221,11 @@ def approximate_equilibrium(
     payoff range are rounding.
 
     Args:
-        value_matrix: ``[I, J]``, floating point, finite; the generator (rows) minimises.
+        value_matrix: ``[I, J]``, finite; the generator (rows) minimises.
         num_steps: iterations, >= 1.
-        step_size: of the exponentiated gradient, > 0, for payoffs of range 1. The default left gaps below 1e-3 of
-            the range on normal random games up to 16 by 16; above 3 the last iterate no longer settles.
+        step_size: of the exponentiated gradient, > 0, for payoffs of range 1. Measured on 1,000 normal random games of
+            each size, the default left gaps of at most 7.6e-4 of the range at 4 by 4, 9.9e-4 at 8 by 8 and 1.08e-3 at
+            16 by 16 (above 1e-3 in 4 of them); above 3 the last iterate no longer settles.
 
     Returns:
         Weights ``[I]`` and ``[J]``, and scalars ``value`` and ``gap``, in the matrix's dtype. Read the ``gap``:
@@ -235,8 +238,8 @@ def approximate_equilibrium(
     check_array("value_matrix", matrix, rank=2)
     check_count("num_steps", num_steps)
     step_size = check_number("step_size", step_size, minimum=0.0, strict=True)
-    scaled, unit = _scaled(matrix)
-    return _least_gap(scaled, unit, *in_graph.optimistic_play(scaled, num_steps, step_size))
+    scaled, units = in_graph.scale(matrix)
+    return _least_gap(scaled, units, *in_graph.optimistic_play(scaled, num_steps, step_size))
 
 
 def simplex_equilibrium(value_matrix: Any) -> Equilibrium:
@@ -249,7 +252,7 @@ def simplex_equilibrium(value_matrix: Any) -> Equilibrium:
     are near rounding, up to a tenth.
 
     Args:
-        value_matrix: ``[I, J]``, floating point, finite; the generator (rows) minimises.
+        value_matrix: ``[I, J]``, finite; the generator (rows) minimises.
 
     Returns:
         Weights ``[I]`` and ``[J]``, and scalars ``value`` and ``gap``, in the matrix's dtype. Read the ``gap``:
@@ -260,26 +263,20 @@ def simplex_equilibrium(value_matrix: Any) -> Equilibrium:
     """
     matrix = check_matrix("value_matrix", value_matrix)
     check_array("value_matrix", matrix, rank=2)
-    scaled, unit = _scaled(matrix)
-    return _least_gap(scaled, unit, in_graph.simplex(scaled))
-
-
-def _scaled(matrix: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Payoffs in [0, 1], 0 where all are alike; the least one and the range."""
-    low, spread = jnp.min(matrix), jnp.max(matrix) - jnp.min(matrix)
-    return (matrix - low) / jnp.where(spread > 0, spread, jnp.ones_like(spread)), (low, spread)
+    scaled, units = in_graph.scale(matrix)
+    return _least_gap(scaled, units, in_graph.simplex(scaled))
 
 
 def _least_gap(
-    scaled: Array, unit: tuple[Array, Array], *pairs: tuple[Array, Array]
+    scaled: Array, units: tuple[Array, Array, Array], *pairs: tuple[Array, Array]
 ) -> Equilibrium:
     """Of some weights of both sides those with the smallest gap, the first of several."""
     rows, columns = map(jnp.stack, zip(*pairs, strict=True))
     gaps = jnp.add(*_regrets(*zero_sum(scaled[None]), rows, columns))
     best = jnp.argmin(gaps)
-    low, spread = unit
-    value = low + spread * expected_payoff(scaled, rows[best], columns[best])
-    return Equilibrium(rows[best], columns[best], value, spread * gaps[best])
+    low, spread, unit = units
+    value = (low + spread * expected_payoff(scaled, rows[best], columns[best])) / unit
+    return Equilibrium(rows[best], columns[best], value, spread * gaps[best] / unit)
 
 
 def _respond(generator: Array, discriminator: Array, rows: Array, columns: Array) -> BestResponses:

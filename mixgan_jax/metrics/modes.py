@@ -96,7 +96,7 @@ def mode_histogram(samples: Array, centers: Array, std: Any, *, threshold: float
         threshold: how many standard deviations are still high quality, > 0.
 
     Returns:
-        Counts ``[M]``, float32.
+        Counts ``[M]``, float32: exact up to 2^24, rounded above.
     """
     modes = _checked_modes(centers, std, threshold)
     return _mode_histogram(_checked_samples(samples, modes[0], rank=2), *modes)

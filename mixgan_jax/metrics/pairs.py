@@ -20,7 +20,7 @@ from mixgan_jax.checks import (
 from mixgan_jax.types import Array
 
 _Closest: TypeAlias = tuple[Array, Array, Array]  # distances, indices of both
-_Found: TypeAlias = tuple[_Closest, Array, Array]  # and neighbours of rows and of columns
+_Found: TypeAlias = tuple[_Closest, tuple[Array, Array]]  # and neighbours of rows and of columns
 
 
 def closest_pairs(
@@ -121,7 +121,7 @@ def _closest(
     offsets = np.arange(block, dtype=np.int32)
 
     def look(found: _Found, place: Array) -> tuple[_Found, None]:
-        closest, *neighbours = found
+        closest, neighbours = found
         left, right = (
             jax.lax.dynamic_slice_in_dim(array, place[side], block)
             for side, array in enumerate(padded)
@@ -135,12 +135,12 @@ def _closest(
         # Sorting and adding up a block are the costly parts, and most blocks have nothing for either.
         neighbours = jax.lax.cond(
             least <= threshold,
-            lambda: [
+            lambda: tuple(
                 total.at[place[side] + offsets].add(
                     jnp.sum(distances <= threshold, axis=1 - side, dtype=jnp.int32)
                 )
                 for side, total in enumerate(neighbours)
-            ],
+            ),
             lambda: neighbours,
         )
         closest = jax.lax.cond(
@@ -148,19 +148,18 @@ def _closest(
             lambda: _merge(keep, closest, (distances, i, j)),
             lambda: closest,
         )
-        return (closest, *neighbours), None
+        return (closest, neighbours), None
 
     nothing = jnp.full(keep, -1, jnp.int32)
-    none = [jnp.zeros(len(array), jnp.int32) for array in padded]
-    start = ((jnp.full(keep, jnp.inf, rows.dtype), nothing, nothing), *none)
-    ((distance, first, second), of_rows, of_columns), _ = jax.lax.scan(
-        look, start, jnp.asarray(places, jnp.int32)
-    )
-    found = {"distance": distance, "first": first, "second": second}
+    none = jnp.zeros(len(padded[0]), jnp.int32), jnp.zeros(len(padded[1]), jnp.int32)
+    start: _Found = (jnp.full(keep, jnp.inf, jnp.float32), nothing, nothing), none
+    found, _ = jax.lax.scan(look, start, jnp.asarray(places, jnp.int32))
+    (distance, first, second), (of_rows, of_columns) = found
+    closest = {"distance": distance, "first": first, "second": second}
     if within:
-        return {**found, "neighbours": (of_rows + of_columns)[: sizes[0]]}
+        return {**closest, "neighbours": (of_rows + of_columns)[: sizes[0]]}
     of_rows, of_columns = of_rows[: sizes[0]], of_columns[: sizes[1]]
-    return {**found, "neighbours": of_rows, "neighbours_of_others": of_columns}
+    return {**closest, "neighbours": of_rows, "neighbours_of_others": of_columns}
 
 
 def _merge(keep: int, found: _Closest, new: _Closest) -> _Closest:

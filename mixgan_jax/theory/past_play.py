@@ -69,11 +69,13 @@ def atom_play(
 def _all_remembered(weights: Array, num_turns: int, *, start: int, floor: float) -> Array:
     def turn(carry: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
         counts, losses = carry
-        losses = losses + _loss(weights, counts, floor)
+        losses = losses + _loss(weights, counts.astype(weights.dtype), floor)
         atom = jnp.argmin(losses)
-        return (counts.at[atom].add(1.0), losses), atom.astype(jnp.int32)
+        return (counts.at[atom].add(1), losses), atom.astype(jnp.int32)
 
-    carry = (_one_hot(start, weights), jnp.zeros_like(weights))
+    # Whole numbers: from 2^24 on, float32 no longer grows by 1.
+    counts = jnp.zeros(weights.shape, jnp.int32).at[start].set(1)
+    carry = (counts, jnp.zeros_like(weights))
     return jax.lax.scan(turn, carry, length=num_turns)[1]
 
 
@@ -124,9 +126,9 @@ def fictitious_play(value_matrix: Array, num_turns: int) -> Array:
     Raises:
         TypeError, ValueError: what is no such matrix or number.
     """
-    matrix = check_array("value_matrix", value_matrix, rank=2, floating=True, finite=True)
-    matrix = matrix.astype(jnp.float32) if matrix.dtype.itemsize < 4 else matrix
+    matrix = check_array("value_matrix", value_matrix, rank=2, finite=True)
     matrix = zero_sum(matrix).discriminator
+    matrix = matrix.astype(jnp.float32) if matrix.dtype.itemsize < 4 else matrix
     check_count("num_turns", num_turns)
     return _fictitious_play(matrix, num_turns)
 
@@ -134,15 +136,16 @@ def fictitious_play(value_matrix: Array, num_turns: int) -> Array:
 @partial(jax.jit, static_argnames="num_turns")
 def _fictitious_play(matrix: Array, num_turns: int) -> Array:
     payoffs = zero_sum(matrix)
-    rows, columns = (jnp.zeros(size, matrix.dtype) for size in matrix.shape)
+    rows, columns = (jnp.zeros(size, jnp.int32) for size in matrix.shape)
 
     def turn(counts: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], Array]:
-        rows, columns = counts
+        rows, columns = (count.astype(matrix.dtype) for count in counts)
         row = jnp.argmin(jnp.sum(matrix * columns[None], axis=1))
         column = jnp.argmax(jnp.sum(matrix * rows[:, None], axis=0))
-        rows, columns = rows.at[row].add(1.0), columns.at[column].add(1.0)
+        counts = counts[0].at[row].add(1), counts[1].at[column].add(1)
+        rows, columns = (count.astype(matrix.dtype) for count in counts)
         gap = nash_conv(payoffs, rows / jnp.sum(rows), columns / jnp.sum(columns))
-        return (rows, columns), gap
+        return counts, gap
 
     _, gaps = jax.lax.scan(turn, (rows, columns), length=num_turns)
     return gaps

@@ -96,6 +96,11 @@ def test_labels_of_stacks_by_hand() -> None:
     labels = stack_labels(jnp.array([[1, 2, 3], [0, 0, 9], [9, 9, 9], [0, 1, 0]]))
     np.testing.assert_array_equal(labels, [123, 9, 999, 10])
     np.testing.assert_array_equal(stack_labels(jnp.array([[[2, 1]]]), 3), [[7]])
+    # 2^31 classes are the most that int32 can number.
+    np.testing.assert_array_equal(stack_labels(jnp.ones((1, 31), jnp.int32), 2), [2**31 - 1])
+    for depth, classes in ((32, 2), (10, 10)):
+        with pytest.raises(ValueError, match=rf"at most 2\^31 classes, got {classes}\^{depth}"):
+            stack_labels(jnp.ones((1, depth), jnp.int32), classes)
 
 
 @pytest.mark.parametrize(

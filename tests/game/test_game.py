@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from mixgan_jax import game
+from mixgan_jax import game, theory
 
 # Rows: the generator, which minimises. p^T V = (3.25, .5, 5.25), V q = (2.3, 3.8), p^T V q = 3.425.
 VALUE = jnp.array([[1.0, 2.0, 3.0], [4.0, 0.0, 6.0]])
@@ -416,3 +416,39 @@ def test_simplex_equilibrium_is_sparse():
     assert (float(constant.value), float(constant.gap)) == (3.0, 0.0)
     with pytest.raises(ValueError, match="rank 2"):
         game.simplex_equilibrium(jnp.zeros((2, 3, 4)))
+
+
+@pytest.mark.parametrize("maximum_entropy", [False, True])
+def test_payoffs_whose_range_is_beyond_the_dtype(maximum_entropy):
+    """Rock, paper, scissors and a shifted game, near the ends of float64 and of float32."""
+    for scale in (1.5e308, 1e300, 1e-300):
+        found = game.zero_sum_equilibrium(scale * np.asarray(RPS), maximum_entropy=maximum_entropy)
+        np.testing.assert_allclose(found.generator, 1 / 3, atol=1e-9)
+        assert abs(found.value) <= 1e-9 * scale
+    found = game.zero_sum_equilibrium([[1.7e308, -1.7e308], [-1.7e308, 0.0]])
+    np.testing.assert_allclose(found.generator, [1 / 3, 2 / 3], atol=1e-9)
+    assert found.value == pytest.approx(-1.7e308 / 3)
+    large = jnp.asarray([[3e38, -3e38], [-3e38, 0.0]])
+    for found in (game.simplex_equilibrium(large), game.approximate_equilibrium(large)):
+        np.testing.assert_allclose(found.generator, [1 / 3, 2 / 3], atol=2e-3)
+        assert float(found.value) == pytest.approx(-1e38, rel=1e-2)
+
+
+def test_matrices_of_whole_numbers_are_taken_everywhere():
+    """Each function gives what it gives for the same numbers as floats."""
+    whole, half = np.array([[0, 1, -1], [-1, 0, 1], [1, -1, 0]]), np.full(3, 1 / 3, np.float32)
+    functions = [
+        game.zero_sum,
+        game.zero_sum_equilibrium,
+        game.simplex_equilibrium,
+        game.approximate_equilibrium,
+        lambda matrix: game.expected_payoff(matrix, half, half),
+        lambda matrix: game.nash_conv(game.Payoffs(-matrix, matrix), half, half),
+        lambda matrix: game.regrets(game.Payoffs(-matrix, matrix), half, half),
+        lambda matrix: game.best_responses(game.Payoffs(-matrix, matrix), half, half),
+        lambda matrix: theory.fictitious_play(matrix, 5),
+    ]
+    for function in functions:
+        for matrix in (whole, jnp.asarray(whole), whole.astype(np.int8)):
+            got, expected = function(matrix), function(whole.astype(np.float32))
+            jax.tree.map(np.testing.assert_array_equal, got, expected)
