@@ -112,9 +112,9 @@ def test_the_import_scan_sees_every_form(tmp_path, monkeypatch):
     path.parent.mkdir(parents=True)
     path.write_text(
         "import mixgan_jax.runs.fit\nfrom mixgan_jax import losses\nfrom mixgan_jax.solvers import gda\n"
-        "from ..payoff import payoffs\nfrom . import images\n\ndef f():\n    import scipy.stats\n"
+        "from ..players import meet\nfrom . import images\n\ndef f():\n    import scipy.stats\n"
     )
-    assert imported_units(path) == {"fit", "losses", "solvers", "payoff"}
+    assert imported_units(path) == {"runs", "losses", "solvers", "players"}
     assert "scipy.stats" in imported(path)
 
 

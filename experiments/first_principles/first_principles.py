@@ -20,7 +20,7 @@ and gives no numbers. Protocol: A1 to A5 are computed once, in float64, the same
 generator on 1, logits a (1/2 - x) with the least a whose loss is within eps of the best one's. A3 and A4: two modes of
 std 1/2 at ±2, logistic regression on 3001 quadrature nodes by Newton's method (largest derivative left below 1e-9).
 A5: one Gaussian fitted to three targets under five objectives, L-BFGS-B from four starts. A6: N(0,
-I/d), exact optimal assignment. What they are compared with (``parts/first_principles_tables.py``) are closed forms, and
+I/d), exact optimal assignment. What they are compared with (``first_principles_tables.py``) are closed forms, and
 the numbers of another program, which were there before the run. A6 agrees if means are within .01 for d >= 50 and .03
 below, where single values spread by .02.
 """

@@ -23,7 +23,7 @@ pairing and a batch of 120 that every k divides; a step of k components costs k 
 for 1/k of the steps. Seeds are 0, 1, ..., all at once; the last iterate is measured; no seed and no checkpoint is
 chosen. Columns from cold to pert. have one kind of start alone, at the largest budget; discr. is the discriminators'
 part of the gap there. Deviations train with the components' optimiser at its first learning rate. The control is a game
-whose gap is known (experiments/parts/known_gap.py): the curve must reach it.
+whose gap is known (known_gap.py): the curve must reach it.
 """
 
 import dataclasses

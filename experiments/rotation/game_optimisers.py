@@ -11,11 +11,11 @@ Time: 2 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
 Three parts, each with protocol and claims fixed before the run. Bilinear: from a random start, float64; the factor a
 step over steps 101-200 (the distance at 200 over that at 100, its 100th root), with plain gradient steps inside every
-method; for averages it is the average's distance. gamma = 1 here. Closed forms are in parts/game_methods.py; there are
+method; for averages it is the average's distance. gamma = 1 here. Closed forms are in game_methods.py; there are
 none for alternating descent (an orbit), lookahead and averages.
 
 Small GAN: a deterministic game of two tanh networks in float64 whose equilibria are found to rounding (see
-parts/small_gan.py). From the Jacobian's eigenvalues there, ``eta* = min 2 Re / |lambda|^2`` is the predicted stable
+small_gan.py). From the Jacobian's eigenvalues there, ``eta* = min 2 Re / |lambda|^2`` is the predicted stable
 step; simultaneous descent is started 1e-8 beside the equilibrium at six multiples of eta*, and grows or shrinks. Seeds
 whose search ends with gradients above 1e-9 found no equilibrium and are counted, not used; equilibria that no step
 makes stable are tried at .5 times the same multiples. A trial of seeds 0-5 came before, to see that equilibria are
