@@ -46,8 +46,8 @@ import numpy as np
 
 from experiments.common import exponents, harness, options, report, verdicts
 from experiments.common.session import session
-from experiments.theorems import low_diversity_figure
-from experiments.theorems.low_diversity import classical, distances, fitted, networks, slopes
+from experiments.theorems import low_diversity, low_diversity_figure
+from experiments.theorems.low_diversity import classical, distances, fitted, slopes
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,11 @@ COLUMNS = {
 }
 
 
+def networks(config: Config) -> list[low_diversity.Network]:
+    """All classes of discriminators, from the fewest parameters to the most."""
+    return low_diversity.networks(config.dimension, config.widths, config.deep_widths)
+
+
 def steps(config: Config, ratio: int) -> int:
     """Adam's."""
     return round(config.steps * math.sqrt(ratio))
@@ -141,15 +146,14 @@ def measure(run: harness.Run, ratio: int) -> dict[str, Any]:
     """One row: all networks at one m / p."""
     config = run.config
     classes, parts = networks(config), {}
+    one = functools.partial(distances, run, ratio=ratio, steps=steps(config, ratio))
     for network in classes:
-        compute = functools.partial(distances, run, network, ratio, steps=steps(config, ratio))
+        compute = functools.partial(one, network)
         parts[network.name] = harness.once(run, f"{network.name} m={ratio}p", compute)
-    middle = classes[len(classes) // 2]
-    compute = functools.partial(
-        distances, run, middle, ratio, steps=steps(config, ratio), few_reals=True
-    )
+    middle, m = classes[len(classes) // 2], ratio * classes[0].parameters
+    compute = functools.partial(one, middle, few_reals=True)
     few = harness.once(run, f"{middle.name} m={ratio}p few reals", compute)
-    exact = harness.once(run, f"classical m={ratio}p", lambda: classical(run, ratio))
+    exact = harness.once(run, f"classical m={ratio}p", lambda: classical(run, m))
     names = {"smallest": classes[0].name, "largest": classes[-1].name, "middle": middle.name}
     metrics = {column: parts[name]["held_out"] for column, name in names.items()}
     metrics |= {"few_reals": few["held_out"]}
@@ -165,11 +169,9 @@ def measure(run: harness.Run, ratio: int) -> dict[str, Any]:
 
 def longer(run: harness.Run, row: Mapping[str, Any]) -> list[float]:
     """The distance by seed after twice the steps, for the largest network and m."""
-    config, network = run.config, networks(run.config)[-1]
-    compute = functools.partial(
-        distances, run, network, row["ratio"], steps=2 * steps(config, row["ratio"])
-    )
-    part = harness.once(run, f"{network.name} m={row['ratio']}p twice the steps", compute)
+    config, network, ratio = run.config, networks(run.config)[-1], row["ratio"]
+    compute = functools.partial(distances, run, network, ratio, steps=2 * steps(config, ratio))
+    part = harness.once(run, f"{network.name} m={ratio}p twice the steps", compute)
     row["seconds"] += part["seconds"]
     return part["held_out"]
 
