@@ -209,7 +209,8 @@ def keep(folder: Path, preset: str) -> None:
     """Copies measured tables and figures to ``experiments/results/benchmark``."""
     KEPT.mkdir(parents=True, exist_ok=True)
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.png")]):
-        print(shutil.copy(path, KEPT / kept_name(path.stem, preset, path.suffix)))
+        copy = report.keep_picture if path.suffix == ".png" else shutil.copy
+        print(copy(path, KEPT / kept_name(path.stem, preset, path.suffix)))
 
 
 def main(argv: list[str] | None = None) -> None:
