@@ -33,7 +33,7 @@ from mixgan_jax.game import (
 )
 from mixgan_jax.losses import GanLoss as GanLoss
 from mixgan_jax.messages import suggest_names
-from mixgan_jax.metrics.duality_gap import duality_gap_curve as duality_gap_curve
+from mixgan_jax.metrics import duality_gap_curve as duality_gap_curve
 from mixgan_jax.optim import (
     exponentiated_gradient as exponentiated_gradient,
     optimistic_exponentiated_gradient as optimistic_exponentiated_gradient,
@@ -43,31 +43,33 @@ from mixgan_jax.optim import (
     softmax_adam as softmax_adam,
     softmax_sgd as softmax_sgd,
 )
-from mixgan_jax.players.mixture import (
+from mixgan_jax.players import (
     Mixture as Mixture,
+    Outcome as Outcome,
+    Player as Player,
     effective_components as effective_components,
     entropy as entropy,
+    fakes_per_generator as fakes_per_generator,
+    from_linen as from_linen,
     generate as generate,
+    held_out_values as held_out_values,
     map_components as map_components,
+    meet as meet,
+    pack as pack,
     sample as sample,
     uniform as uniform,
 )
-from mixgan_jax.players.pairing import fakes_per_generator as fakes_per_generator
-from mixgan_jax.players.payoff import (
-    Outcome as Outcome,
-    held_out_values as held_out_values,
-    meet as meet,
-)
-from mixgan_jax.players.player import Player as Player, from_linen as from_linen, pack as pack
-from mixgan_jax.runs.fit import fit as fit
-from mixgan_jax.runs.interrupt import Interrupted as Interrupted
-from mixgan_jax.runs.parallel import spread_over_devices as spread_over_devices
-from mixgan_jax.runs.quarantine import Frozen as Frozen, NonFiniteError as NonFiniteError
-from mixgan_jax.runs.steps import (
+from mixgan_jax.runs import (
+    Frozen as Frozen,
+    Interrupted as Interrupted,
+    NonFiniteError as NonFiniteError,
+    Unsound as Unsound,
     evaluation_key as evaluation_key,
+    fit as fit,
     init_run as init_run,
     run as run,
     run_steps as run_steps,
+    spread_over_devices as spread_over_devices,
 )
 from mixgan_jax.solvers import (
     Around as Around,
@@ -92,13 +94,14 @@ from mixgan_jax.solvers import (
     past_extragradient as past_extragradient,
     unrolled_gan as unrolled_gan,
 )
-from mixgan_jax.storage.checkpoint import (
+from mixgan_jax.storage import (
     Checkpoints as Checkpoints,
+    FolderInUseError as FolderInUseError,
+    Records as Records,
     SaveError as SaveError,
     load_for_sampling as load_for_sampling,
+    read_records as read_records,
 )
-from mixgan_jax.storage.lock import FolderInUseError as FolderInUseError
-from mixgan_jax.storage.records import Records as Records, read_records as read_records
 
 __version__ = "0.1.0"
 

@@ -1,12 +1,12 @@
 """Judging kept results anew from their rows, where claims or their rules have changed: no run is repeated."""
 
 import inspect
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from experiments.common import verdicts
+from mixgan_jax.files import read_json, write_json
 
 
 def rejudge(script: ModuleType, results: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
@@ -58,9 +58,7 @@ def _as_tuples(value: Any) -> Any:
 
 def rejudge_file(script: ModuleType, path: Path) -> str:
     """Rewrites the verdict in a results file; what was done, in words."""
-    results = json.loads(path.read_text())
+    results = read_json(path, "restore it from the repository")
     results["verdict"], part_judged = rejudge(script, results)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(results, indent=1) + "\n")
-    part.replace(path)
+    write_json(path, results)
     return f"{path.name}: {verdicts.count(results['verdict'])}; judged anew: {part_judged}"

@@ -17,6 +17,7 @@ from mixgan_jax.metrics.distances import (
     maximum_mean_discrepancy as maximum_mean_discrepancy,
     sliced_wasserstein as sliced_wasserstein,
 )
+from mixgan_jax.metrics.duality_gap import duality_gap_curve as duality_gap_curve
 from mixgan_jax.metrics.equilibrium import equilibrium_report as equilibrium_report
 from mixgan_jax.metrics.frechet import frechet_distance as frechet_distance
 from mixgan_jax.metrics.modes import (

@@ -12,9 +12,7 @@ from mixgan_jax.players.mixture import (
     sample as sample,
     uniform as uniform,
 )
-from mixgan_jax.players.pairing import (
-    fakes_per_generator as fakes_per_generator,
-)
+from mixgan_jax.players.pairing import fakes_per_generator as fakes_per_generator
 from mixgan_jax.players.payoff import (
     Outcome as Outcome,
     held_out_values as held_out_values,

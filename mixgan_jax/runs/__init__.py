@@ -1,11 +1,7 @@
 """Training as a process: steps in one program, whole runs with a folder, several devices, what stops a run."""
 
-from mixgan_jax.runs.fit import (
-    fit as fit,
-)
-from mixgan_jax.runs.interrupt import (
-    Interrupted as Interrupted,
-)
+from mixgan_jax.runs.fit import fit as fit
+from mixgan_jax.runs.interrupt import Interrupted as Interrupted
 from mixgan_jax.runs.parallel import (
     map_runs as map_runs,
     spread_over_devices as spread_over_devices,
@@ -13,6 +9,7 @@ from mixgan_jax.runs.parallel import (
 from mixgan_jax.runs.quarantine import (
     Frozen as Frozen,
     NonFiniteError as NonFiniteError,
+    Unsound as Unsound,
 )
 from mixgan_jax.runs.steps import (
     evaluation_key as evaluation_key,

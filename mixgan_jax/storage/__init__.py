@@ -5,9 +5,7 @@ from mixgan_jax.storage.checkpoint import (
     SaveError as SaveError,
     load_for_sampling as load_for_sampling,
 )
-from mixgan_jax.storage.lock import (
-    FolderInUseError as FolderInUseError,
-)
+from mixgan_jax.storage.lock import FolderInUseError as FolderInUseError
 from mixgan_jax.storage.records import (
     Records as Records,
     read_records as read_records,

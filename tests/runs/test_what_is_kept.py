@@ -245,6 +245,7 @@ def test_a_cache_is_no_reason_to_stop(base, tmp_path, monkeypatch):
 
 ERRORS = [
     mg.NonFiniteError((mg.Frozen("generator", 0, None, 3),), "nothing is kept"),
+    mg.NonFiniteError((mg.Unsound("generator_loss", 1, 11, 20),), "nothing is kept"),
     mg.Interrupted(signal.SIGINT, 3, "/x"),
     mg.FolderInUseError("in use"),
     mg.SaveError("cannot save"),
