@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mixgan_jax.plots.drawing import STYLE, own_settings
 
 if TYPE_CHECKING:
@@ -24,9 +26,9 @@ def write(fig: "Figure", path: Path) -> Path:
 def rasterise_crowds(fig: "Figure") -> None:
     """Draws the lines and points of crowded axes as an image in vector formats; their text and axes stay vectors."""
     for axes in fig.axes:
-        points = [len(line.get_xydata()) for line in axes.lines]
+        points = [len(np.asarray(line.get_xydata())) for line in axes.lines]
         for collection in axes.collections:
-            points += [len(collection.get_offsets()), *map(len, collection.get_paths())]
+            points += [len(np.asarray(collection.get_offsets())), *map(len, collection.get_paths())]
         if sum(points) > MANY_POINTS:
             for artist in (*axes.lines, *axes.collections):
                 artist.set_rasterized(True)
