@@ -12,10 +12,10 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench constraints clean
+.PHONY: help demo test test-newest lint format bench constraints clean
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
@@ -23,6 +23,11 @@ demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
 
 test: $(VENV)/.test ## run the tests, notebooks among them
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+test-newest: ## run the tests with the newest versions of everything (PYTHON=python3.13)
+	@rm -f .venv-newest/.test
+	@$(MAKE) --no-print-directory test VENV=.venv-newest \
+		INSTALL='$$(PIP) install --upgrade --upgrade-strategy eager'
 
 lint: $(VENV)/.test ## check style, formatting and types
 	@$(BIN)/python -m ruff check .
@@ -47,7 +52,7 @@ constraints: ## resolve the newest versions afresh into constraints.txt
 	cp "$$scratch/constraints.txt" constraints.txt
 
 clean: ## remove the environment, builds and caches (never runs/)
-	@rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
+	@rm -rf .venv .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
 	@find mixgan_jax experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- setting up ------------------------------------------------------------------------------------
