@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import chex
@@ -16,6 +17,15 @@ from mixgan_jax.types import Array, Key
 LATENT = 3
 FEATURES = 2
 BATCH = 12  # divisible by 2, 3 and 4
+
+
+def public_names(module: ModuleType) -> list[str]:
+    """What a public module hands on."""
+    return [
+        name
+        for name, value in vars(module).items()
+        if name[0] != "_" and not isinstance(value, ModuleType)
+    ]
 
 
 def affine_init(key: Key, sizes: tuple[int, ...]) -> list[dict[str, Array]]:

@@ -85,10 +85,8 @@ Coefficients: TypeAlias = Tolerances
 
 def _losses() -> dict[str, Any]:
     """The losses that a name alone makes."""
-    found = {name: getattr(mg.losses, name) for name in mg.losses.__all__}
-    signatures = {
-        name: inspect.signature(make) for name, make in found.items() if inspect.isfunction(make)
-    }
+    found = {name: make for name, make in vars(mg.losses).items() if inspect.isfunction(make)}
+    signatures = {name: inspect.signature(make) for name, make in found.items()}
     return {
         name: found[name]
         for name, signature in signatures.items()

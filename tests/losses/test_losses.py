@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import DISCRIMINATOR, FEATURES, solver
+from helpers import DISCRIMINATOR, FEATURES, public_names, solver
 
 import mixgan_jax as mg
 from mixgan_jax import losses
@@ -112,7 +112,7 @@ every_loss = pytest.mark.parametrize("case", CASES, ids=IDS)
 def test_every_constructor_has_a_case() -> None:
     constructors = {
         name
-        for name in losses.__all__
+        for name in public_names(losses)
         if inspect.isfunction(function := getattr(losses, name))
         and inspect.signature(function, eval_str=True).return_annotation is losses.GanLoss
     }

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, PartitionSpec as P
 
-from mixgan_jax import networks
 from mixgan_jax.networks import (
     MLP,
     Conv,
@@ -60,11 +59,6 @@ def random_variables(module, *example, components=None):
 
 def count(variables, collection="params"):
     return sum(leaf.size for leaf in jax.tree.leaves(variables.get(collection, {})))
-
-
-def test_public_names_are_sorted_and_exist():
-    assert networks.__all__ == sorted(networks.__all__)
-    assert all(hasattr(networks, name) for name in networks.__all__)
 
 
 # --- multi-layer perceptrons

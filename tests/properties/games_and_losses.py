@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from helpers import BATCH, DISCRIMINATOR, FEATURES, LATENT, batch
+from helpers import BATCH, DISCRIMINATOR, FEATURES, LATENT, batch, public_names
 from hypothesis import strategies as st
 from properties.arguments import array, counts, floats, integers, keys, log_weights, weights
 from properties.case import Case
@@ -258,7 +258,7 @@ def loss_is_finite_at_neutral(given: Any, result: mg.GanLoss) -> None:
 
 plain_losses = [
     name
-    for name in losses.__all__
+    for name in public_names(losses)
     if name[0].islower()
     and name not in ("equilibrium_values", "measuring", "separable")
     and not name.startswith("phi_")
