@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import BATCH, FEATURES, Killed, kill_at, same, solver, some_images
+from helpers import BATCH, FEATURES, Killed, first_quick, kill_at, same, solver, some_images
 
 import mixgan_jax as mg
 from mixgan_jax.data import ImageSource, load_images, stream_from_images, to_float
@@ -249,7 +249,7 @@ def test_a_batch_may_be_larger_than_the_set() -> None:
     np.testing.assert_array_equal(np.sort(drawn.reshape(12, 5)), np.tile(np.arange(5), (12, 1)))
 
 
-@pytest.mark.parametrize("runs", ["one", "two", "two on two devices"])
+@pytest.mark.parametrize("runs", first_quick(["one", "two", "two on two devices"]))
 def test_a_step_is_compiled_once(runs) -> None:
     """By the first of three chunks, each of one piece: what the second gets is placed as what the first got."""
     key = KEY if runs == "one" else jax.random.split(KEY, 2)

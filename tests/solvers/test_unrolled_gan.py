@@ -259,6 +259,7 @@ def test_batch_norm_keeps_the_statistics_of_real_turns_only():
     assert not any(flags.any() for flags in after.frozen.values())
 
 
+@pytest.mark.slow
 def test_with_packs_and_a_penalty_it_keeps_the_protocol(tmp_path):
     """In a solver around it, which sees its state."""
     rule = unrolled(1, discriminator=mg.pack(DISCRIMINATOR, 2), penalty=penalties.r1(0.5))
