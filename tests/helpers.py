@@ -30,9 +30,12 @@ def public_names(module: ModuleType) -> list[str]:
 
 
 def first_quick(cases: Iterable[Any], quick: int = 1) -> list[Any]:
-    """The cases of a test for ``parametrize``: all but the first few are marked slow."""
-    cases = list(cases)
-    return cases[:quick] + [pytest.param(case, marks=pytest.mark.slow) for case in cases[quick:]]
+    """Cases for ``parametrize``, all but the first few marked slow; a tuple is one case of several names."""
+    several = [case if type(case) is tuple else (case,) for case in cases]
+    return [
+        pytest.param(*case, marks=[pytest.mark.slow] if number >= quick else [])
+        for number, case in enumerate(several)
+    ]
 
 
 def affine_init(key: Key, sizes: tuple[int, ...]) -> list[dict[str, Array]]:

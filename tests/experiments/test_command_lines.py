@@ -8,6 +8,7 @@ from typing import get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
+from helpers import first_quick
 from hypothesis import example, given, strategies as st
 
 import mixgan_jax as mg
@@ -103,7 +104,7 @@ def command_lines(script) -> st.SearchStrategy[list[str]]:
     return st.lists(parts, max_size=4).map(lambda found: [word for part in found for word in part])
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", first_quick(SCRIPTS))
 @given(data=st.data())
 def test_no_command_line_of_an_experiment_ends_in_a_traceback(name, data, quick, capsys):
     argv = data.draw(command_lines(SCRIPTS[name]))
