@@ -4,6 +4,7 @@ import importlib.util
 import json
 
 import pytest
+from helpers import first_quick
 
 from experiments.benchmark import __main__ as benchmark, programs, streaming
 from experiments.benchmark.timing import Timing, interleaved, ratio
@@ -32,6 +33,7 @@ def test_a_scanned_program_goes_on_training():
     assert (first != second).any()
 
 
+@pytest.mark.slow
 def test_tables_are_written_and_shown(tmp_path, capsys):
     benchmark.main(["--only", "batch", "seeds", "--preset", "smoke", "--runs", str(tmp_path)])
     assert "B=32" in capsys.readouterr().out
@@ -61,6 +63,7 @@ def test_peak_memory_is_this_programs():
     assert 10 * 2**20 < before < 64 * 2**30
 
 
+@pytest.mark.slow
 def test_streaming_is_measured_against_resident_images():
     rows = streaming.table(widths=(4,), steps=1, rounds=1, images=70, threads=1)
     assert [row["images"] for row in rows] == ["resident", "npz", "tfds"]
@@ -68,7 +71,9 @@ def test_streaming_is_measured_against_resident_images():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
-@pytest.mark.parametrize(("components", "pairing"), [(1, "full"), (2, "full"), (2, "latin")])
+@pytest.mark.parametrize(
+    ("components", "pairing"), first_quick([(1, "full"), (2, "full"), (2, "latin")])
+)
 def test_pytorch_does_the_same_work(components, pairing):
     from experiments.benchmark.against_torch import disagreement
     from experiments.benchmark.workloads import dcgan_game

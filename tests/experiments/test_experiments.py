@@ -1,14 +1,17 @@
 """Experiments: smoke presets, form of the results, command lines that fail with advice, a README in step."""
 
+import dataclasses
 import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import first_quick
 
 from experiments import __main__ as overview
 from experiments.common import (
@@ -27,6 +30,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {name: catalogue.load(name) for name in catalogue.scripts()}
 
 
+def one_quick_a_room() -> list[Any]:
+    """The scripts; all are marked slow but one of each room, that with the fewest options."""
+    scripts = catalogue.scripts().values()
+    few_first = sorted(scripts, key=lambda s: len(dataclasses.fields(SCRIPTS[s.name].Config)))
+    rooms = [[s.name for s in few_first if s.room == room] for room in catalogue.rooms()]
+    return [case for room in rooms for case in first_quick(room)]
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """Caches go to the test's folder, but for compiled programs, see conftest.py."""
@@ -34,7 +45,7 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "use_caches", lambda: None)
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", one_quick_a_room())
 def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_path, capsys):
     arguments = ["--preset", "smoke", "--runs", str(tmp_path)]
     SCRIPTS[name].main([*arguments, "--tensorboard", "--profile"])
@@ -160,6 +171,7 @@ def own_digits(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_digits_above_the_memory_budget_are_streamed(own_digits, monkeypatch):
     """The classifier is trained from the source, and its second start finds it; results are of another run folder."""
     monkeypatch.setattr(digit_classifier, "UPDATES", 28)

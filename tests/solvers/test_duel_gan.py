@@ -165,6 +165,7 @@ def unequal(state):
     return dataclasses.replace(state, count=jnp.int32(2))
 
 
+@pytest.mark.slow
 def test_a_step_written_out():
     """Two generators, three discriminators that move from one point, unequal weights: all pairs of each pool."""
     rate, eta, alpha, beta = 0.3, 0.5, 0.4, 2.0
@@ -262,6 +263,7 @@ def test_permuting_the_discriminators_permutes_the_result():
     assert close(first.generators, second.generators)
 
 
+@pytest.mark.slow
 def test_duelling_mixtures_with_packs_keep_the_protocol(tmp_path):
     """In a solver around it, which sees its state."""
     rule = duel_gan(mg.pack(DISCRIMINATOR, 2), weight_tx=mg.exponentiated_gradient(0.1))
