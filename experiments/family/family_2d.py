@@ -79,55 +79,55 @@ class Config:
     """Everything a run depends on."""
 
     target: Literal["ring", "grid"] = "ring"
-    """8 Gaussians on a ring of radius 1, or 25 on the grid {-4, -2, 0, 2, 4}^2."""
+    """Data: 8 Gaussians on a ring of radius 1, or 25 on the grid {-4, -2, 0, 2, 4}^2."""
     std: options.Positive = 0.01
-    """Of each Gaussian."""
+    """Standard deviation of each Gaussian."""
     methods: tuple[Name, ...] = get_args(Name)
-    """The rows, in any order; each once."""
+    """Rows of the table, in any order; each once."""
     points: options.Count = 100_000
-    """Of the training set, and packs put together from it."""
+    """Number of points in the training set, and of packs put together from it."""
     seeds: options.Count = 8
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 10_000
-    """Updates of either side."""
+    """Number of updates of each player."""
     batch: options.Count = 100
-    """Packs of reals in a step, and of fakes of each generator."""
+    """Number of packs of reals in a step, and of packs of fakes of each generator."""
     width: options.Count = 32
-    """Of the generator's hidden layers, an even number; the discriminator's have half as many units, of 5 pieces."""
+    """Width of the generator's hidden layers, an even number; the discriminator has half as many units, of 5 pieces."""
     init: Init = "lecun"
-    """Of the kernels."""
+    """Initialiser of the kernels."""
     latent_size: options.Count = 2
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, both sides."""
+    """Learning rate of Adam, both players."""
     beta1: options.Decay = 0.8
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient on mixture weights."""
+    """Step size of exponentiated gradient on the mixture weights."""
     weight_barrier: options.Rate = 0.1
-    """Coefficient of -(1/k) sum log w."""
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     alpha: options.Share = 0.3
-    """Of DuelGAN, at its largest."""
+    """Largest alpha of DuelGAN."""
     beta: options.Rate = 0.5
-    """Of DuelGAN, at its largest."""
+    """Largest beta of DuelGAN, in units of the loss."""
     capacity: options.Count = 5
-    """Past players that a fictitious player answers."""
+    """Number of past players that a fictitious player answers."""
     record_every: options.Count = 200
-    """Steps between two of them."""
+    """Number of steps between two records of a fictitious player's history."""
     depth: options.Count = 5
-    """Virtual turns of the discriminator in Unrolled."""
+    """Number of virtual turns of the discriminator in Unrolled."""
     population: options.Count = 8
-    """Players of either side that the double oracle keeps."""
+    """Number of players that the double oracle keeps on either side."""
     response_steps: options.Count = 50
-    """In which its candidates are trained."""
+    """Number of steps that train the double oracle's candidates."""
     measure_steps: options.Count = 5
-    """In which they are measured."""
+    """Number of steps that measure the double oracle's candidates."""
     tolerance: options.Rate = 0.0
-    """It stops where both candidates together gain less, in nats; 0 to go on."""
+    """Gain of both candidates together, in nats, below which the double oracle stops; 0 to go on."""
     gamma: options.Rate = 0.001
-    """Of R1 and of R2, in the R3-style row."""
+    """Coefficient of R1 and of R2, in the R3-style row."""
     log_every: options.Count = 500
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {

@@ -73,59 +73,59 @@ class Config:
     """Everything a run depends on but the data themselves."""
 
     protocol: Literal["metz", "dcgan"] = "metz"
-    """Whose networks, latents, data and normalisation at the end."""
+    """Whose networks, latents, data and final normalisation to use."""
     data_dir: str | None = None
     """Folder with the data; not needed for digits. Defaults to $TFDS_DATA_DIR."""
     dataset: str = "digits"
     """Name of a data set of digits in that folder, or digits for scikit-learn's bundled ones."""
     packings: options.Degrees = (2, 4)
-    """Of PacGAN."""
+    """Packing degrees of PacGAN."""
     components: options.Degrees = (3,)
-    """Of MIX+GAN."""
+    """Numbers of components of MIX+GAN."""
     packed_components: options.Degrees = (2,)
-    """Of MIX+PacGAN, a mixture with packed discriminators."""
+    """Numbers of components of MIX+PacGAN, a mixture with packed discriminators."""
     mixture_packing: options.Count = 4
-    """Its packing degree."""
+    """Packing degree of MIX+PacGAN."""
     depths: options.Degrees = (1, 5)
-    """Virtual turns that unrolled GANs look ahead; for protocol metz."""
+    """Numbers of virtual turns that unrolled GANs look ahead; for protocol metz."""
     relativistic: bool = True
-    """Whether there is the row with R3GAN's loss."""
+    """Whether the row with R3GAN's loss is run."""
     seeds: options.Count = 4
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 2000
-    """Updates of the discriminators."""
+    """Number of updates of the discriminators."""
     batch: options.Count = 32
-    """Packs of reals in a step, and packs of fakes of each generator."""
+    """Number of packs of reals in a step, and of packs of fakes of each generator."""
     generator_steps: options.Count = 1
-    """Updates of the generators in a step."""
+    """Number of updates of the generators in a step."""
     latent_size: options.Count = 64
-    """Standard normal, or uniform on (-1, 1) in protocol dcgan."""
+    """Number of latents: standard normal, or uniform on (-1, 1) in protocol dcgan."""
     generator_width: options.Count = 16
     """Channels of the generators' last hidden layer."""
     discriminator_width: options.Count = 16
     """Channels of the discriminators' first layer."""
     generator_rate: options.Rate = 5e-4
-    """Learning rate of Adam."""
+    """Learning rate of the generators' Adam."""
     discriminator_rate: options.Rate = 5e-4
-    """The same, of the discriminators."""
+    """Learning rate of the discriminators' Adam."""
     beta1: options.Decay = 0.5
-    """Of Adam; 0 for R3GAN's loss."""
+    """First-moment decay beta1 of Adam; R3GAN's loss has 0 instead."""
     beta2: options.Decay = 0.99
-    """Of Adam."""
+    """Second-moment decay beta2 of Adam."""
     gamma: options.Rate = 1.0
-    """Of the penalties R1 and R2 that R3GAN's loss has."""
+    """Coefficient of the penalties R1 and R2 in the row with R3GAN's loss."""
     weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient."""
+    """Step size of exponentiated gradient on the mixture weights."""
     weight_barrier: options.Rate = 0.1
-    """Coefficient of -(1/k) sum log w."""
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     samples: options.Count = 12_800
-    """Stacks that modes are counted in, whole batches of 128."""
+    """Number of stacks in which modes are counted, a multiple of 128."""
     classifier_updates: options.Count = 1400
-    """Of the classifier's training."""
+    """Number of updates that train the classifier."""
     accuracy: options.Fraction = 0.985
-    """Of the classifier, expected on test images."""
+    """Accuracy on test images that is expected of the classifier."""
     log_every: options.Count = 50
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 _PAPER = Config(

@@ -45,9 +45,9 @@ class Config:
     """Everything a run depends on."""
 
     seeds: options.Count = 8
-    """Of the random pairs: 0, 1, ..."""
+    """Number of seeds of the random pairs: 0, 1, ..."""
     pairs: options.Count = 2000
-    """Random pairs of a seed."""
+    """Number of random pairs for each seed."""
     degrees: options.Sizes = (2, 3, 4, 5)
     """Packing degrees m."""
 

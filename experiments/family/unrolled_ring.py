@@ -62,27 +62,27 @@ class Config:
     """Everything a run depends on."""
 
     depths: options.SizesReachingFive = (1, 5, 10)
-    """Virtual turns of the discriminator, beside 0, which is a GAN's alternating play."""
+    """Numbers of virtual turns of the discriminator; depth 0, a GAN's alternating play, is run too."""
     slow_rate: options.Rate = 1e-4
-    """Learning rate of Adam, of discriminators."""
+    """Learning rate of the discriminators' Adam, in the rows with slow ones."""
     fast_rate: options.Rate = 1e-3
-    """The same in the other rows."""
+    """Learning rate of the discriminators' Adam, in the rows with fast ones."""
     generator_rate: options.Rate = 1e-3
-    """Learning rate of Adam, of generators."""
+    """Learning rate of the generators' Adam."""
     beta1: options.Decay = 0.5
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     batch: options.Count = 128
-    """Reals in a step, and fakes."""
+    """Number of reals in a step, and of fakes."""
     width: options.Count = 128
-    """Of the two hidden layers of either network."""
+    """Number of units in each of the two hidden layers of either network."""
     latent_size: options.Count = 16
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     steps: options.Count = 5000
-    """Updates of either side."""
+    """Number of updates of each player."""
     seeds: options.Count = 6
-    """Runs of each row, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     log_every: options.Count = 250
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {

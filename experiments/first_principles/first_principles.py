@@ -72,11 +72,11 @@ class Config:
     """Everything a run depends on."""
 
     dimensions: options.Sizes = (2, 10, 50, 100, 500, 1000, 3000)
-    """d, of A6."""
+    """Dimensions d of the data in A6."""
     sizes: options.Sizes = (128, 512, 1024)
-    """Samples of either distribution, of A6."""
+    """Numbers of samples of either distribution in A6."""
     seeds: options.Count = 5
-    """Pairs of samples, seeds 0, 1, ..."""
+    """Number of pairs of samples in A6, with seeds 0, 1, ..."""
 
 
 PRESETS = {

@@ -56,17 +56,17 @@ class Config(plane.Config):
     """Everything a run depends on; ``steps`` are those of k = 1."""
 
     components: options.ComponentsToCompare = (1, 2, 3, 5, 8)
-    """Numbers of generators, and of discriminators, from 1 up."""
+    """Numbers of generators to compare, rising from 1; there are as many discriminators."""
     seeds: options.Count = 6
-    """Runs of each number of components, seeds 0, 1, ..."""
+    """Number of runs for each number of components, with seeds 0, 1, ..."""
     steps: options.Count = 40_000
-    """Updates of either side with k = 1; k components have 1/k of them."""
+    """Number of updates of each player with k = 1; k components have 1/k of them."""
     batch: options.Count = 120
-    """Reals in a step, which every k divides."""
+    """Number of reals in a step; every k divides it."""
     budgets: options.Sizes = (10, 100, 1000)
-    """Steps that a deviation trains."""
+    """Numbers of steps for which a deviation trains."""
     perturbation: options.Rate = 0.1
-    """Noise of a perturbed start, in root mean squares of a tensor."""
+    """Size of the noise on a perturbed start, as a share of each tensor's root mean square."""
 
 
 def _preset(name: str, **changes: Any) -> Config:

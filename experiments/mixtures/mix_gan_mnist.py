@@ -48,35 +48,35 @@ class Config:
     dataset: str = "mnist"
     """Name of the data set, or digits for scikit-learn's bundled ones."""
     memory_budget: options.Budget = None
-    """MiB that training images may take; above it they are streamed."""
+    """Memory in MiB that training images may take; larger sets are streamed."""
     components: options.Components = (1, 3)
-    """Numbers of generators, and of discriminators."""
+    """Numbers of generators to compare; there are as many discriminators."""
     seeds: options.Count = 4
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 3_000
-    """Updates of either side."""
+    """Number of updates of each player."""
     batch: options.Count = 60
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     pairing: Pairing = "latin"
     """Which fakes meet which discriminators."""
     latent_size: options.Count = 64
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     width: options.Count = 32
     """Channels of DCGAN's narrowest hidden layer."""
     loss: options.LossName = "non_saturating"
-    """Of both sides, a name in mixgan_jax.losses."""
+    """Loss of both players, a name in mixgan_jax.losses."""
     learning_rate: options.Rate = 3e-4
-    """Of Adam, both sides; falls to 0 over the run, along a cosine."""
+    """Learning rate of Adam, both players; it falls to 0 over the run, along a cosine."""
     beta1: options.Decay = 0.5
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient."""
+    """Step size of exponentiated gradient on the mixture weights."""
     weight_barrier: options.Rate = 0.1
-    """Coefficient of -(1/k) sum log w."""
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     samples: options.Samples = 2_000
-    """Images that the table's measures are taken on."""
+    """Number of images on which the table's measures are taken."""
     log_every: options.Count = 50
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {

@@ -64,27 +64,27 @@ class Config:
     """Everything a run depends on."""
 
     sizes: options.Components = (3, 5, 10)
-    """Strategies of either side."""
+    """Numbers of strategies of either side."""
     games: options.Count = 4
-    """Of each size and kind in a seed, and as many to tune on."""
+    """Number of games of each size and kind in a seed; as many others are for tuning."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
     steps: options.Count = 2000
-    """Moves of each side; a multiple of points."""
+    """Number of moves of each side; a multiple of points."""
     points: options.Count = 50
-    """Of the curves."""
+    """Number of points on the curves."""
     period: options.Positive = 1000.0
-    """Of the fastest possible wave of a drifting game, in steps."""
+    """Period of the fastest possible wave of a drifting game, in steps."""
     components: options.Count = 5
-    """k of MIX+GAN."""
+    """Number k of MIX+GAN's components."""
     training: options.Count = 2000
-    """Steps of MIX+GAN; a multiple of its 10 checkpoints."""
+    """Number of steps of MIX+GAN; a multiple of its 10 checkpoints."""
     batch: options.Count = 60
-    """Reals in a step of MIX+GAN; a multiple of k."""
+    """Number of reals in a step of MIX+GAN; a multiple of k."""
     width: options.Count = 32
-    """Of the two hidden layers of its networks."""
+    """Number of units in each of the two hidden layers of MIX+GAN's networks."""
     learning_rate: options.Rate = 1e-3
-    """Of its components' Adam, beta1 .5."""
+    """Learning rate of the Adam that trains MIX+GAN's components, with beta1 0.5."""
 
 
 PRESETS = {

@@ -76,33 +76,33 @@ class Config:
     """Everything a run depends on."""
 
     modes: options.ComponentsToCompare = (2, 8)
-    """M, of the networks' data; each >= 2."""
+    """Numbers M of modes in the networks' data; each >= 2."""
     turns: options.Count = 60
-    """T, of the networks; 4 or more."""
+    """Number T of turns that the networks take; 4 or more."""
     steps: options.Count = 300
-    """Of Adam, for each answer."""
+    """Number of steps of Adam for each answer."""
     opponents: options.Count = 8
-    """Players of the past in each step."""
+    """Number of past players drawn for each step."""
     candidates: options.Count = 4
-    """Generators in each turn, of which the best is kept."""
+    """Number of generators trained in each turn, of which the best is kept."""
     batch: options.Count = 64
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     width: options.Count = 32
-    """Of the hidden layers of either network."""
+    """Number of units in each hidden layer of either network."""
     depth: options.Count = 2
-    """Hidden layers of either network."""
+    """Number of hidden layers of either network."""
     latent_size: options.Count = 4
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     learning_rate: options.Rate = 5e-3
-    """Of Adam, beta1 .5, falling to 0 along a cosine in each answer."""
+    """Learning rate of Adam, with beta1 0.5; it falls to 0 along a cosine in each answer."""
     std: options.Positive = 0.1
-    """Of a mode."""
+    """Standard deviation of a mode."""
     samples: options.Count = 512
-    """Of a generator, for its histogram; a multiple of 16."""
+    """Number of a generator's samples in its histogram; a multiple of 16."""
     exact_turns: options.Count = 10_000
-    """Of the exact games; 20 or more."""
+    """Number of turns of the exact games; 20 or more."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of runs of the networks, with seeds 0, 1, ..."""
 
 
 PRESETS = {

@@ -67,25 +67,25 @@ class Config:
     """Everything a run depends on."""
 
     capacities: options.SizesReachingFive = (1, 2, 5, 10, 20, 50)
-    """C, of the exact games, beside an unbounded history."""
+    """Capacities C of the exact games' histories; an unbounded history is run too."""
     exact_turns: options.Count = 10_000
-    """Of the exact games; 100 or more."""
+    """Number of turns of the exact games; 100 or more."""
     network_capacities: options.Sizes = (1, 2, 5, 20)
-    """C, of the networks."""
+    """Capacities C of the networks' histories."""
     records: options.Count = 160
-    """Of the networks; 4 or more."""
+    """Number of records that the networks make; 4 or more."""
     record_every: options.Count = 50
-    """Steps between two records."""
+    """Number of steps between two records."""
     batch: options.Count = 64
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     width: options.Count = 64
-    """Of the two hidden layers of either network."""
+    """Number of units in each of the two hidden layers of either network."""
     latent_size: options.Count = 16
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, beta1 .5, both sides; not decayed, since all of the past counts."""
+    """Learning rate of Adam, both players, with beta1 0.5; it does not decay, since all of the past counts."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of runs of the networks, with seeds 0, 1, ..."""
 
 
 PRESETS = {

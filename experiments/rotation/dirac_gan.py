@@ -58,15 +58,15 @@ class Config:
     """Everything a run depends on."""
 
     step_size: options.Positive = 0.1
-    """Of gradient descent, both players."""
+    """Step size of gradient descent, both players."""
     steps: options.Count = 1000
-    """Of either player."""
+    """Number of steps of each player."""
     gamma: options.Positive = 0.3
-    """Of R1, R2 and the gradient penalty."""
+    """Coefficient of R1, R2 and the gradient penalty."""
     adjustment: options.Positive = 0.5
-    """Of consensus, JARE and the symplectic adjustment."""
+    """Coefficient of consensus, JARE and the symplectic adjustment."""
     seeds: options.Count = 16
-    """Random starts, seeds 0, 1, ..."""
+    """Number of random starts, with seeds 0, 1, ..."""
 
 
 PRESETS = {

@@ -56,32 +56,32 @@ from mixgan_jax.types import Array, Key
 
 @dataclass(frozen=True)
 class Config(plane.Config):
-    """The plane's, with one component, and the coefficients of the methods."""
+    """Everything a run depends on: the plane's fields with one component, and the methods' coefficients."""
 
     components: options.Components = (1,)
-    """One GAN."""
+    """Number of components: one GAN."""
     methods: tuple[Name, ...] = get_args(Name)
-    """Trained on the ring; all of them play the bilinear game."""
+    """Methods trained on the ring; all of them play the bilinear game."""
     seeds: options.Count = 8
-    """Runs of each method, random starts of the bilinear game, and small GANs."""
+    """Number of runs of each method, of random starts of the bilinear game, and of small GANs."""
     consensus: options.Rate = 10.0
-    """gamma of consensus optimisation on the ring."""
+    """Coefficient gamma of consensus optimisation on the ring."""
     jare: options.Rate = 1000.0
-    """gamma of JARE on the ring."""
+    """Coefficient gamma of JARE on the ring."""
     symplectic: options.Rate = 1.0
     """Coefficient of the symplectic adjustment."""
     lookahead_period: options.Count = 5
-    """Steps between two looks back."""
+    """Number of steps between two looks back."""
     average_decay: options.Fraction = 0.999
-    """Of the exponential average."""
+    """Decay of the exponential average."""
     bilinear_steps: options.Samples = 200
-    """Steps of the bilinear game, of which the second half is measured."""
+    """Number of steps of the bilinear game; the second half is measured."""
     small_width: options.Count = 6
-    """Hidden units of the small GAN's networks."""
+    """Number of hidden units of the small GAN's networks."""
     small_steps: options.Count = 20_000
-    """Steps towards its equilibrium."""
+    """Number of steps of the small GAN towards its equilibrium."""
     descent_steps: options.Count = 4000
-    """Steps from beside its equilibrium."""
+    """Number of steps of the small GAN that start beside its equilibrium."""
 
 
 PRESETS = {

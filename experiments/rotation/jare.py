@@ -71,35 +71,35 @@ class Config:
     """Everything a run depends on."""
 
     gammas: options.Coefficients = (10.0, 1000.0)
-    """Of the penalties; consensus has the first alone, JARE a row with each."""
+    """Coefficients of the penalties: JARE has a row with each, consensus has the first only."""
     toy_std: options.Positive = 0.7
-    """s of the toy, in each direction."""
+    """Standard deviation s of the toy's data, in each direction."""
     toy_distance: options.Positive = 2.0
-    """|v| of the toy."""
+    """Distance |v| of the toy's data from the origin."""
     toy_rate: options.Positive = 1e-3
-    """Step of gradient descent on the toy."""
+    """Step size of gradient descent on the toy."""
     toy_steps: options.Sizes = (1000, 5000, 15_000)
-    """After which the toy's distance is measured."""
+    """Numbers of steps after which the toy's distance is measured."""
     toy_start: options.Positive = 0.05
-    """Of each of the toy's coordinates, less the equilibrium's."""
+    """Distance of each of the toy's coordinates from the equilibrium at the start."""
     std: options.Positive = 0.06
-    """Of each Gaussian on the ring."""
+    """Standard deviation of each Gaussian on the ring."""
     seeds: options.Count = 6
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 10_000
-    """Simultaneous updates on the ring."""
+    """Number of simultaneous updates on the ring."""
     batch: options.Count = 128
-    """Reals in a step, and fakes; also on the toy."""
+    """Number of reals in a step, and of fakes; also on the toy."""
     width: options.Count = 64
-    """Of the hidden layers of both networks."""
+    """Number of units in each hidden layer of both networks."""
     depth: options.Count = 3
-    """Hidden layers of both networks."""
+    """Number of hidden layers of both networks."""
     latent_size: options.Count = 16
-    """Latents, of standard deviation 2."""
+    """Number of normal latents, of standard deviation 2."""
     learning_rate: options.Positive = 1e-3
-    """Of RMSProp, both networks."""
+    """Learning rate of RMSProp, both networks."""
     log_every: options.Count = 500
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {

@@ -62,19 +62,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    dimension: Count = 4  # d of the data
-    std: Positive = 0.05  # of a generator's Gaussian; the data's is 1
-    widths: Components = (2, 8, 32)  # hidden units; p = (d + 2) of them + 1
-    mixtures: Components = (256, 512, 1024, 2048, 4096)  # T
-    samples: Samples = 262_144  # of P and of the mixture, to train on; as many are held out
-    weight: Positive = 1.0  # root mean square of a discriminator's parameters at most
+    """Everything a run depends on."""
+
+    dimension: Count = 4
+    """Dimension d of the data."""
+    std: Positive = 0.05
+    """Standard deviation of a generator's Gaussian; the data's is 1."""
+    widths: Components = (2, 8, 32)
+    """Numbers of hidden units of the discriminators; p = (d + 2) times the number, plus 1."""
+    mixtures: Components = (256, 512, 1024, 2048, 4096)
+    """Numbers T of generators in a mixture."""
+    samples: Samples = 262_144
+    """Number of samples of P, and of the mixture, to train on; as many are held out."""
+    weight: Positive = 1.0
+    """Largest root mean square of a discriminator's parameters."""
     steps: Count = 1000
+    """Number of steps that train a discriminator."""
     batch: Count = 2048
+    """Number of reals, and of fakes, in a step."""
     restarts: Count = 8
+    """Number of initial parameters of each discriminator."""
     learning_rate: Positive = 0.05
-    folded_samples: Count = 2048  # latents on which the folded network is compared
-    ramp: Positive = 1e-6  # width of the selector's ramps, in standard deviations of its seed
+    """Learning rate of the discriminators."""
+    folded_samples: Count = 2048
+    """Number of latents on which the folded network is compared."""
+    ramp: Positive = 1e-6
+    """Width of the selector's ramps, in standard deviations of its seed."""
     seeds: Count = 10
+    """Number of seeds: 0, 1, ..."""
 
 
 PRESETS = {

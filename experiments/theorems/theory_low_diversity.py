@@ -55,33 +55,33 @@ class Config:
     """Everything a run depends on."""
 
     dimension: options.Count = 64
-    """d, of the Gaussian."""
+    """Dimension d of the Gaussian."""
     widths: options.Sizes = (1, 2, 4, 8)
-    """Hidden units of the networks with one hidden layer."""
+    """Numbers of hidden units of the networks with one hidden layer."""
     deep_widths: options.Sizes = (4,)
-    """Units of each layer of the networks with two."""
+    """Numbers of units in each layer of the networks with two hidden layers."""
     ratios: options.Sizes = (1, 4, 16, 32, 64)
-    """Atoms for each parameter, m / p."""
+    """Numbers of atoms for each parameter, m / p."""
     fit_from: options.Count = 16
-    """The least m / p that the law is fitted to."""
+    """Least m / p to which the law is fitted."""
     parameter_size: options.Positive = 1.0
-    """The ball's radius over sqrt p."""
+    """Radius of the ball over sqrt p."""
     seeds: options.Count = 6
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
     steps: options.Count = 1500
-    """Of Adam where m = p; they grow as sqrt(m / p)."""
+    """Number of steps of Adam where m = p; it grows as sqrt(m / p)."""
     restarts: options.Count = 2
-    """Initial parameters of each discriminator."""
+    """Number of initial parameters of each discriminator."""
     learning_rate: options.Positive = 0.05
-    """Of the first step, falling to 0 along a cosine."""
+    """Learning rate of the first step; it falls to 0 along a cosine."""
     batch: options.Count = 2048
-    """Reals, and atoms, in a step; fewer atoms than these are used whole."""
+    """Number of reals, and of atoms, in a step; if there are fewer atoms, all are used."""
     pool: options.Samples = 2**20
-    """Reals to train on."""
+    """Number of reals to train on."""
     held_out: options.Samples = 2**17
-    """Reals to measure on."""
+    """Number of reals to measure on."""
     assignment: options.Samples = 4288
-    """The most atoms, and reals, between which W1 is found: its time grows as their cube."""
+    """Largest number of atoms, and of reals, between which W1 is computed: its time grows as their cube."""
 
 
 PRESETS = {

@@ -70,29 +70,29 @@ class Config:
     """Everything a run depends on."""
 
     size: options.Count = 256
-    """n, strategies of each side; a multiple of the 16 snapshots of a GAN."""
+    """Number n of strategies of each side; a multiple of the 16 snapshots of a GAN."""
     strategies: options.Components = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-    """k, strategies sampled from each side; 8 must be among them."""
+    """Numbers k of strategies sampled from each side; 8 must be among them."""
     components: options.ComponentsToCompare = (2, 4, 8)
-    """Of MIX+GAN."""
+    """Numbers of components of MIX+GAN."""
     seeds: options.Count = 8
-    """Populations, seeds 0, 1, ..."""
+    """Number of populations, with seeds 0, 1, ..."""
     resamples: options.Count = 500
-    """Draws of k strategies."""
+    """Number of draws of k strategies."""
     samples: options.Count = 256
-    """Reals, and fakes of each generator, behind each payoff."""
+    """Number of reals, and of fakes of each generator, behind each payoff."""
     steps: options.Count = 1600
-    """Of training; a multiple of the snapshots."""
+    """Number of training steps; a multiple of the snapshots."""
     batch: options.Count = 64
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     width: options.Count = 32
-    """Of the two hidden layers of every network."""
+    """Number of units in each of the two hidden layers of every network."""
     latent_size: options.Count = 8
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, beta1 .5."""
+    """Learning rate of Adam, with beta1 0.5."""
     sparse_steps: options.Count = 4000
-    """Of optimistic exponentiated gradient for the k-sparse weights."""
+    """Number of steps of optimistic exponentiated gradient for the k-sparse weights."""
 
 
 PRESETS = {

@@ -53,41 +53,41 @@ class Config:
     """Everything a run depends on."""
 
     side: options.Count = 4
-    """The grid has so many Gaussians in a row, and rows."""
+    """Number of Gaussians in each row of the grid, and of rows."""
     spacing: options.Positive = 1.0
-    """Between neighbours."""
+    """Distance between neighbours on the grid."""
     std: options.Positive = 0.15
-    """Of each Gaussian."""
+    """Standard deviation of each Gaussian."""
     sizes: options.Sizes = (64, 256, 1024, 4096, 16_384)
-    """n, of the training set."""
+    """Sizes n of the training set."""
     widths: options.Sizes = (8, 16)
-    """Of the discriminator's two hidden layers."""
+    """Widths of the discriminator's two hidden layers."""
     generator_width: options.Count = 64
-    """Of the generator's two hidden layers."""
+    """Width of the generator's two hidden layers."""
     latent_size: options.Count = 8
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     seeds: options.Count = 6
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
     steps: options.Samples = 12_000
-    """Of the GAN."""
+    """Number of steps of the GAN."""
     batch: options.Count = 256
-    """Reals, and fakes, in a step of the GAN."""
+    """Number of reals, and of fakes, in a step of the GAN."""
     learning_rate: options.Rate = 1e-3
-    """Of the generator; the discriminator's is twice that; both fall to 0 along a cosine."""
+    """Learning rate of the generator; the discriminator's is twice that. Both fall to 0 along a cosine."""
     gamma: options.Rate = 0.1
-    """Of R1."""
+    """Coefficient of R1."""
     delta: options.Positive = 0.1
-    """Of phi(t) = log(delta + (1 - delta) t)."""
+    """Constant delta of phi(t) = log(delta + (1 - delta) t)."""
     distance_steps: options.Count = 3000
-    """Of Adam, for each distance."""
+    """Number of steps of Adam for each distance."""
     distance_batch: options.Count = 1024
-    """Reals, and fakes, in a step of these."""
+    """Number of reals, and of fakes, in a step of the distances."""
     restarts: options.Count = 2
-    """Initial parameters for each distance."""
+    """Number of initial parameters for each distance."""
     pool: options.Samples = 2**17
-    """Reals of the population to train on, as many to measure on, and fakes for either."""
+    """Number of reals of the population to train on, of reals to measure on, and of fakes for either."""
     tolerances: options.Tolerances = (0.1, 0.2, 0.4)
-    """eps."""
+    """Tolerances eps."""
 
 
 PRESETS = {

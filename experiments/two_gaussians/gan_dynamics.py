@@ -75,33 +75,33 @@ class Config:
     """Everything a run depends on."""
 
     side: options.Samples = 100
-    """Of the grid of starts, for the dynamics that are cheap: optimal, simultaneous, alternating, in order."""
+    """Side of the grid of starts for the cheap dynamics: optimal, simultaneous, alternating, in order."""
     costly_side: options.Samples = 50
-    """The same for k discriminator steps and for unrolling."""
+    """Side of the grid of starts for k discriminator steps and for unrolling."""
     discriminators: options.Count = 10
-    """Runs in a cell, for each seed."""
+    """Number of runs in a cell, for each seed."""
     seeds: options.Count = 10
-    """Draws of all discriminators' starts, seeds 0, 1, ..."""
+    """Number of draws of all discriminators' starts, with seeds 0, 1, ..."""
     steps: options.Count = 3000
-    """Of a run."""
+    """Number of steps of a run."""
     step_size: options.Positive = 0.1
-    """Of both players."""
+    """Step size of both players."""
     large_step_size: options.Positive = 0.3
-    """The same, for the second column."""
+    """Step size of both players in the second column."""
     reach: options.Positive = 2.0
-    """The discriminator's ends are drawn from [-reach, reach]."""
+    """Bound of the discriminator's ends at the start: they are drawn from [-reach, reach]."""
     discriminator_steps: options.Sizes = (2, 5, 10, 30)
-    """k, with the generator's step behind them; 5 must be among them."""
+    """Numbers k of discriminator steps before each generator step; 5 must be among them."""
     depths: options.Sizes = (1, 2, 5, 10)
-    """k, virtual steps; 5 must be among them."""
+    """Numbers k of virtual steps; 5 must be among them."""
     starts: options.Count = 100
-    """Of each seed, in the rows beyond the grid."""
+    """Number of starts for each seed, in the rows beyond the grid."""
     limit: options.Count = 30_000
-    """Steps after which a run of Theorem 4.1 counts as not arrived."""
+    """Number of steps after which a run of Theorem 4.1 counts as not arrived."""
     far_steps: options.Count = 20_000
-    """Of the run that starts far out."""
+    """Number of steps of the run that starts far out."""
     at_once: options.Count = 640
-    """Runs of a seed that are played at the same time; the results do not depend on it."""
+    """Number of a seed's runs that are played at the same time; the results do not depend on it."""
 
 
 PRESETS = {

@@ -58,23 +58,23 @@ class Config:
     """Everything a run depends on."""
 
     features: options.Sizes = (8, 32, 128)
-    """P, of the random discriminators."""
+    """Numbers P of random features of the discriminators."""
     bandwidth: options.Positive = 0.5
-    """Of the Gaussian kernel that the features stand for."""
+    """Bandwidth of the Gaussian kernel that the features approximate."""
     width: options.Count = 256
-    """Hidden units of the generator."""
+    """Number of hidden units of the generator."""
     latent_size: options.Count = 10
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     latents: options.Samples = 500
-    """Of training, fixed."""
+    """Number of training latents, fixed."""
     reals: options.Samples = 1000
-    """Data, and as many new ones."""
+    """Number of data; as many new ones are drawn to measure on."""
     std: options.Positive = 0.1
-    """Of each Gaussian of the ring, whose radius is 1."""
+    """Standard deviation of each Gaussian of the ring, whose radius is 1."""
     steps: options.Samples = 10_000
-    """Of either side."""
+    """Number of steps of each player."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
 
 
 PRESETS = {

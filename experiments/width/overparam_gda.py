@@ -67,32 +67,32 @@ class Config:
     """Everything a run depends on."""
 
     widths: options.Sizes = (1, 2, 3, 5, 8, 16, 32, 64, 128, 512, 2048)
-    """k, hidden units of the generator."""
+    """Numbers k of hidden units of the generator."""
     seeds: options.Count = 32
-    """Problems, seeds 0, 1, ..."""
+    """Number of problems, with seeds 0, 1, ..."""
     latent_size: options.Count = 10
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     dimension: options.Count = 5
-    """D, of the data."""
+    """Dimension D of the data."""
     latents: options.Count = 100
-    """Of the generator's mean, fixed."""
+    """Number of latents in the generator's mean, fixed."""
     ratio: options.Positive = 0.25
     """Step size of W, times the largest eigenvalue of K at the start."""
     tolerance: options.Positive = 1e-4
-    """Error at which a run has converged, over the first one."""
+    """Error at which a run has converged, as a share of the first error."""
     most: options.Count = 20_000
-    """Steps after which a run has not converged."""
+    """Number of steps after which a run counts as not converged."""
     shown: options.Samples = 300
-    """Steps of the curves that are fitted and drawn."""
+    """Number of steps of the curves that are fitted and drawn."""
     edge_width: options.Count = 512
-    """k, where the edge of stability is looked for."""
+    """Width k at which the edge of stability is looked for."""
     edge_ratios: options.Tolerances = (
         *(0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98),
         *(1.02, 1.05, 1.1, 1.25, 1.5, 2.0),
     )
-    """Step sizes there, over the predicted edge."""
+    """Step sizes at the edge of stability, over the predicted edge."""
     edge_steps: options.Samples = 600
-    """Of each run there."""
+    """Number of steps of each run at the edge of stability."""
 
 
 PRESETS = {

@@ -57,27 +57,27 @@ class Config:
     dataset: str = "mnist"
     """Name of the data set, or digits for scikit-learn's bundled ones."""
     memory_budget: options.Budget = None
-    """MiB that training images may take; above it they are streamed."""
+    """Memory in MiB that training images may take; larger sets are streamed."""
     widths: options.Sizes = (4, 8, 16, 32)
     """Channels of DCGAN's narrowest hidden layer, in both networks."""
     seeds: options.Count = 4
-    """Runs of each width, seeds 0, 1, ..."""
+    """Number of runs of each width, with seeds 0, 1, ..."""
     steps: options.Count = 1_500
-    """Updates of either side."""
+    """Number of updates of each player."""
     batch: options.Count = 64
-    """Reals in a step, and fakes."""
+    """Number of reals in a step, and of fakes."""
     latent_size: options.Count = 64
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     loss: options.LossName = "non_saturating"
-    """Of both sides, a name in mixgan_jax.losses."""
+    """Loss of both players, a name in mixgan_jax.losses."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, both sides; falls to 0 over the run, along a cosine."""
+    """Learning rate of Adam, both players; it falls to 0 over the run, along a cosine."""
     beta1: options.Decay = 0.5
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     samples: options.Samples = 10_000
-    """Images of each kind that distances are taken between; fewer where there are fewer."""
+    """Number of images of each kind between which distances are taken; fewer where there are fewer."""
     log_every: options.Count = 50
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {
