@@ -1,10 +1,9 @@
 """The family on PacGAN's ring and grid: which choice of opponents, packs and losses covers the modes most evenly?
 
-Claim: PacGAN2 captures more modes than a GAN and MIX with k = 5 more than a GAN with five times the parameters, by more
-than two standard errors; these two, DuelGAN against two discriminators that do not duel, Fictitious and Unrolled
-against an alternating GAN, and R3-style against a GAN have smaller reverse KLs; PacMIX captures as many modes as either
-part of it, but for half of one. In the paper presets, GAN and PacGAN2-4 are as in PacGAN's Table 1 within two standard
-errors.
+Claim: PacGAN2 captures more modes than a GAN, and MIX with k = 5 more than a GAN with five times the parameters, by
+more than two standard errors. These two, DuelGAN, Fictitious, Unrolled and R3-style have smaller reverse KLs than the
+rows they answer; PacMIX captures as many modes as either part of it. In the paper presets GAN and PacGAN2-4 are as in
+PacGAN's Table 1 (Lin et al. 2018, arXiv 1712.04086) within two standard errors.
 Time: ring 20 and grid 11 minutes on two CPU cores; paper and paper_grid want a GPU and have not been timed.
 
     python -m experiments family_2d                       ring, narrow networks, on two CPU cores
@@ -12,44 +11,7 @@ Time: ring 20 and grid 11 minutes on two CPU cores; paper and paper_grid want a 
     python -m experiments family_2d --preset paper        PacGAN's networks and steps on the ring, 10 seeds
     python -m experiments family_2d --preset paper_grid   the same on the grid
 
-PacGAN's protocol (Lin et al. 2018, arXiv 1712.04086, and its code): two normal latents; 4 x 400 ReLU units with batch
-norm against 3 x 200 maxout units of 5 pieces; non-saturating loss; Adam 1e-4, beta1 .8; 400,000 steps of 100 packs from
-a fixed set of 100,000, both sides moving from one point; 2,500 samples of the last iterate, with running batch
-statistics; ten seeds. Departures: a batch's packs are drawn with replacement, not in epochs; all seeds share one
-training set; batch norm in the generator is over all members of all packs, not slot by slot. The cpu presets keep all
-that but widths of 32 and 16, LeCun's initialiser, learning rate 1e-3, 10,000 or 15,000 steps, eight seeds or four:
-PacGAN's numbers stand below ours for orientation only.
-
-The rows share networks, optimiser, batch and training set. GAN, MIX, PacGAN, R3-style and PacMIX move both sides at
-once; the others alternate by their nature, and "GAN, alternating" is what to compare them with. MIX trains its weights.
-"Two discriminators" is DuelGAN without the duel (alpha = beta = 0), which is what its released code trains. Fictitious
-is sampled from its history of 5. Double oracle keeps 8 players a side and is sampled from their Nash mixture. R3-style
-has R3GAN's loss and penalties, gamma = .001 on the ring and .01 on the grid, with our networks and optimiser (not by
-its own rules: no normalisation, no momentum). PacMIX has k = 3 and packs of 2; fictitious PacMIX k = 2, packs of 2, and
-a history of 5.
-
-NashConv is of the game between the components that are kept, on new data, for the row's own loss, hence 0 by definition
-where each side has one; parameters are of all players kept; ms/step is of all seeds together, one reading, and a step
-is one batch for whoever moves in it. All seeds of a row are one compiled program: as many programs as rows.
-
-Fixed before the final run, after trials on seeds 100-103, none of which is reported: width, initialiser, steps and
-learning rate, so that rows differ and fit the time (narrow networks started as PacGAN's had 5 % good samples on the
-grid after 8,000 steps); gamma, the best in reverse KL of {.001, .01, .1, 1} on the ring and {.01, .1} on the grid after
-5,000 or 8,000 steps; the claims on reverse KL, since a GAN had 7 of the ring's 8 modes; and PacGAN2 as the one claimed,
-since PacGAN4 is slower to train and had 8 % good samples on the ring. At these sizes trials had, in modes, per cent
-good and reverse KL, on the ring GAN 6.75, 72, .35, MIX k = 3 8, 73, .14, PacGAN2 8, 76, .09; on the grid GAN 16, 25,
-.99, MIX k = 3 25, 65, .17, PacGAN2 12.5, 3, 1.17, PacGAN4 12.25, 2, 1.18. So the grid's packs are claimed against the
-trial. Other settings are the papers' (alpha .3, beta .5, depth 5) or were never varied.
-
-The ring was run three times. The first two runs had seeds 0-3, on two kinds of processors, whose rounding makes equal
-seeds as good as new ones. They agreed on all claims but two: DuelGAN's held by .17 +- .06, then failed by .00 +- .12;
-R3-style's failed by .09 +- .09, then held by .21 +- .09. So the third, which is kept, has eight seeds; claims stayed as
-they were. Between the first two the double oracle's rounds were chosen, for its solver had changed, on seeds 100-103
-after 5,000 steps: 50 steps and 8 players a side had 6 modes, 67 % good and reverse KL .77; 150 steps 4, 71 and 1.6; and
-450 steps and 10 players until the gain is below .01, as the first run had it, 3.5, 44 and 1.6. Why Unrolled loses modes
-here is unrolled_ring's subject. Why Fictitious does was tried after the runs, on seeds 100-103: with a record at every
-step it had 6.0 modes and reverse KL .52, with a history of 1 and a record every 200 steps 5.0 and 1.51, where the GAN,
-alternating, had 7.0 and .44. So what costs modes is that opponents stand still, not that they are averaged.
+Protocol, departures and trials are in experiments/family/README.md.
 """
 
 import dataclasses

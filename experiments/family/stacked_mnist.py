@@ -1,7 +1,8 @@
 """Stacked MNIST, 1,000 modes: do packing, mixing, unrolling, or packing and mixing together find the most of them?
 
 Claim: modes rise with the packing degree, the number of components and the depth of unrolling (cpu); GAN and PacGAN2-4
-come out as in PacGAN's tables (paper presets). The goal is that packed mixtures show more than the best packed GAN.
+come out as in PacGAN's tables (paper presets; Lin et al. 2018, arXiv 1712.04086). The goal is that packed mixtures
+show more modes than the best packed GAN.
 Time: cpu 18 minutes on two CPU cores; the paper presets want a GPU and have not been timed (on one CPU core a step of
 paper takes 61 ms for the GAN's row, one seed: 500,000 are 8 hours).
 
@@ -10,40 +11,7 @@ paper takes 61 ms for the GAN's row, one seed: 500,000 are 8 hours).
     python -m experiments stacked_mnist --data-dir DIR --preset paper_half    the same, D = 1/2 G
     python -m experiments stacked_mnist --data-dir DIR --preset paper_dcgan   MNIST, DCGAN's networks
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), or a file mnist.npz. Three digits, drawn independently
-and uniformly, are the channels of an image. A classifier of single digits reads the channels of generated images: a
-mode is a triple that is read once or more, and KL is that of the triples' histogram to the uniform one, in nats. Every
-sample counts: with a filter by the classifier's confidence all methods have about 100 modes. Stacks of real test images
-are read too: their KL, sampling floor (999 / (2 n)) and classifier's errors included, is the best that can be had.
-
-The protocols are those of Lin, Khetan, Fanti and Oh (2018, arXiv 1712.04086; released code). metz, after Metz, Poole,
-Pfau and Sohl-Dickstein (2017, arXiv 1611.02163): new stacks in [-1, 1] in each step, one update of either side, 500,000
-steps, 25,600 samples, each 128 normalised by their own statistics. dcgan, after VEEGAN: 128,000 fixed stacks of the
-digits of both splits, in [0, 1] though generators end in tanh, fixed packs of them, one update of the discriminators
-and two of the generators in a step, 100,000 steps, running averages at the end. Batches count packs, m times as many
-stacks. The paper ran 50 and 10 seeds, and gives standard errors. Departures: latents of each update are its own (theirs
-are shared within a step); batch norm in a packed GAN's generator is over all of the batch; fixed packs are drawn with
-replacement, without epochs; 26,112 samples in dcgan, whole batches (theirs 26,000); another, smaller classifier.
-A mixture's samples are whole batches of its components, as near to its weights as can be.
-
-The rows: a GAN; PacGAN2, 3, 4; MIX+GAN with k generators and discriminators, all pairs; MIX+PacGAN; unrolled GANs;
-and R3-style: R3GAN's loss (Huang et al. 2024: relativistic, R1 and R2 on every step) on the protocol's networks without
-batch norm, with He's initial kernels and Adam's beta1 = 0. Its networks are not R3GAN's, nor is gamma tuned.
-
-cpu is not the paper's task: 8x8 digits of scikit-learn, 2,000 steps of 32 packs, generators of twice and discriminators
-of eight times Metz's channels at D = 1/4 G, larger learning rates. No number of the paper is expected of it, only the
-orderings of modes, in the mean. It was chosen after trials of one seed each, counted in 2,560 samples; modes of GAN and
-PacGAN4: at 28x28, D = 1/4 G, 1,200 steps of 32 packs and ten times the rates 14 and 22, and neither drew digits; on 8x8
-digits with Metz's channels, 4,000 steps of 64 packs, 23 and 45 (MIX+GAN k=3 151, unrolled 5 179, R3-style 17), no
-digits either; with 8 channels in the discriminators, 3,000 steps of 32 packs, rates of 1e-3, 86 and 5; with 16 channels
-and rates of 5e-4, which is cpu, 103 and 190, digits; with 2e-4 and 6,000 steps 133 and 78. So the choice saw an order
-of GAN and PacGAN4 that is claimed, and another that is not. At cpu's settings four seeds were also seen after 120
-steps: there MIX+GAN k=3 was above the GAN, packing degree and depth were out of order, and the goal was missed. The
-measures of stacks of real digits, and the classifiers' accuracy (98.9 %; MNIST 99.1 %), were seen too.
-
-In the result of cpu modes rise with the packing degree by less than their errors, and so does KL. Unrolling by 5 draws
-no digits. Its discriminators have eight times the protocol's channels, and 2.5 times its rate; what long virtual turns
-do to unrolling is unrolled_ring's subject.
+Protocol, departures and trials are in experiments/family/README.md.
 """
 
 from collections.abc import Mapping, Sequence

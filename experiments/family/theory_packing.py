@@ -1,19 +1,14 @@
 """What a discriminator of packs sees of mode collapse: how far can packing move generators at one distance apart?
 
-Claim: among pairs with TV(P, Q) = tau, TV(P^m, Q^m) lies between the bounds of PacGAN's theorem for every random pair,
-and packing ranks a generator that misses a mode above one that only weighs modes wrongly, at every m >= 2, though both
-are at .2 from the data (Lin, Khetan, Fanti and Oh 2018, arXiv 1712.04086).
+Claim: among pairs with TV(P, Q) = tau, TV(P^m, Q^m) lies between the bounds of PacGAN's theorem for every random pair.
+Packing ranks a generator that misses a mode above one that only weighs modes wrongly, at every m >= 2, though both
+are at 0.2 from the data (Lin, Khetan, Fanti and Oh 2018, arXiv 1712.04086).
 Time: 20 seconds on one CPU core; paper has not been timed.
 
     python -m experiments theory_packing                     2,000 random pairs for each of 8 seeds
     python -m experiments theory_packing --preset paper      40,000
 
-Protocol, fixed before any run: P and Q are drawn from a Dirichlet distribution on 4 atoms with parameter .5, and Q is
-moved along the line to P until the distance is tau; pairs that start nearer are drawn again. For each m the least and
-the largest packed distance of a seed's pairs are compared with the bounds. How near random pairs come to a bound says
-nothing but how they are drawn. The two generators are an example after the paper's: uniform data on [0, 1], a generator
-that is uniform on [.2, 1], and one with density .6 on [0, .5] and 1.4 on [.5, 1]. Everything is exact; seeds are those
-of the random pairs.
+Protocol, departures and trials are in experiments/family/README.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,40 +2,14 @@
 
 Claim: where discriminators learn at a tenth of the generators' rate, unrolling by 5 or more finds more modes than a
 GAN, by more than two standard errors. Where they learn as fast as the generators, unrolling by 5 finds fewer modes than
-where they are slow, and fewer than a GAN there.
+where they are slow, and fewer than a GAN there (after Metz, Poole, Pfau and Sohl-Dickstein 2016, arXiv 1611.02163).
 Time: 14 minutes on two CPU cores, large_batch 10; paper wants a GPU and has not been timed.
 
     python -m experiments unrolled_ring                        on two CPU cores
     python -m experiments unrolled_ring --preset large_batch   batches of the authors' demonstration, 3,000 steps
     python -m experiments unrolled_ring --preset paper         its batches, latents and steps
 
-Unrolled GAN (Metz, Poole, Pfau and Sohl-Dickstein 2016, arXiv 1611.02163) has generators descend
-``d/du f(u, v^k(u))``, see ``mg.unrolled_gan``. What is added to the gradient at ``v^k`` is the discriminators'
-reaction, ``k`` of their steps long: it is worth as much as a linear model of these steps is. This script varies the
-length of a step, and the depth.
-
-Two networks of 2 x 128 units, Adam with beta1 .5, the generators' rate 1e-3, the discriminators' 1e-4, zero-sum loss,
-batches of 512, 256 latents, 25,000 steps: those of the authors' demonstration (which is not their paper's). Departures:
-ReLU and LeCun's initial kernels for tanh and orthogonal ones, eight Gaussians of standard deviation .02 on a circle of
-radius 2 for .01 and 1, and what ``mg.unrolled_gan`` departs in: a real turn goes before the virtual ones, which have
-latents of their own. cpu has batches of 128, 16 latents and 5,000 steps, after which few samples are good.
-
-Protocol: seeds 0, 1, ..., all of a row at once; the last iterate, 2,500 samples; nothing is chosen. Fixed before the
-run, after trials on seeds 100 and 101, none of which is reported. Those had, in modes, per cent good and reverse KL, of
-depths 0 and 5: at batches of 512 after 3,000 steps 2, .6, 1.6 and 7, 2.3, .36 with slow discriminators, 4, 6.1, 1.3 and
-3, .2, 1.0 with fast ones; at batches of 128 after 5,000 steps, slow, 3, .3, 1.2 and 5.5, 1.8, .73; with the
-demonstration's tanh, kernels and ring at batches of 512 after 5,000 steps, slow, 7, 1.1, .31 and 4, .2, .78: there the
-GAN had not collapsed, and unrolling did not help. Unrolled in family_2d has fast discriminators; trials of it on seeds
-100-103 had 4.5 modes after 3,000 steps; 6.5 when unrolled by 1; 6.75 at a tenth of the discriminators' rate; without
-batch norm 5.25, and 6.75 at .3 of their rate. The last claim, which those trials decide about as little as one pair
-can, was added while the run went on, before any number of it was seen. cpu's result has depth on the expected side, but
-not by two standard errors, where the trials' larger batches had shown it best: so large_batch was added, with the
-claims as they were.
-
-What came out: with batches of 512 after 3,000 steps the authors' finding stands, 6.0 modes unrolled by 5 against .8;
-with batches of 128 after 5,000 little of it is left. There fast discriminators make unrolling lose modes; with batches
-of 512 they do not, but its samples are poor (.3 % good, the GAN's 21 %). Unrolled in family_2d has batches of 100 and
-fast discriminators, where both work against it; how much each does there was not measured.
+Protocol, departures and trials are in experiments/family/README.md.
 """
 
 from collections.abc import Mapping, Sequence

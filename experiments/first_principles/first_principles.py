@@ -1,28 +1,15 @@
-r"""GANs from first principles: what breaks as each of the six assumptions behind "a GAN minimises JS" is dropped?
+"""GANs from first principles: what breaks as each of the six assumptions behind "a GAN minimises JS" is dropped?
 
-Claim: each assumption's failure is a number: A1 to A5 can be computed exactly, A6 is sampled. A1, a data density that
-is not degenerate: JS of parallel segments is log 2 at every distance, KL infinite, and only W1 knows how far. A2,
-cross-entropy: against a discriminator within eps of the best the pull on the generator is of the order eps log(1/eps)
-for the logistic, Brier and exponential rules, near 2 for the hinge, and without bound for the non-saturating loss. A3,
-unlimited discriminator: a logit of degree 3 tells nothing apart where three moments agree. A4, unlimited generator:
-every moment-matched Gaussian is an equilibrium against degree 3. A5, JS as the objective: KL covers both modes, reverse
-KL and the non-saturating loss take one, JS changes from one to the other with the modes' weights. A6, infinite data:
-two samples of one distribution have JS log 2 exactly and a W1 far from 0. Tables A1 to A5 agree with their references
-to 3 decimals.
+Claim: each assumption's failure is a number. A1 to A5 are computed exactly and agree with their references to 3
+decimals: a data density that is not degenerate (A1), cross-entropy (A2), an unlimited discriminator (A3), an unlimited
+generator (A4), JS as the objective (A5). A6, infinite data, is sampled: two samples of one distribution have JS log 2
+exactly and a W1 far from 0 (after Nie, Liu and Patel, "GANs from first principles", poster).
 Time: 1 minute on two CPU cores that had other work; paper half an hour, estimated.
 
     python -m experiments first_principles                  A6 with 5 seeds, up to 1024 samples in 3000 dimensions
     python -m experiments first_principles --preset paper   A6 with 20 seeds, up to 4096 samples
 
-The assumptions are those of Nie, Liu and Patel ("GANs from first principles", poster), which states them and two bounds
-and gives no numbers. Protocol: A1 to A5 are computed once, in float64, the same for every seed: their standard error is
-0. A1: N(0, s^2) and N(1, s^2), derivatives in the distance by automatic differentiation. A2: data on the point 0, the
-generator on 1, logits a (1/2 - x) with the least a whose loss is within eps of the best one's. A3 and A4: two modes of
-std 1/2 at ±2, logistic regression on 3001 quadrature nodes by Newton's method (largest derivative left below 1e-9).
-A5: one Gaussian fitted to three targets under five objectives, L-BFGS-B from four starts. A6: N(0,
-I/d), exact optimal assignment. What they are compared with (``first_principles_tables.py``) are closed forms, and
-the numbers of another program, which were there before the run. A6 agrees if means are within .01 for d >= 50 and .03
-below, where single values spread by .02.
+Protocol, departures and trials are in experiments/first_principles/README.md.
 """
 
 import math

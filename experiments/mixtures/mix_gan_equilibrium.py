@@ -9,21 +9,7 @@ Time: ring and grid 7 minutes each on two CPU cores; paper wants a GPU, not time
     python -m experiments mix_gan_equilibrium --preset grid    25 modes
     python -m experiments mix_gan_equilibrium --preset paper   ring, ten times the steps, 10 seeds
 
-What is measured (mg.duality_gap_curve). After training, either side may leave its mixture for one player. With budget 0
-that is one of its own components: the sum of what both sides gain is NashConv over components, 0 by definition for k =
-1. With budget b it may also be a player trained for at most b steps against the other side's mixture, which stands
-still, from a cold start (two fresh networks), a warm one (its best component) or a perturbed one (two copies of that
-with noise of a tenth of each tensor's root mean square). The gap is the zero-sum value that the best discriminator
-found reaches, less what the best generator found brings it down to. It bounds the true gap from below, as finite
-training and one architecture do: it is a curve against b and not a number. Deviations are chosen on one half of the
-held-out data and paid on the other, so a gap may come out a little below 0.
-
-Protocol: data, networks, optimisers and measures are those of mix_gan_ring's presets of the same names, with Latin
-pairing and a batch of 120 that every k divides; a step of k components costs k times that of one, so k components train
-for 1/k of the steps. Seeds are 0, 1, ..., all at once; the last iterate is measured; no seed and no checkpoint is
-chosen. Columns from cold to pert. have one kind of start alone, at the largest budget; discr. is the discriminators'
-part of the gap there. Deviations train with the components' optimiser at its first learning rate. The control is a game
-whose gap is known (known_gap.py): the curve must reach it.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import dataclasses

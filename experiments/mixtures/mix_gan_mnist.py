@@ -10,13 +10,10 @@ Time: 12 minutes on two CPU cores; paper wants a GPU and has not been timed.
     python -m experiments mix_gan_mnist --data-dir DIR --preset gpu       the same in minutes, for a tenth of the steps
     python -m experiments mix_gan_mnist --dataset digits                  scikit-learn's 8x8 digits, no data needed
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), a file mnist.npz, or MNIST's own files in a folder
-mnist; with --memory-budget MIB training images of the first two that are larger are streamed from there. Digits are
-counted by a classifier trained on the real ones (98.5 % or better on MNIST's test images). Protocol: the last iterate
-is measured. The learning rate decays since a first run.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -79,30 +76,11 @@ class Config:
     """Number of steps between entries of the log."""
 
 
+LARGE = Config(batch=64, pairing="full", latent_size=100, width=64, samples=10_000)
 PRESETS = {
     "cpu": Config(),
-    "paper": Config(
-        components=(1, 2, 3, 5),
-        seeds=5,
-        steps=30_000,
-        batch=64,
-        pairing="full",
-        latent_size=100,
-        width=64,
-        samples=10_000,
-        log_every=200,
-    ),
-    "gpu": Config(
-        components=(1, 3, 5),
-        seeds=3,
-        steps=3_000,
-        batch=64,
-        pairing="full",
-        latent_size=100,
-        width=64,
-        samples=10_000,
-        log_every=100,
-    ),
+    "paper": replace(LARGE, components=(1, 2, 3, 5), seeds=5, steps=30_000, log_every=200),
+    "gpu": replace(LARGE, components=(1, 3, 5), seeds=3, steps=3_000, log_every=100),
     "smoke": Config(
         dataset="digits",
         components=(1, 2),

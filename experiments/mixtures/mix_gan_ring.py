@@ -9,15 +9,7 @@ Time: ring 2 minutes, grid 4 minutes on two CPU cores; paper and paper_grid want
     python -m experiments mix_gan_ring --preset paper        PacGAN's networks, ring and number of steps, 10 seeds
     python -m experiments mix_gan_ring --preset paper_grid   the same on the grid
 
-The benchmark and its measures are those of VEEGAN and PacGAN (Lin et al. 2018, arXiv 1712.04086), whose table gives one
-GAN with its networks 6.3 +- 0.5 of 8 and 17.3 +- 0.8 of 25 modes. Departure in the paper presets: data are drawn fresh,
-PacGAN cycles through 100,000 fixed points.
-
-Protocol: seeds are 0, 1, ..., all trained at once in one compiled program; the last iterate is measured, on samples and
-reals that training has not seen; no seed and no checkpoint is chosen. The Latin row makes no more network evaluations a
-step than the full pairing above it, and spends them on a larger batch; for the ring it is in `pairing`. The cpu preset
-had 4 seeds of 10,000 steps and claimed that each mean is above the one before: 7 of 10 runs would repeat that, by a
-bootstrap of 26 other seeds. With 14 seeds of 5,000 steps 9,999 of 10,000 runs would repeat all of today's claims.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import dataclasses

@@ -1,36 +1,15 @@
-r"""Weight rules: which one should move a mixture's weights, in games that stand still, that drift, and in MIX+GAN?
+"""Weight rules: which one should move a mixture's weights, in games that stand still, that drift, and in MIX+GAN?
 
 Claim: optimistic exponentiated gradient (EG) has the smallest last-iterate NashConv on fixed games and the smallest
 mean NashConv on drifting ones; regret matching+ is better where the players move in turns than where they move at once;
-inside MIX+GAN with the usual barrier, optimistic EG is not worse than EG; and the barrier spreads the weights.
+inside MIX+GAN (Arora et al. 2017, arXiv 1703.00573) with the usual barrier, optimistic EG is not worse than EG; and the
+barrier spreads the weights.
 Time: 7 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments mix_weights                  two CPU cores
     python -m experiments mix_weights --preset paper   more games, longer, 20 seeds
 
-Rules, all fed the gradient with respect to the weights: EG, optimistic EG, back-propagation through a softmax with SGD
-and with Adam (the code released with MIX+GAN in 2017), Euclidean projection, regret matching+ (whose first regrets are
-1 / step size), and for reference exact equilibria by linear programming: solved once on a fixed game, every 100 steps
-on a drifting one and kept in between, and at each checkpoint of MIX+GAN on the payoffs of EG's run, played at the next.
-
-Games: zero-sum, of several sizes, standard normal payoffs at every time. Fixed, or drifting smoothly: every payoff is a
-sum of four waves whose periods are random, the shortest possible one 1,000 steps. Both sides use the same rule and
-start from uniform weights. MIX+GAN: 5 generators and 5 discriminators on a ring of 8 Gaussians, minimax loss (it is
-zero-sum), Latin pairing, alternating updates; payoffs of the table are on held-out data.
-
-Measures: *last*, NashConv at the end; *mean*, in fixed games NashConv of the average weights, elsewhere the mean of
-NashConv over the second half of the steps (of MIX+GAN: over the last five of ten checkpoints), each in the game as it
-stood; *regret*, what the best fixed component would have gained a step, both sides together; *eff. k*, effective number
-of components at the end, mean of both sides. All in turns unless said: generators answer discriminators' new weights.
-
-Protocol: a seed is 4 games of each size, and one run of MIX+GAN; values are means over the seed's games and sizes, and
-rules are compared seed by seed, by the mean difference and two of its standard errors. Step sizes: every rule has the
-same grid of six, for each kind of game, order of moves and barrier the one of smallest last (fixed) or mean
-(drifting) NashConv over all sizes on as many other games, the tuning games; MIX+GAN takes the rates of the drifting
-games, none is tuned on it. Claims were decided from theory. Before the script was finished a trial on 32 other games of
-two sizes had been seen; it contradicted the claim on drifting games, which was left as it was, and led to one addition:
-drifting games with a barrier, since rules that multiply weights lose components for long where there is none. The last
-line of the verdict, on pairs of rule and barrier, was added after a first run and is exploratory.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """Pairings on rings and grids of Gaussians: is Latin at twice the batch as good as full pairing, for less time?
 
-Claim: with k = 5, Latin pairing at twice the batch is not worse than full pairing, by half a mode and by .05 nats of
-reverse KL, and takes less time a step.
+Claim: with k = 5 in MIX+GAN (Arora et al. 2017, arXiv 1703.00573), Latin pairing at twice the batch is not worse than
+full pairing, by half a mode and by 0.05 nats of reverse KL, and takes less time a step.
 Time: 6 minutes each for ring and grid on two CPU cores; paper and paper_grid want a GPU, not timed.
 
     python -m experiments pairing                       8 modes, 16 seeds, on two CPU cores
@@ -9,20 +9,7 @@ Time: 6 minutes each for ring and grid on two CPU cores; paper and paper_grid wa
     python -m experiments pairing --preset paper        PacGAN's networks, ring and number of steps, 10 seeds
     python -m experiments pairing --preset paper_grid   the same on the grid
 
-Data, networks, optimisers and measures are those of mix_gan_ring's presets of the same names. Only the number of steps
-on the ring, 10,000, and the batch differ: 60 reals a step instead of 64, and 120 in the row at twice the batch, since k
-must divide it (paper: 100 and 200).
-
-Protocol, fixed before any run: seeds are 0, 1, ..., all trained at once in one compiled program; the last iterate is
-measured, on samples and reals that training has not seen; no seed and no checkpoint is chosen. A seed starts all rows
-with the same networks, so quality is compared by seed: the mean of the differences, and its standard error. "Not worse"
-means that the difference to full pairing, counted as positive where Latin is worse, plus two of its standard errors is
-at most the margin: .5 modes, .05 nats of reverse KL. All else in the table is shown and not claimed.
-
-Milliseconds a step are of all seeds together: the median over the log's entries of the time between two entries, which
-leaves out compilation, and has in it, alike for all rows, what evaluating and saving cost. They have no standard error:
-the rows train one after another, once each, so a machine that slows down meanwhile distorts their ratio. Ratios whose
-sides are measured in turns are the benchmark's (experiments/benchmark).
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import dataclasses

@@ -1,40 +1,16 @@
-r"""Two players that take turns: does training each to its best answer converge, and does averaging cure it?
+"""Two players that take turns: does training each to its best answer converge, and does averaging cure it?
 
-Claim: answering the opponent's *last* player cycles. In the exact game the generator jumps between two points for ever,
-with period 2; two networks that are trained near to their best in each turn leave their mode in at least 80 % of the
-turns, on 2 modes and on 8. Answering the *average* of the opponent's past, fictitious play, cures it: each generator
-still sits on a mode or two, but their average comes near the data, within a quarter of the total variation of a single
-mode, and what the discriminator tells apart from the data falls to a third or less.
+Claim: answering the opponent's *last* player cycles (Nie, Liu and Patel, "GANs from first principles", poster). In the
+exact game the generator jumps between two points for ever, with period 2; two networks trained near to their best leave
+their mode in at least 80 % of the turns, on 2 modes and on 8. Answering the *average* of the past, fictitious play,
+cures it: the average of all generators comes near the data, within a quarter of the total variation of a single mode,
+and what the discriminator tells apart from the data falls to a third or less.
 Time: 3 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments alternating_best_response                  2 and 8 modes, 8 seeds, on two CPU cores
     python -m experiments alternating_best_response --preset paper   wider networks, 200 turns, 20 seeds
 
-That alternating play cycles, and that this is a cause of mode collapse, is argued by Nie, Liu and Patel ("GANs from
-first principles", poster); averages of the past are the idea of fictitious play (Brown 1951) and of Fictitious GAN (Ge,
-Xia, Chen, Berry and Wu 2018, arXiv 1803.08647).
-
-Exact game: data on K atoms, D = p / (p + q) against the average of the last generators, and the generator on the atom
-that is best against the sum of the last discriminators; 1 - D is floored at 1e-6. Memories: 1, 5, all. Uneven weights
-are .4, .3, .2, .1. Beside it fictitious play of matching pennies and of rock, paper and scissors, whose duality gap
-times sqrt t must lie in [1.2, 1.8] at the last turn.
-
-Networks: data on M modes of the circle of radius 1, std .1; the generator's samples lie on that circle, since in the
-open plane no best answer exists. Minimax loss, zero-sum. In a turn first the discriminator, which goes on from its last
-parameters, then the generator, the best of 4 that start anew, is trained by Adam against players drawn anew for each
-step from the opponent's last ``memory`` ones. The memory, 1 or all, is the only difference between rows of one M.
-
-Columns: turns in which the generator's most frequent mode changes ("moves"); total variation to the data of a turn's
-generator, mean over turns; of the average of all turns' generators; and the JS that the discriminator finds between
-data and what it faces (exact, or a lower bound on samples of its own), mean over the last quarter. Seeds 0, 1, ...;
-none is left out. Exact rows are the same for every seed: their standard error is 0.
-
-Changed: networks, steps and the numbers in the claims on networks were set after trials of seeds 0 and 1, in the last
-of which the claims held: they are no predictions. In earlier ones a generator in the open plane ran off to where the
-discriminator had never been trained; one that went on from its last parameters stayed where it was; and a single one
-that started anew stayed with its mode in a third of the turns on 2 modes. That the plain average of alternating play
-comes as near the data was seen then: it is reported, and not claimed to be worse. What such play lacks is an opponent
-that settles.
+Protocol, departures and trials are in experiments/past_play/README.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,35 +1,16 @@
 """Fictitious GAN with a history of C players: how long must it be, and is its own mixture what was learned?
 
 Claim: in the exact game on equal atoms a short history goes on turning. The *long average* of the generators comes
-nearer to the data the longer the history is, while the mixture *in* the history stays far away; on uneven atoms
-a bounded history leaves the long average biased. Networks on a ring of 8 Gaussians: the mixture in the history, and the
-long average, are nearer to the data with the longest history than with a history of 1.
+nearer to the data the longer the history is, while the mixture *in* the history stays far away; on uneven atoms a
+bounded history leaves the long average biased. Networks on a ring of 8 Gaussians: the mixture in the history, and the
+long average, are nearer to the data with the longest history than with a history of 1 (after Ge, Xia, Chen, Berry and
+Wu 2018, arXiv 1803.08647).
 Time: 3 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments fictitious_history                  exact games and networks, 8 seeds
     python -m experiments fictitious_history --preset paper   wider networks, longer histories, 20 seeds
 
-Fictitious GAN (Ge, Xia, Chen, Berry and Wu 2018, arXiv 1803.08647) has either side answer the average of a bounded
-queue of the other's past players; how long the authors' queues are is not known to us.
-
-Exact game, as in alternating_best_response: data on K atoms, D = p / (p + q) against the average of the last C
-generators, and the generator on the atom that is best against the sum of the last C discriminators. Uneven weights are
-.4, .3, .2, .1. Networks: `fictitious_gan` by Adam, non-saturating; the current players enter the histories every
-``record_every`` steps, and then 500 samples of the current generator are counted by their nearest mode.
-
-Between two records opponents stand still, also with a history of 1; plain GAN training that is where a record is made
-at every step.
-
-Columns: total variation to the data, of the average of all players recorded; of the mixture in the history; of the
-single player; the latter two are means over the last quarter of the records. Modes are those that the mixture in the
-history gives any mass, likewise. Moves: records in which the generator's most frequent mode is another one than before.
-Seeds 0, 1, ...; none is left out. Exact rows are the same for every seed.
-
-Protocol fixed before any run of the networks; the exact numbers that the claims allow for were known from
-alternating_best_response (C = 1, 5, all). The claims on networks failed. The column of moves was added then, and says
-why: a generator that has 50 steps of Adam against opponents that stand still sits on one mode, as in the exact game,
-with a history of 1 too, where nothing is averaged; and the longer the history, the longer it takes until what it faces
-has changed enough to move it.
+Protocol, departures and trials are in experiments/past_play/README.md.
 """
 
 from collections.abc import Mapping, Sequence

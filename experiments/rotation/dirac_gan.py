@@ -1,36 +1,15 @@
-r"""The Dirac-GAN: which losses and penalties reach the equilibrium, and which turn around it for ever?
+"""The Dirac-GAN: which losses and penalties reach the equilibrium, and which turn around it for ever?
 
 Claim: without a penalty no loss converges at a linear rate, since all eigenvalues are imaginary: simultaneous steps
-leave the equilibrium, of zero-sum losses for good, and alternating steps of zero-sum losses stay on their orbit;
+leave the equilibrium, of zero-sum losses for good, and alternating steps of zero-sum losses stay on their orbit.
 WGAN-GP's penalty does not change that; R1, R2, consensus optimisation, JARE and the symplectic adjustment converge, at
-the rate that the eigenvalues say.
+the rate that the eigenvalues say (after Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, section 2).
 Time: 15 seconds on two CPU cores.
 
     python -m experiments dirac_gan                  1,000 steps of 0.1, 16 starts
     python -m experiments dirac_gan --preset paper   10,000 steps of 0.01, 100 starts
 
-After Mescheder, Geiger and Nowozin (2018, arXiv 1801.04406, section 2): data at 0, the generator is a point theta, the
-discriminator's logit is psi x. Losses are mixgan_jax's; for least squares, whose neutral output is 1/2, the logit is
-1/2 + psi x. The coefficient of every penalty is gamma; WGAN-GP's target norm is 1. Penalties and adjustments are the
-library's, the dynamics gradient descent. Rows are of simultaneous (sim.) and alternating (alt.) steps; adjusted
-gradients are defined for simultaneous ones only. GP is WGAN-GP's penalty.
-
-Protocol: a seed is a start, at a radius uniform in [0.5, 1.5] and at any angle, the same for all losses and rows. A
-cell is log10 of the last radius over the first: 0 is an orbit, positive is outward. Turns around the equilibrium are in
-the JSON. The rate predicted is log10 of the largest ``|1 - step x eigenvalue|`` at the equilibrium; the measured one is
-the slope of log10 radius while the radius is between 1e-2, below which the game is nearly linear, and 1e-30, averaged
-over starts.
-
-At psi = 0 the norm in WGAN-GP has no derivative, and a run may come to rest there away from the equilibrium, where the
-penalty's push and the discriminator's pull cancel, at theta = 2 gamma / a: as wrong as turning, and counted with it.
-
-What is predicted beyond the eigenvalues (``theory.dirac_gan_inward_pull``): losses that are not zero-sum contract by
-higher-order terms, so that simultaneous steps end on a cycle of radius ``2 a sqrt(step / k)``, .45 for non-saturating
-and relativistic and .22 for least squares at steps of 0.1, and alternating steps approach as ``t^(-1/2)`` only. A
-Wasserstein loss under simultaneous steps grows by ``sqrt(1 + step^2)`` a step, exactly.
-
-Changed: in a first smoke run, with adjustments of coefficient 1 and rates taken over the second half of a run, radii
-underflowed there and had no rate; the coefficient has been 0.5 since, and rates are taken where radii are in range.
+Protocol, departures and trials are in experiments/rotation/README.md.
 """
 
 import math

@@ -1,34 +1,15 @@
 """Optimisers made for games: which of them turn rotation into convergence, in a bilinear game and in GANs?
 
-Claim: measured contraction on ``min_x max_y x y`` is the closed form's to 1e-5, optimistic descent diverges at .6 where
-extragradient converges; the eigenvalues of a GAN's Jacobian at an equilibrium predict which steps of simultaneous
-descent diverge; on a ring of Gaussians extragradient, consensus and the symplectic adjustment capture more modes than
-simultaneous Adam.
+Claim: measured contraction on ``min_x max_y x y`` is the closed form's to 1e-5, and optimistic descent diverges at step
+0.6 where extragradient converges; the eigenvalues of a GAN's Jacobian at an equilibrium predict which steps of
+simultaneous descent diverge; on a ring of Gaussians (PacGAN's: Lin et al. 2018, arXiv 1712.04086) extragradient,
+consensus and the symplectic adjustment capture more modes than simultaneous Adam.
 Time: 2 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments game_optimisers                    8 seeds of the ring, on two CPU cores
     python -m experiments game_optimisers --preset paper     PacGAN's networks, ring and number of steps, 10 seeds
 
-Three parts, each with protocol and claims fixed before the run. Bilinear: from a random start, float64; the factor a
-step over steps 101-200 (the distance at 200 over that at 100, its 100th root), with plain gradient steps inside every
-method; for averages it is the average's distance. gamma = 1 here. Closed forms are in game_methods.py; there are
-none for alternating descent (an orbit), lookahead and averages.
-
-Small GAN: a deterministic game of two tanh networks in float64 whose equilibria are found to rounding (see
-small_gan.py). From the Jacobian's eigenvalues there, ``eta* = min 2 Re / |lambda|^2`` is the predicted stable
-step; simultaneous descent is started 1e-8 beside the equilibrium at six multiples of eta*, and grows or shrinks. Seeds
-whose search ends with gradients above 1e-9 found no equilibrium and are counted, not used; equilibria that no step
-makes stable are tried at .5 times the same multiples. A trial of seeds 0-5 came before, to see that equilibria are
-found at all: it said how to count those that are not, and what to do where no step is stable.
-
-Ring: data, networks and measures are mix_gan_ring's with k = 1. Every method has the same Adam, learning rate and
-batch; all are simultaneous but "alternating" and the two averages, of alternating Adam. The last iterate is measured,
-for averages the average's, on samples that training has not seen; seeds 0, 1, ... all at once; nothing is chosen.
-Coefficients are the authors' (10 for consensus, 1000 for JARE on a ring, 1 with alignment for the symplectic
-adjustment) though they used RMSProp; lookahead goes half of the way back every 5 steps. Rotation is the share of the
-antisymmetric part in the Jacobian of the trained networks' gradients on 512 samples, estimated with 20 probes. A step
-of extragradient has two gradients in it, one of consensus, JARE or the symplectic adjustment two or three second-order
-products; ms/step is of all seeds together, one reading each.
+Protocol, departures and trials are in experiments/rotation/README.md.
 """
 
 import dataclasses

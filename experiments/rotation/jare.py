@@ -1,44 +1,16 @@
-r"""JARE: does penalising each player's gradient by the other cure both rotation and bad conditioning?
+"""JARE: does penalising each player's gradient by the other cure both rotation and bad conditioning?
 
-Claim: on a Gaussian that a linear discriminator drives to its place, JARE has smaller phase and conditioning factors
-than simultaneous descent, where consensus optimisation trades the one for the other; at their best steps JARE is faster
-than simultaneous descent and that is faster than consensus; noise-free runs decay as the linear game says, within 5 %;
-and networks on a ring of 8 Gaussians make more good samples, more evenly spread, with JARE than without.
+Claim: on a Gaussian that a linear discriminator drives to its place, JARE (Nie and Patel 2019, arXiv 1806.09235) has
+smaller phase and conditioning factors than simultaneous descent, where consensus optimisation trades the one for the
+other. At their best steps JARE is faster than simultaneous descent, and that is faster than consensus. Noise-free runs
+decay as the linear game says, within 5 %. Networks on a ring of 8 Gaussians make more good samples, more evenly spread,
+with JARE than without.
 Time: 10 minutes on two CPU cores that had other work; paper wants a GPU and has not been timed.
 
     python -m experiments jare                  networks cut down to 3 layers of 64 units
     python -m experiments jare --preset paper   the authors' networks, learning rate and number of steps, 10 seeds
 
-After Nie and Patel (2019, arXiv 1806.09235). JARE adds ``gamma / 2 ||dL_D/dw_D||^2`` to the generator's loss and
-``gamma / 2 ||dL_G/dw_G||^2`` to the discriminator's; one-sided is the first alone; consensus optimisation (Mescheder,
-Nowozin and Geiger 2017, arXiv 1705.10461) adds the sum of both to either loss.
-
-The toy: data ``N((0, 2), .7^2)``, generator ``phi + z``, discriminator ``theta . x``, minimax loss, gradient descent
-with step 1e-3 from .05 in each of the four coordinates, 15,000 steps, batch 128: the defaults of the authors' code, as
-is gamma = 10. The factors are of the Jacobian's four eigenvalues: the largest |Im / Re|, and the largest modulus over
-the smallest; "per step" is the largest |1 - step x eigenvalue| at the step that makes it smallest. They are closed
-forms (``theory``), so have no error. Expected, from our algebra: factors 3.957 and 18.1 of simultaneous descent, 0 and
-272 of consensus, 0 and 88 one-sided, 0 and 5.9 of JARE; distances of the noise-free toy after 1,000, 5,000 and 15,000
-steps .0876, .0572, .0178 of simultaneous descent, .0323, .0138, .00167 of consensus, .0241, 3.6e-4, 1e-8 of JARE. The
-noise-free run integrates over the data exactly and keeps the losses' whole curvature; the column is of runs with noise.
-
-The ring: 8 Gaussians on a circle of radius 2, standard deviation .06; latents N(0, 4); minimax loss, simultaneous
-updates, RMSProp. The authors' gamma there is 1,000, a row of its own; what they gave consensus we do not know, and take
-its own authors' 10. Departures of cpu: 3 x 64 units for 4 x 256, 16 latents for 64, 10,000 steps of 1e-3 for 20,000 of
-1e-4. Measured on 2,500 samples of the last iterate; a mode counts as covered with one good sample, which the scattered
-samples of a bad generator reach too: the share of samples within 3 standard deviations of a mode, and the reverse KL of
-those over the modes, say more.
-
-Protocol: seeds are 0, 1, ..., all of a row trained at once; nothing is chosen. Differences count from two standard
-errors on. The sizes of cpu were set after one trial of 4,000 steps with two seeds, in which simultaneous descent had
-14 % good samples, consensus 51 % and JARE 54 %.
-
-Changed: a trial of 3,000 steps with four seeds found the noise-free toy 1.3 % from the linear game under simultaneous
-descent, 4.6 % under consensus and 6.1 % under JARE: more than the 5 % expected. From half as far it was half of that
-(in proportion to the start, as terms of second order make it), so the claim was left as it was, and a second one
-from half as far added. On the ring the trial had 21 +- 13 % good samples under simultaneous descent, 27 +- 10 % under
-consensus, 41 +- 5 % under JARE: too few seeds to tell, so that they were raised from 4 to 6. A row of the one-sided
-penalty was left out after a smoke run, for time; its factors are in the figure.
+Protocol, departures and trials are in experiments/rotation/README.md.
 """
 
 from collections.abc import Mapping, Sequence

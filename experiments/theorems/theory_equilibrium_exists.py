@@ -1,39 +1,15 @@
 """How many generators does an approximate equilibrium need? Mixtures of T Gaussians about samples of the data.
 
 Claim: what the best discriminator of p parameters gains over 2 phi(1/2) against T samples of the data, each convolved
-with a narrow Gaussian and played uniformly, falls as T^(-1/2), for every p; it stays below the explicit bound of the
-theorem that T ~ p log p / eps^2 generators are enough (Arora et al. 2017, arXiv 1703.00573, mixed equilibria); and the
-same mixture folded into one network of ReLUs earns the same against the same discriminators.
+with a narrow Gaussian and played uniformly, falls as T^(-1/2), for every p. It stays below the explicit bound of the
+theorem that T ~ p log p / eps^2 generators are enough (Arora et al. 2017, arXiv 1703.00573, mixed equilibria). The same
+mixture folded into one network of ReLUs earns the same against the same discriminators.
 Time: 6 minutes on two CPU cores; paper wants a GPU, not timed.
 
     python -m experiments theory_equilibrium_exists                    p = 13, 49, 193, 10 seeds, on two CPU cores
     python -m experiments theory_equilibrium_exists --preset paper     up to p = 1,537, T = 32,768, 10 seeds
 
-The game: P = N(0, I) in d dimensions. Generator i of T is ``z -> x_i + std z``, x_i a sample of P, all with weight 1/T.
-Discriminators ``D = sigmoid(MLP)`` have one hidden layer of ReLUs, p parameters in all, in the ball of radius
-``weight * sqrt p``; phi(t) = t, so that 2 phi(1/2) = 1, and the gain is ``sup_D E_P D - E_mixture D``. The supremum is
-``mixgan_jax.metrics.best_discriminator``'s, trained on ``samples`` draws of either side: the atoms x_i stay, the noise
-z is new each time.
-
-Protocol: a seed draws its own atoms for each T, its own samples and initial parameters. Of the restarts the one of the
-largest training value counts. The gain is the *held-out* value, on ``samples`` new draws of P and of the mixture: its
-mean is at most the gain of the best discriminator against these T atoms. Exponents are least-squares slopes of log gain
-against log T, seed by seed, over all T of the preset, with Student's interval at 95 % over seeds. The rows "T = inf"
-play P blurred by the same Gaussian, what the mixture becomes as T grows: the gain there is what the blur alone is
-worth, and no T falls below. What is stated:
-
-- For every p the interval of the exponent holds -1/2.
-- For every p and T the mean gain, two standard errors added, is at most the theorem's eps with the constants derived in
-  ``mixgan_jax.theory.mixture_error``: Delta = 1/2 (phi may be shifted), and L = radius / 4, which is the least that L
-  can be (the last bias alone moves D so much), plus the blur's gain as measured in the row "T = inf".
-- Folded into one network (``mixgan_jax.theory.fold``) the mixture pays the discriminator the same to 1e-5, on the same
-  ``folded_samples`` latents: those whose gate is open in full, all but a share of at most (T - 1) width / sqrt(2 pi),
-  two standard errors allowed for; each of the others can move a mean by 1 / ``folded_samples``.
-
-Steps, learning rate, batch, samples, T and restarts were changed after trials on these seeds had shown slopes too
-steep: the slope is not a blind test. At p = 49 it was -.54 with 3 restarts; on six other keys 12 restarts found 6.5 %
-more gain at T = 4,096, 2 % more at T = 256. Hence 8; what they miss makes a slope too steep. The claim on folding first
-left the latents in ramps in, and failed.
+Protocol, departures and trials are in experiments/theorems/README.md.
 """
 
 import math
@@ -81,7 +57,7 @@ class Config:
     batch: Count = 2048
     """Number of reals, and of fakes, in a step."""
     restarts: Count = 8
-    """Number of initial parameters of each discriminator."""
+    """Number of times that each discriminator is trained, from new initial parameters."""
     learning_rate: Positive = 0.05
     """Learning rate of the discriminators."""
     folded_samples: Count = 2048

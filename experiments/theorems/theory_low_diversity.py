@@ -8,31 +8,7 @@ Time: 13 minutes on two CPU cores that had other work; paper wants a GPU, not ti
     python -m experiments theory_low_diversity                   5 networks, 6 seeds, on two CPU cores
     python -m experiments theory_low_diversity --preset paper    7 networks, four times as many samples, 20 seeds
 
-P is N(0, I/d), Q the uniform distribution on m samples of P: a generator of m images. Discriminators are ReLU networks
-with p parameters on coordinates scaled to variance 1; phi(t) = t, so the distance is at most 1. Each has fresh real
-data, a pool many times m, and the m atoms; its value is measured on other reals and the same atoms, as these are all
-of Q. A distance found by training is a lower bound: steps are doubled once to see what is missing.
-
-The class. Parameters lie in a ball of radius sqrt p: they may be of size 1 on average, whatever the network. With one
-radius for all p a large network would be hardly a larger class, its capacity being that of its norm; with a much larger
-one the ball would hold nothing back, and the class not be the theorem's. So log L of the theorem grows as log p only.
-
-The law. Arora et al. have sqrt(p log(p / distance) / m), up to constants, as an upper bound; the fluctuations of p free
-parameters alone are of order sqrt(p / m). So the factor fitted is p, not p log p; the exponent in m may be expected
-between -1/2 and that of sqrt(p log(m / p) / m), the bound for classes of VC dimension p. No power can hold where m is
-about p: the network learns the atoms by heart and the distance nears 1, its largest value. The correction should be the
-square of the distance, relative to it, so the fit is over m >= 16 p, where that is 4 % and less: all networks and both
-factors in one fit. The steps grow as sqrt(m / p), as what is looked for falls so relative to a batch's noise.
-
-Held-out data. Where D is nearly linear in its parameters the best one for m reals and m atoms points along the sum of
-two independent fluctuations, of which only one is that of the atoms: its value on the population is 1 / sqrt 2 of that
-of the best one for unlimited reals. So unlimited reals should be worth a factor of sqrt 2, and not another exponent.
-
-Protocol: seeds are 0, 1, ..., all at once; each has its own atoms and networks, and P's pool in common. Restarts are
-chosen by their training value. No seed is left out. Dimension, learning rate, radius and steps were chosen in trials of
-seeds 0 to 3, by the largest distances found and the time they took. In these the networks did collapse, and the
-exponents lay between -.53, with too few steps for the largest m, and -.43 in m, and .50 and .54 in p: the two claims
-that they are between those of the bounds were added then.
+Protocol, departures and trials are in experiments/theorems/README.md.
 """
 
 import functools
@@ -71,7 +47,7 @@ class Config:
     steps: options.Count = 1500
     """Number of steps of Adam where m = p; it grows as sqrt(m / p)."""
     restarts: options.Count = 2
-    """Number of initial parameters of each discriminator."""
+    """Number of times that each discriminator is trained, from new initial parameters."""
     learning_rate: options.Positive = 0.05
     """Learning rate of the first step; it falls to 0 along a cosine."""
     batch: options.Count = 2048

@@ -1,46 +1,15 @@
-r"""Mixed equilibria are small: do k strategies sampled from one of n = 256 do almost as well?
+"""Mixed equilibria are small: do k strategies sampled from one of n = 256 do almost as well?
 
 Claim: k strategies of each side, drawn from an exact equilibrium and played with equal weights, have a NashConv in the
-whole game that falls as k^(-1/2) and stays below R sqrt(2 log n / k), with R the range of the payoffs; the k strategies
-of largest weight, with the best weights, do no worse; and MIX+GAN with 8 trained components has a smaller NashConv
-against all pure strategies of the population than one GAN.
+whole game that falls as k^(-1/2) and stays below R sqrt(2 log n / k), with R the range of the payoffs. The k strategies
+of largest weight, with the best weights, do no worse. MIX+GAN with 8 trained components has a smaller NashConv against
+all pure strategies of the population than one GAN (after Arora et al. 2017, arXiv 1703.00573).
 Time: 6 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments theory_small_mixtures                  n = 256, two CPU cores
     python -m experiments theory_small_mixtures --preset paper   wider networks, longer training, 20 seeds
 
-After Lipton and Young (1994) and Althofer (1994); Arora, Ge, Liang, Ma and Zhang (2017, arXiv 1703.00573) argue in
-the same way that small mixtures of generators suffice. The bound drawn: what a pure strategy of the other side earns
-against the average of k draws is a mean of k independent numbers from an interval of length R, hence sub-Gaussian with
-variance R^2 / 4k (Hoeffding); the maximum over n of them exceeds the game's value by at most R sqrt(log n / 2k) in
-expectation, and NashConv is the sum of two such excesses.
-
-Games: matrices of independent standard normal payoffs, the control; networks as they are initialised (kernels of four
-times the usual variance, so that they differ), and snapshots of independent GANs on a ring of 8 Gaussians, 16 evenly
-spaced ones of each GAN; the latter two for three losses, all zero-sum with bounded payoffs: the logarithm of
-0.1 + 0.9 D, D itself (the payoff of a Wasserstein GAN with D in [0, 1]), and Brier's quadratic score. The matrix of
-means over finitely many samples *is* the game, and its equilibrium is computed exactly, by linear programming.
-
-Protocol: a seed is a population of its own; NashConv is in units of R; sampled NashConv is the mean over resamples; the
-exponent is fitted for each seed over all k >= 4 and its 95 % interval is Student's over seeds. An equilibrium in pure
-strategies has NashConv 0 at every k and no exponent: such seeds count in the means, are left out of the exponent, and
-their number is reported. The k-sparse row keeps, on each side, the k strategies of largest weight in the equilibrium,
-and finds their weights by optimistic exponentiated gradient against all n strategies of the other side (the floor of
-its curve, below .001 R, is how far that has converged); the exact weights of the same strategies, by linear
-programming, are in the JSON. MIX+GAN is trained with the population's loss, networks and number of steps; its NashConv
-counts deviations to the population's n strategies and to its own components, at its own weights. One GAN's is that of
-the population's last snapshots, averaged over its GANs.
-
-Where the support s of the equilibrium is small, sampling goes on falling as k^(-1/2) beyond k = s, since the empirical
-weights of s strategies are still off by k^(-1/2). The k-sparse weights, in contrast, are exact from k = s on.
-
-Changed: a first run, of 6 seeds and without the second claim, gave exponents of -.51 to -.54 with intervals that
-exclude -1/2. The reason proposed: strategies outside the support, which earn less than the game's value, compete with
-those inside only while the sampling error is as large as what they lack; so log n in sqrt(log n / k) shrinks toward
-log s as k grows, which over k = 1 ... n makes the fall steeper by log(log n / log s) / (2 log n), .01 for the control
-(s = n / 2) and .08 for s = 10. The second claim tests that: deviations within the support have no such slack. It was
-added with 8 seeds; in its first run all seeds shared their resampling draws, which makes intervals too narrow, so that
-draws are each seed's own since, and 500. The first claim was left as it was.
+Protocol, departures and trials are in experiments/theorems/README.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence

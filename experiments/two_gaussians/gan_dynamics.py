@@ -1,48 +1,15 @@
 """GAN dynamics, exactly: do gradient steps of the discriminator make training fail where its optimum succeeds?
 
 Claim: two Gaussians are learned from every start off the diagonal when the discriminator is optimal, and from about a
-tenth of the starts when both players take gradient steps; more discriminator steps do not help (below .3), while a
-generator that differentiates through 5 virtual ones succeeds in at least .7 (step size .1) and .9 (.3) of all runs.
+tenth of the starts when both players take gradient steps. More discriminator steps do not help (below 0.3), while a
+generator that differentiates through 5 virtual ones succeeds in at least 0.7 (step size 0.1) and 0.9 (0.3) of all runs
+(after Li, Madry, Peebles and Schmidt 2018, arXiv 1706.09884).
 Time: 10 minutes on two CPU cores that had other work; paper, the whole grid for all dynamics, wants a GPU (not timed).
 
     python -m experiments gan_dynamics                   100 x 100 starts x 100 discriminators, first-order dynamics
     python -m experiments gan_dynamics --preset paper    the same for all dynamics
 
-After Li, Madry, Peebles and Schmidt (2018, arXiv 1706.09884). The generator is a mixture of N(mu_1, 1) and N(mu_2, 1)
-with equal weights, data have means -.5 and .5, the discriminator is a union of two intervals, and all integrals are
-closed forms (mixgan_jax.theory). What is ours and not the paper's is said to be: the discriminator starts from four
-sorted draws of U(-2, 2); "k steps" keeps the k discriminator steps, "unrolled" takes one real step and differentiates
-the generator's payoff through k virtual ones (papers do not say which of the two they mean); "in order" makes an
-interval empty that gradient steps would invert.
-
-Protocol: starts are a grid over [-1, 1]^2, of which mu_1 <= mu_2 is run: with equal weights the other half is the same
-runs with the means swapped (tested). Success is both means within .1 of the data's after 3000 steps. Of a cell 100 runs
-are made, each with a discriminator's start of its own: 10 of each of 10 seeds, a seed being one draw of all these
-starts; rates are over all runs off the diagonal, mean and standard error over seeds. The optimal discriminator has no
-start: it runs once, and its rate stands for every seed. Non-finite runs count as escaped, and have total variation 1.
-Runs are in float32: they are chaotic, so that rates are what is claimed of them; single runs are in float64. The
-expected numbers come from an implementation in NumPy that shares no code with this one, on an 11 x 11 grid: .110 / .053
-simultaneous at .1 / .3, .125-.202 / .112-.242 for 2 to 10 discriminator steps, .746 / .94 unrolled by 5. A finer grid
-has more cells near the diagonal, where all rates are smaller. On the diagonal exact arithmetic would keep both means
-equal for good; in float32, unrolling tells them apart by rounding, so that some of these cells, which do not count,
-succeed in the figure.
-
-The table is in % of runs, at step size .1 but for its second column; TV is the median. Rows beyond the grid draw their
-means too, anew for each seed. "unequal": known weights .1 and .9, means from [-2, 2]^2, the data's light mean the left
-one; in order or swapped; a step eta for each mean, or "eta/w", eta / w_j; optimal discriminator. "three": means -1.5, 0
-and 1.5, from [-2.5, 2.5]^3, and three intervals. "single": one interval, means from [-1, 1]^2.
-
-Theorem 4.1 bounds the steps T until TV <= delta by a polynomial in 1 / delta and e^(C^2), for means in [-C, C] that
-start at least delta apart. We take steps of size delta and measure T against each of delta, the separation and C, the
-others fixed; an order is fitted for each seed, which draws where its starts lie.
-
-Seen before these claims were fixed: rates on a 21 x 21 grid (4 seeds), and T (4 seeds), from which the claims on orders
-and on the logarithm come: those two are no predictions. That one interval fails was expected from the NumPy
-implementation; a grid of 30 x 30 (10 seeds) then showed no failure, and the claim was left as it was.
-
-Speed: a first-order step of one run costs 5 ns on two cores (7.7 on one): 16 exponentials of .45 ns, which XLA
-vectorises over runs, the last axis, long and contiguous. Through 5 virtual steps, reverse mode cost 152 ns, forward
-mode with a tangent for each mean 71; the optimal discriminator cost 2100.
+Protocol, departures and trials are in experiments/two_gaussians/README.md.
 """
 
 import functools

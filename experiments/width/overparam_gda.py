@@ -1,42 +1,15 @@
 """How wide must a generator be for gradient descent-ascent to find the global saddle, and how fast does it get there?
 
-Claim: with a linear discriminator it is found in those runs, and only those, in which it exists; the share of these
-rises with the width as Wendel's theorem says, from none below the data's dimension to all; beyond that, width makes
-the tangent kernel well conditioned and convergence fast; and the step size at which the game turns unstable is that of
-its linearisation (after Balaji et al. 2021, arXiv 2104.05605).
+Claim: with a linear discriminator it is found in those runs, and only those, in which it exists. The share of these
+rises with the width as Wendel's theorem says, from none below the data's dimension to all. Beyond that, width makes
+the tangent kernel well conditioned and convergence fast. The step size at which the game turns unstable is that of its
+linearisation (after Balaji et al. 2021, arXiv 2104.05605).
 Time: 5 minutes on two CPU cores; paper not timed.
 
     python -m experiments overparam_gda                   32 seeds, widths 1 to 2048, on two CPU cores
     python -m experiments overparam_gda --preset paper    200 seeds, widths up to 8192
 
-The game is ``min_W max_d <d, x - f(W)> - |d|^2 / 2`` with ``f(W) = mean_i V ReLU(W z_i)``: a generator of one hidden
-layer of k units, 10 latents, 5 outputs, whose output layer V stays as it was drawn, entries from N(0, 1/k); W starts at
-N(0, 1/10); 100 latents, fixed, and a target mean x, are standard normal. So only the mean of the data is matched.
-Simultaneous GDA and GDmax (d is maximised exactly before each step of the generator) run with full gradients, the
-step of d being mu = 1 and that of W a quarter over the largest eigenvalue of the tangent kernel K at the start, until
-the error |x - f(W)| is 1e-4 of its first value: a run that needs more than 20,000 steps has not converged.
-
-Whether a target can be reached is known: x must lie in the cone of V's columns, which non-negative least squares
-decides for every run, and Wendel's theorem on average over runs (theory.reachable_probability).
-
-Stability: each case of the discriminator's step (mu = 1, .5, .25, GDmax) runs at step sizes from a tenth to twice
-the predicted edge of K's largest eigenvalue, in three games: the generator linearised at its start; the network near
-its solution; and the network from its start. In the first two the target is moved along the eigenvector (in the second
-by 1/500 of the first error), so that a single mode is excited. The factor by which |(d, e)| changes with a step is
-fitted while it is between a hundredth and ten times of its first value, and compared with the spectral radius
-(theory.gda_contraction).
-
-Protocol: seeds are 0, 1, ..., each with its own latents, target, V and W; none is left out. In "steps" a run that has
-not converged counts with all its 20,000. Expected numbers are those of an independent simulation of 10 seeds: none of
-10 at k <= 5, all from k = 32 on, a median of 200 steps at k = 32 and 24 at 2048 (within a factor of 1.5). With more
-seeds the first is refined: at k = 5 Wendel's theorem leaves one run in 32. Condition numbers above 1e7 count as that.
-
-Changed after trials of 2 to 8 seeds: it was expected that networks diverge from their start beyond the edge. A little
-beyond it they do not: the error first grows, which moves W to where K is smaller. So the claim is tested near a
-solution, where it belongs, and where the runs from the start end is reported beside it; at twice the edge some of them
-diverge, or throw W to where every unit is off. Factors were first fitted with all modes excited at once, to few steps:
-off by up to .07, and 3 of 348 on the wrong side of 1; hence the single mode. It was claimed that all runs converge
-whose target is in reach; with 16 seeds one of them, at k = 5, took 61,398 steps, so that 5 % may now be too slow.
+Protocol, departures and trials are in experiments/width/README.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -9,19 +9,7 @@ Time: 8 minutes on two CPU cores that had other work; paper wants a GPU and has 
     python -m experiments overparam_mnist --data-dir DIR --preset paper     widths 4 to 64, longer training
     python -m experiments overparam_mnist --dataset digits                  scikit-learn's 8x8 digits, no data needed
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), or a file mnist.npz; see mix_gan_mnist. A width is that
-of DCGAN's narrowest hidden layer, and doubles in both networks. Distances are between the last hidden layers, 128
-units, of a classifier trained on the real digits: its numbers are not those of FID, and can be compared with each
-other only. All sets have equally many images, so that the bias of the estimate cancels in the gap; reals are drawn
-anew for each seed, without replacement. The row "real digits" says what remains for real training images in place of a
-generator's, held out from those that they are compared with: its gap is what MNIST's two halves differ by.
-
-Protocol, fixed before any run: seeds are 0, 1, ...; the last iterate of each is measured, batch norm with its running
-averages; no seed and no checkpoint is chosen. Everything but the width is the same. "Does not grow": the gap at the
-largest width less that at the smallest, mean by seed plus two of its standard errors, is at most the distance of the
-real digits to the held-out ones. Learning rate, steps, widths and number of samples were chosen after trials of 2
-seeds, of 200 to 1500 steps; the claims were not changed. In a trial of 1000 steps and 2000 samples the gap grew, by 7.6
-with a standard error of 3.2, and that claim failed; with 10,000 samples it held.
+Protocol, departures and trials are in experiments/width/README.md.
 """
 
 from collections.abc import Mapping, Sequence
