@@ -138,7 +138,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if not config.methods or len(set(config.methods)) < len(config.methods):
         raise ValueError(f"--methods must be one or more, each once, got {config.methods}")
     if config.width % 2:
@@ -166,7 +166,7 @@ def players_of(config: Config, method: Method) -> tuple[mg.Player, mg.Player]:
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a method."""
+    """Builds players, loss, optimisers and data of a method."""
     generator, discriminator = players_of(config, method)
     loss, tx = method.loss(), optax.adam(config.learning_rate, b1=config.beta1)
     solver = method.solver(
@@ -234,7 +234,7 @@ def draw(
 
 
 def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell, without the paper's numbers."""
+    """Judges the claims that the table's rows decide without the paper's numbers."""
     return family_verdict.judge(rows, [], is_theirs=False)
 
 

@@ -67,7 +67,7 @@ class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
-        name: of the row.
+        name: the row's name.
         solver: made of generator, discriminator, loss and the keywords that all methods share.
         packing: samples that a discriminator judges together.
         times: parameters of each network, over those of the others.

@@ -27,7 +27,7 @@ PARTS = {"PacMIX": ("PacGAN2", "MIX k=3")}
 def judge(
     rows: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], *, is_theirs: bool
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out.
+    """Returns the verdict: what was claimed before the run against the results.
 
     Args:
         rows: of the methods that were run.

@@ -29,7 +29,7 @@ class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
-        name: of the row.
+        name: the row's name.
         components: generators, and discriminators.
         packing: stacks that a discriminator judges together.
         unroll: virtual turns of the discriminators that the generators look ahead.
@@ -63,7 +63,7 @@ def pixels(config: Any, images: Images) -> Array:
 
 
 def build(config: Any, digits: Array, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a method.
+    """Builds players, loss, optimisers and data of a method.
 
     Args:
         config: of the script.

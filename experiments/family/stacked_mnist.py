@@ -163,7 +163,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if config.samples % BATCH:
         raise ValueError(f"--samples must be a multiple of {BATCH}, got {config.samples}")
     options.check_timed(config)
@@ -217,7 +217,7 @@ def draw_figures(
     reals: Mapping[str, float],
     total: int,
 ) -> dict[str, Path]:
-    """The figures, by the name under which they are kept."""
+    """Draws the figures; returns their paths by the names under which they are kept."""
     captions = {row["method"]: f"{report.cell(row, 'modes', 0)} modes" for row in rows}
     strips = stacked_figure.samples(pictures, captions)
     bars = stacked_figure.bars(rows, theirs, reals, total)

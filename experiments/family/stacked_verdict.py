@@ -34,7 +34,7 @@ def judge(
     *,
     is_theirs: bool,
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out.
+    """Returns the verdict: what was claimed before the run against the results.
 
     Args:
         config: of the script.

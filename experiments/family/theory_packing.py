@@ -64,7 +64,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if min(config.degrees) < 2 or max(config.degrees) > 8:
         raise ValueError(f"--degrees must be from 2 to 8, got {config.degrees}")
 
@@ -107,7 +107,7 @@ def measure(run: harness.Run, degree: int) -> dict[str, Any]:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     slack = min(
         min(min(row["least_by_seed"]) - row["lower_mean"] for row in rows),
         min(row["upper_mean"] - max(row["largest_by_seed"]) for row in rows),
@@ -179,7 +179,7 @@ def _regions(axes: "Axes") -> None:
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     return {"regions": report.save_figure(run, regions(rows, run.config.degrees), "regions")}
 
 

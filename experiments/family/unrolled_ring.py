@@ -77,7 +77,7 @@ PANELS = {"modes": "modes", "reverse_kl": "reverse KL (nats)"}
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     options.check_timed(config)
 
 
@@ -107,7 +107,7 @@ def methods(config: Config) -> list[Method]:
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a row."""
+    """Builds players, loss, optimisers and data of a row."""
     hidden = (config.width, config.width)
     generator, discriminator = map(mg.from_linen, (MLP(hidden, outputs=2), MLP(hidden)))
     loss = mg.losses.minimax()
@@ -136,7 +136,7 @@ def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     by_name = {row["method"]: row for row in rows}
     deep = sorted({row["depth"] for row in rows if row["depth"] >= DEEP})
     pairs = [(f"slow D, depth {depth}", "slow D, depth 0") for depth in deep]

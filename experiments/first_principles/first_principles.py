@@ -87,7 +87,7 @@ def check(config: Config) -> None:
 
 
 def finite_samples(run: harness.Run) -> dict[str, Any]:
-    """A6: W1 and JS between two samples of one Gaussian, ``[d, m, S]``."""
+    """Measures A6: W1 and JS between two samples of one Gaussian, ``[d, m, S]``."""
     config = run.config
     shape = (len(config.dimensions), len(config.sizes), config.seeds)
     found = {"wasserstein": np.zeros(shape), "jensen_shannon": np.zeros(shape)}
@@ -101,7 +101,7 @@ def finite_samples(run: harness.Run) -> dict[str, Any]:
 
 
 def headlines(panels: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    """A few numbers of each exact panel: name, value, reference."""
+    """Lists a few numbers of each exact panel: name, value, reference."""
     gaussians, at = panels["A1"]["gaussians"], STDS.index(SHOWN_STD)
     pulls, expected = panels["A2"]["pulls"], pull_at(SHOWN_EXCESS)
     of = EXCESSES.index(SHOWN_EXCESS)
@@ -133,7 +133,7 @@ def headlines(panels: Mapping[str, Any]) -> list[tuple[str, float, float]]:
 
 
 def rows_of(run: harness.Run) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
-    """The table, and the panels behind it: exact ones once, A6 by seed."""
+    """Makes the table's rows: exact panels once, A6 by seed; returns the panels too."""
     config = run.config
     panels = harness.once(run, "exact", exact_panels)
     finite = harness.once(run, "finite", lambda: finite_samples(run))
@@ -159,7 +159,7 @@ def rows_of(run: harness.Run) -> tuple[list[dict[str, Any]], dict[str, Any], dic
 def judge(
     config: Config, panels: Mapping[str, Any], finite: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = []
     for name, table in tables(panels).items():
         worst, where, count = deviation(table)
@@ -186,12 +186,12 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     return judge_finite(config, rows[-1]["finite"])
 
 
 def judge_finite(config: Config, finite: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The verdict on A6."""
+    """Judges the claims on A6."""
     distances = np.asarray(finite["wasserstein"])
     bounds = np.array([finite_bound(d) for d in config.dimensions])
     least = float((distances - bounds[:, None, None]).min())

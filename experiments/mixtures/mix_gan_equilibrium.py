@@ -56,7 +56,7 @@ class Config(plane.Config):
 
 
 def _preset(name: str, **changes: Any) -> Config:
-    """The plane's protocol of that name, with this experiment's sizes."""
+    """Returns the plane's protocol of that name, with this experiment's sizes."""
     base = dataclasses.asdict(plane.PROTOCOLS[name])
     names = ("components", "seeds", "steps", "batch")
     own = {name: getattr(Config(), name) for name in names}
@@ -87,7 +87,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     for k in config.components:
         if config.batch % k:
             raise ValueError(
@@ -102,7 +102,7 @@ def check(config: Config) -> None:
 def gaps(
     key: Key, config: Config, setup: Setup, state: mg.MixGanState, reals: Array
 ) -> dict[str, Array]:
-    """The gap of one run against the budget, ``[1 + budgets]``, on ``reals [N, B, ...]``."""
+    """Measures one run's gap at every budget, ``[1 + budgets]``, on ``reals [N, B, ...]``."""
     return mg.duality_gap_curve(
         key,
         setup.generator,
@@ -151,7 +151,7 @@ def measure(run: harness.Run, k: int, bar: harness.ProgressBar) -> dict[str, Any
 
 
 def control(run: harness.Run) -> dict[str, Any]:
-    """The control's curve, all seeds, beside its true gap."""
+    """Measures the curve of the control game for all seeds, beside its true gap."""
     setup, state, gap = known_gap.game()
     # Steps that cross the players' whole range within the largest budget.
     config = dataclasses.replace(
@@ -174,7 +174,7 @@ def control(run: harness.Run) -> dict[str, Any]:
 def judge(
     config: Config, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Any]
 ) -> list[dict]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     reached, error = verdicts.mean_and_error(np.asarray(known["curve"])[:, -1])
     control = verdicts.claim(
         "the control's curve reaches its known gap",
@@ -186,7 +186,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     gan = rows[0]
     middle = next((row for row in rows if row["components"] == 5), rows[-1])
     largest = rows[-1]
@@ -210,7 +210,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
 
 @drawing.styled
 def gap_curves(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """The gap against the budget for each k, and against k for each kind of start; mean ± standard error."""
+    """Draws the gap against the budget for each k, and against k for each start; mean ± standard error."""
     figure = drawing.new_figure(7.2, 2.9)
     left, right = figure.subplots(1, 2)
     places = np.arange(1 + len(config.budgets))
@@ -253,7 +253,7 @@ def gap_curves(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     return {"gaps": report.save_figure(run, gap_curves(run.config, rows), "gaps")}
 
 

@@ -104,7 +104,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     for components in config.components:
         try:
             mg.fakes_per_generator(config.pairing, config.batch, components, components)
@@ -113,7 +113,7 @@ def check(config: Config) -> None:
 
 
 def check_images(config: Config, images: Images) -> None:
-    """Raises ValueError for images that could not be trained on, or judged, to the end."""
+    """Raises ValueError for images on which training or judging could not reach its end."""
     if len(images.test_images) < 2 * config.batch:
         raise ValueError(
             f"--batch must be at most half of the {len(images.test_images)} test images, got {config.batch}"
@@ -122,7 +122,7 @@ def check_images(config: Config, images: Images) -> None:
 
 
 def build(config: Config, images: Images, components: int) -> Setup:
-    """Players, loss, optimisers and data."""
+    """Builds players, loss, optimisers and data."""
     shape = images.train_images.shape[1:]
     generator = mg.from_linen(DCGANGenerator(shape, width=config.width))
     discriminator = mg.from_linen(DCGANDiscriminator(width=config.width))
@@ -154,7 +154,7 @@ def evaluate(
     key: Key,
     state: mg.MixGanState,
 ) -> dict[str, Any]:
-    """The table's measures of one run."""
+    """Computes the table's measures of one run."""
     keys = jax.random.split(key, 4)
     latents = jax.random.normal(keys[0], (config.samples, config.latent_size))
     drawn, _ = mg.sample(keys[1], setup.generator, state.generators, latents)
@@ -191,7 +191,7 @@ def evaluate(
 def held_out(
     config: Config, images: Images, setup: Setup, key: Key, state: mg.MixGanState
 ) -> Array:
-    """Payoff matrices ``[N, I, J]`` on the test images, batch norm and pairing as in training."""
+    """Computes payoff matrices ``[N, I, J]`` on the test images, with batch norm and pairing as in training."""
     count = len(images.test_images) // config.batch
     reals = to_float(images.test_images[: count * config.batch])
     batches = reals.reshape(count, config.batch, *reals.shape[1:])
@@ -199,7 +199,7 @@ def held_out(
 
 
 def summarise(name: str, runs: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """The table's row from every seed's measures; the equilibrium report of each seed is kept whole."""
+    """Makes the table's row from every seed's measures, and keeps each seed's whole equilibrium report."""
     for measures in runs:
         measures |= {key: measures["game"][key] for key in ("nash_conv", "nash_conv_uniform")}
     names = (*COLUMNS, "confidence", "overlap")
@@ -215,7 +215,7 @@ def summarise(name: str, runs: list[dict[str, Any]], seconds: float) -> dict[str
 
 
 def judge(config: Config, rows: list[dict[str, Any]], classifier: Classifier) -> list[dict]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     mixture, accuracy = rows[-1], 100 * classifier.test_accuracy
     got, count = report.cell(mixture, "classes", 1), classifier.num_classes
     text, drawn = f"{mixture['method']} draws every class", mixture["classes_mean"] == count
@@ -227,7 +227,7 @@ def judge(config: Config, rows: list[dict[str, Any]], classifier: Classifier) ->
 
 
 def judge_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell of the mixture's weights."""
+    """Judges the claims on the mixture's weights, which the table's rows decide."""
     if rows[-1]["method"] == "GAN":
         return []
     learned, uniform = (
@@ -242,7 +242,7 @@ def judge_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def draw(
     run: harness.Run, trained: dict[str, tuple[Setup, mg.MixGanState, Array]]
 ) -> dict[str, Path]:
-    """The figures of every method's seed 0: images by component, and payoffs between the weights."""
+    """Draws seed 0 of every method: images by component, and payoffs between the weights."""
     files = {}
     for name, (setup, state, matrix) in trained.items():
         generators, stem = state.generators, f"{run.folder / name.replace(' ', '_')}"
@@ -271,7 +271,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
-    """All methods one after the other; the results, and figures by what they show."""
+    """Trains all methods one after the other; returns the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
     keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
     rows, trained = [], {}

@@ -45,14 +45,14 @@ PRESETS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if config.latin and latin_batch(config) < 1:
         k = max(config.components)
         raise ValueError(f"--batch must be larger for k = {k}, got {config.batch}")
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows: one GAN, one wide GAN, mixtures, the largest mixture with Latin pairing if that is wanted."""
+    """Lists the rows: one GAN, one wide GAN, mixtures, and on demand the largest mixture with Latin pairing."""
     largest = max(config.components)
     found = [Method("GAN", 1), Method(f"GAN, {largest}x parameters", 1, wide=True)]
     found += [Method(f"MIX+GAN k={k}", k) for k in config.components if k > 1]
@@ -63,7 +63,7 @@ def methods(config: Config) -> list[Method]:
 
 
 def latin_batch(config: Config) -> int:
-    """The largest batch with which Latin pairing makes no more network evaluations a step than full pairing.
+    """Returns the largest batch with which Latin pairing makes no more network evaluations a step than full pairing.
 
     Reals, fakes and fakes judged are 2 k + k^2 evaluations of a batch with full pairing, 3 k with Latin; alternating
     updates make and judge fakes twice.
@@ -74,7 +74,7 @@ def latin_batch(config: Config) -> int:
 
 
 def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     gan, wide, *mixtures = rows[:-1] if config.latin else rows
     largest, counts = mixtures[-1], sorted({1, *config.components})
     rise = verdicts.trend([gan, *mixtures], np.log(counts), "modes")
@@ -92,7 +92,7 @@ def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[str, Any]]) -> dict:
-    """The figures, all of seed 0: samples of every method, and the payoffs of the largest mixture."""
+    """Draws figures of seed 0: samples of every method, and the payoffs of the largest mixture."""
     config, key = run.config, jax.random.key(0)
     samples, captions = {}, {}
     for method, row in zip(methods(config), rows, strict=True):

@@ -93,7 +93,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     for name, value, part in (
         ("steps", config.steps, config.points),
         ("training", config.training, weight_ring.CHECKPOINTS),
@@ -106,7 +106,7 @@ def check(config: Config) -> None:
 def rows_of(
     config: Config, laboratory: Laboratory, ring: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The table: fixed games, drifting ones without and with the usual barrier, MIX+GAN with it."""
+    """Lists the table's rows: fixed games, drifting ones without and with the usual barrier, MIX+GAN with it."""
     rows = []
     for kind, barrier in (("fixed", 0.0), ("drifting", 0.0), ("drifting", USUAL)):
         name = f"drift {barrier:g}" if barrier else {"fixed": "fixed", "drifting": "drift"}[kind]
@@ -129,7 +129,7 @@ def _row(name: str, found: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def ring_measures(ring: Mapping[str, Any], rule: int, barrier: float) -> dict[str, Any]:
-    """MIX+GAN's measures ``[S]`` with one rule and barrier, and the step size."""
+    """Returns MIX+GAN's measures ``[S]`` with one rule and barrier, and the step size."""
     place = rule * len(BARRIERS) + BARRIERS.index(barrier)
     found = {name: np.array(ring[name])[:, place] for name in (*COLUMNS, "modes")}
     return {**found, "rate": ring["rate"][place]}
@@ -177,7 +177,7 @@ def judge(
 
 
 def _group(rows: Sequence[Mapping[str, Any]], prefix: str) -> list[Mapping[str, Any]]:
-    """The rows of the six rules in one kind of game, by the rule's name."""
+    """Returns the rows of the six rules in one kind of game, by the rule's name."""
     found = [row for row in rows if row["method"].startswith(prefix)]
     return [
         {**row, "method": row["method"].removeprefix(prefix)}
@@ -205,7 +205,7 @@ def _smallest(
 def _recommendation(
     groups: Mapping[str, tuple[Sequence[Mapping[str, Any]], str]],
 ) -> dict[str, Any]:
-    """The rules that are everywhere the best or not worse, if there are any."""
+    """Recommends the rules that are nowhere worse than the best, if there are any."""
     good = {where: _not_worse(rows, metric) for where, (rows, metric) in groups.items()}
     everywhere = [rule for rule in RULES if all(rule in rules for rules in good.values())]
     got = "; ".join(f"{where}: {', '.join(rules)}" for where, rules in good.items())
@@ -216,9 +216,10 @@ def _recommendation(
 
 
 def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
-    """The row of smallest mean, and those of at most twice that which it does not beat by two standard errors.
+    """Returns the row of smallest mean, and the rows that it does not beat by two standard errors.
 
-    The bound is for what fails by much on few seeds, which its standard error would excuse.
+    A row whose mean is more than twice the smallest is left out: if it fails by much on few seeds, its large standard
+    error would excuse it otherwise.
     """
     mean = f"{metric}_mean"
     best = min(rows, key=lambda row: row[mean])
@@ -231,7 +232,7 @@ def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
 
 
 def _combination(laboratory: Laboratory, ring: Mapping[str, Any]) -> dict[str, Any]:
-    """The pairs of rule and barrier that are good both on drifting games and in MIX+GAN."""
+    """Judges which pairs of rule and barrier are good both on drifting games and in MIX+GAN."""
     games, mixtures = [], []
     for (index, rule), barrier in itertools.product(enumerate(RULES), BARRIERS):
         name = f"{rule} with {barrier:g}"

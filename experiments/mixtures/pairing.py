@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _preset(name: str, **changes: Any) -> Config:
-    """The plane's protocol of that name, with one number of components."""
+    """Returns the plane's protocol of that name, with one number of components."""
     return dataclasses.replace(plane.PROTOCOLS[name], **{"components": (5,), **changes})
 
 
@@ -47,7 +47,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.components) != 1:
         raise ValueError(f"--components must be one number, got {config.components}")
     (k,) = config.components
@@ -57,7 +57,7 @@ def check(config: Config) -> None:
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows: full, Latin, Latin at twice the batch, stratified."""
+    """Lists the rows: full, Latin, Latin at twice the batch, stratified."""
     (k,), batch = config.components, config.batch
     return [
         Method(f"full, B={batch}", k, batch=batch),
@@ -68,13 +68,13 @@ def methods(config: Config) -> list[Method]:
 
 
 def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[str, Any]:
-    """Trains all seeds of a method at once; the table's row."""
+    """Trains all seeds of a method at once; returns the table's row."""
     row, _ = plane.measure(run, method, bar)
     return row | report.measured_once(step_ms=harness.step_milliseconds(run, method.name))
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     full, _, latin, _ = rows
     pair = f"{latin['method']} than {full['method']}"
     by_seed = "mean difference by seed + 2 standard errors"
@@ -99,7 +99,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @drawing.styled
 def quality_over_time(rows: Sequence[Mapping[str, Any]], total: int) -> "Figure":
-    """Modes, mean ± standard error, over milliseconds a step; as many as the data have is a dotted line."""
+    """Draws modes, mean ± standard error, over milliseconds a step; a dotted line marks the data's number of modes."""
     figure = drawing.new_figure(4.6, 2.9)
     axes = figure.add_subplot()
     for row, colour, marker in zip(rows, drawing.COLOURS, drawing.MARKERS, strict=False):
@@ -120,7 +120,7 @@ def quality_over_time(rows: Sequence[Mapping[str, Any]], total: int) -> "Figure"
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     figure = quality_over_time(rows, 8 if run.config.target == "ring" else 25)
     return {"quality": report.save_figure(run, figure, "quality")}
 

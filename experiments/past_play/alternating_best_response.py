@@ -108,7 +108,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.modes[0] < 2:
         raise ValueError(f"--modes must each be >= 2, got {config.modes}")
     if config.turns < 4:
@@ -190,7 +190,7 @@ def rows_of(
 def judge(
     config: Config, exact: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     cycles = [np.asarray(exact["games"][f"{name}, last"]["atoms"]) for name in GAMES]
     periods = [np.all(a[2:] == a[:-2]) and np.all(a[1:] != a[:-1]) for a in cycles]
     got = f"{sum(periods)} of {len(periods)}"
@@ -205,7 +205,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     by_name = {row["method"]: row for row in rows}
     worst = max(by_name[f"exact, {name}, average"]["average_mean"] for name in GAMES)
     text, bound = (

@@ -102,7 +102,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.records < 4:
         raise ValueError(f"--records must be >= 4, got {config.records}")
     if config.exact_turns < 100:
@@ -205,7 +205,7 @@ def rows_of(
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     even, uneven, nets = blocks(rows).values()
     bounded = [row["average_mean"] for row in even[:-1]]
     rank = all(np.diff(bounded) < 0)

@@ -37,7 +37,7 @@ class Turns:
         width: of the hidden layers of either network.
         depth: hidden layers of either network.
         latent_size: Z, standard normal.
-        learning_rate: of Adam, beta1 .5, falling to 0 along a cosine in each answer.
+        learning_rate: of Adam, beta1 0.5, falling to 0 along a cosine in each answer.
         std: of a mode, before it is projected to the circle.
         samples: of a generator, behind its histogram over the modes, a multiple of 16.
     """

@@ -65,7 +65,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would say nothing."""
+    """Raises ValueError for a config whose results would say nothing."""
     if config.step_size > 0.5:
         raise ValueError(f"--step-size must be at most 0.5, got {config.step_size:g}")
     if config.step_size * config.steps < HORIZON * (1 - 1e-9):
@@ -97,7 +97,7 @@ def rate(config: Config, row: Row, loss: str) -> float:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     return [*_unpenalised(config, rows), *_penalised(config, rows)]
 
 

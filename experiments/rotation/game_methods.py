@@ -35,7 +35,7 @@ class Method(NamedTuple):
     """One row of the table: a choice of order, gradients, optimiser, and what stands around.
 
     Attributes:
-        name: of the row.
+        name: the row's name.
         update: of the solver inside.
         adjust: of its gradients, on the ring.
         adjust_bilinear: the same in the bilinear game.

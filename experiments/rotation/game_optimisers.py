@@ -99,7 +99,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.components != (1,):
         raise ValueError(f"--components must be 1, got {config.components}")
     if "simultaneous" not in config.methods:
@@ -119,7 +119,7 @@ def methods(config: Config) -> list[Method]:
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimiser and data of a method on the ring."""
+    """Builds players, loss, optimiser and data of a method on the ring."""
     generator, discriminator = plane.players(config, wide=False)
     rate = config.learning_rate
     schedule = optax.cosine_decay_schedule(rate, config.steps) if config.cosine_decay else rate
@@ -184,7 +184,7 @@ def judge(
     toy: Mapping[str, Any],
     small: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     errors = [
         np.abs(np.asarray(toy[method.name]["rates"]) - [method.rate(s) for s in BILINEAR_STEPS])
         for method in methods(config)
@@ -211,7 +211,7 @@ def judge(
 
 
 def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell of the ring."""
+    """Judges the claims on the ring, which the table's rows decide."""
     by_name, verdict = {row["method"]: row for row in rows}, []
     for name in ("extragradient", "consensus", "symplectic"):
         if name not in by_name:
@@ -223,7 +223,7 @@ def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw(run: harness.Run, toy: Mapping[str, Any], small: Mapping[str, Any]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     figure = game_optimisers_figure.dynamics(toy, small)
     return {"dynamics": report.save_figure(run, figure, "dynamics")}
 

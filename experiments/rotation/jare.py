@@ -102,7 +102,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if len(set(config.gammas)) < len(config.gammas):
         raise ValueError(f"--gammas must differ from each other, got {config.gammas}")
 
@@ -135,7 +135,7 @@ def latent_sampler(key: Key, shape: tuple[int, ...]) -> Array:
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data on the ring."""
+    """Builds players, loss, optimisers and data on the ring."""
     hidden = (config.width,) * config.depth
     generator, discriminator = mg.from_linen(MLP(hidden, outputs=2)), mg.from_linen(MLP(hidden))
     loss, tx = losses.minimax(), optax.rmsprop(config.learning_rate)
@@ -185,7 +185,7 @@ def measure(
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     plain, consensus, jare, *_ = rows
     return [*gaussian_shift.claims(rows), *_on_the_ring(plain, consensus, jare)]
 

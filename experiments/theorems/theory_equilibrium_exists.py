@@ -99,7 +99,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.mixtures) < 2:
         raise ValueError(f"--mixtures must be two or more for a slope, got {config.mixtures}")
     if config.folded_samples % CHUNK:
@@ -177,7 +177,7 @@ def theorem(config: Config, p: int, count: int) -> float:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     claims, below, worst = [], [], -math.inf
     for p in sorted({row["parameters"] for row in rows}):
         finite, blurred = of_size(rows, p)
@@ -267,7 +267,7 @@ def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     return {"gains": report.save_figure(run, gains(run.config, rows), "gains")}
 
 

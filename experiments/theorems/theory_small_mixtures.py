@@ -90,7 +90,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.size % SNAPSHOTS:
         raise ValueError(f"--size must be a multiple of {SNAPSHOTS}, got {config.size}")
     if config.steps % SNAPSHOTS:
@@ -202,7 +202,7 @@ def row(config: Config, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = [
         few_strategies.falls(rows, "sampled", "sampled NashConv falls as k^(-1/2)"),
         few_strategies.falls(

@@ -102,7 +102,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.sizes) < 2:
         raise ValueError(f"--sizes must be two or more, got {config.sizes}")
     if config.steps % 2:
@@ -208,7 +208,7 @@ def enough(rows: Sequence[Mapping[str, Any]], tolerance: float) -> int:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = []
     for p in (parameters(width) for width in config.widths):
         own = [row for row in rows if row["parameters"] == p]

@@ -100,7 +100,7 @@ SHOWN = 5  # the k of figures and claims
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     for name in ("discriminator_steps", "depths"):
         if SHOWN not in getattr(config, name):
             flag = name.replace("_", "-")
@@ -190,7 +190,7 @@ def judge(
     singles: Mapping[str, Any],
     hits: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     return [
         *verdict.of_optimum([parts["optimal"][f"{size:g}"] for size in sizes(config)], config.side),
         *judge_rows(config, rows),
@@ -200,7 +200,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     named = {entry["method"]: entry for entry in rows}
     plain = [f"{k} steps" for k in config.discriminator_steps]
     of_grid = verdict.of_gradients(named, plain, f"unrolled by {SHOWN}", sizes(config))
@@ -214,7 +214,7 @@ def draw(
     singles: Mapping[str, Any],
     hits: Mapping[str, Any],
 ) -> dict[str, Path]:
-    """The figures, by the names under which they are kept."""
+    """Draws the figures; returns their paths by the names under which they are kept."""
     config = run.config
     shown = ("optimal", "simultaneous", "alternating", f"{SHOWN} steps", f"unrolled by {SHOWN}")
     sides = {rule.name: side for rule, side in rules(config)}

@@ -41,7 +41,7 @@ class Rule(NamedTuple):
     """One row of the table: how both players step.
 
     Attributes:
-        name: of the row.
+        name: the row's name.
         dynamics: of :func:`mixgan_jax.theory.interval_step`.
         depth: of the same.
         ordered: of the same.

@@ -80,7 +80,7 @@ UNTRAINED = "untrained"
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if len(config.features) < 2:
         raise ValueError(f"--features must be two or more, got {config.features}")
 
@@ -157,7 +157,7 @@ def methods(config: Config) -> dict[str, tuple[int | None, int]]:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     untrained, linear, *random = rows
     most = max(max(row["error_by_seed"]) for row in random)
     text, further = verdicts.separated(linear, random[-1], "mmd")

@@ -98,7 +98,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     wide = [k for k in config.widths if k >= overparam_verdict.ALL_CONVERGE]
     if config.widths[0] >= config.dimension or len(wide) < 2:
         raise ValueError(
@@ -222,7 +222,7 @@ def row(config: Config, width: int, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     return overparam_verdict.judge(config, rows, rows[-1]["edges"])
 
 
@@ -251,7 +251,7 @@ def main(argv: list[str] | None = None) -> None:
 def draw(
     run: harness.Run, rows: Sequence[Mapping[str, Any]], edges: Mapping[str, Any]
 ) -> dict[str, Path]:
-    """The figures, by the names under which they are kept."""
+    """Draws the figures; returns their paths by the names under which they are kept."""
     config = run.config
     figures = {
         "widths": overparam_figures.widths(rows, config.dimension),

@@ -92,13 +92,13 @@ REAL = "real digits"
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.widths) < 2:
         raise ValueError(f"--widths must be two or more, got {config.widths}")
 
 
 def build(config: Config, images: Images, width: int) -> Setup:
-    """Players, loss, optimisers and data."""
+    """Builds players, loss, optimisers and data."""
     generator = mg.from_linen(DCGANGenerator(images.train_images.shape[1:], width=width))
     discriminator = mg.from_linen(DCGANDiscriminator(width=width))
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
@@ -170,7 +170,7 @@ def summarise(name: str, runs: Sequence[Mapping[str, float]], **extra: Any) -> d
 def judge(
     config: Config, rows: Sequence[Mapping[str, Any]], classifier: Classifier
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = judge_rows(config, rows)
     if config.dataset == "mnist":
         accuracy = 100 * classifier.test_accuracy
@@ -180,7 +180,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     *trained, real = rows
     falling = verdicts.trend(trained, np.log(config.widths), "held_out", "<")
     narrow, wide = trained[0], trained[-1]
