@@ -147,19 +147,19 @@ def check(config: Config) -> None:
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows."""
+    """Lists the rows of the table."""
     own = {name: getattr(config, name) for name in family_methods.Settings._fields}
     known = family_methods.methods(family_methods.Settings(**own))
     return [method for method in known if method.name in config.methods]
 
 
 def target_of(config: Config) -> GaussianMixture:
-    """The distribution of the data."""
+    """Returns the distribution of the data."""
     return ring(8, 1.0, config.std) if config.target == "ring" else grid(5, 2.0, config.std)
 
 
 def players_of(config: Config, method: Method) -> tuple[mg.Player, mg.Player]:
-    """Generator and discriminator, packed."""
+    """Makes generator and packed discriminator."""
     nets = family_methods.networks(config.width, config.init, config.latent_size, method.times)
     generator, discriminator = map(mg.from_linen, nets)
     return generator, mg.pack(discriminator, method.packing)
@@ -185,14 +185,14 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def evaluate(setup: Setup, method: Method, key: Key, state: Any) -> dict[str, Array]:
-    """The plane's measures of a method's players, on reals that are drawn anew."""
+    """Takes the plane's measures of a method's players, on new reals."""
     return plane.evaluate(setup, key, method.players(state))
 
 
 def measure(
     run: harness.Run, method: Method, bar: harness.ProgressBar
 ) -> tuple[dict[str, Any], Players]:
-    """Trains all seeds of a method at once; the table's row, and the players of seed 0."""
+    """Trains all seeds of a method at once; returns the table's row, and the players of seed 0."""
     config = run.config
     setup = build(config, method)
     fresh = setup._replace(feed=feed_from_distribution(target_of(config), config.batch))
@@ -214,7 +214,7 @@ def draw(
     rows: Sequence[Mapping[str, Any]],
     theirs: Sequence[Mapping[str, Any]],
 ) -> dict[str, Path]:
-    """The figures: samples of seed 0, and measures of all seeds."""
+    """Draws the figures: samples of seed 0, and measures of all seeds."""
     config, target = run.config, target_of(run.config)
     points, captions = {}, {}
     latents_key, key = jax.random.split(jax.random.key(0))

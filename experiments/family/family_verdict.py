@@ -1,4 +1,4 @@
-"""What family_2d measures and claims."""
+"""The columns and claims of family_2d."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,8 +30,8 @@ def judge(
     """Returns the verdict: what was claimed before the run against the results.
 
     Args:
-        rows: of the methods that were run.
-        theirs: of PacGAN's Table 1, of the same methods.
+        rows: rows of the methods that were run.
+        theirs: rows of PacGAN's Table 1, for the same methods.
         is_theirs: whether networks and training are the paper's, so that its numbers can be expected.
     """
     by_name = {row["method"]: row for row in rows}

@@ -182,14 +182,14 @@ def check(config: Config) -> None:
 
 
 def check_images(config: Config, images: Images) -> None:
-    """Raises ValueError for images that could not be trained on."""
+    """Raises ValueError for images on which training could not start."""
     build(config, pixels(config, images), Method("GAN"))
 
 
 def measure(
     run: harness.Run, digits: Array, classifier: Classifier, method: Method, bar: Any
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Trains all seeds of a method at once; the table's row, and samples of seed 0 ``[n, H, W, 3]``."""
+    """Trains all seeds of a method at once; returns the table's row, and samples of seed 0 ``[n, H, W, 3]``."""
     config = run.config
     setup = build(config, digits, method)
     states, seconds = harness.train(run, method.name, setup, bar)

@@ -70,7 +70,7 @@ def check(config: Config) -> None:
 
 
 def random_pairs(seed: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of distributions on 4 atoms at distance :data:`TAU`."""
+    """Draws pairs of distributions on 4 atoms at distance :data:`TAU`."""
     rng = np.random.default_rng(seed)
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     while len(pairs) < count:
@@ -82,7 +82,7 @@ def random_pairs(seed: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def measure(run: harness.Run, degree: int) -> dict[str, Any]:
-    """Of every seed the extremes of its random pairs, beside the bounds and the two generators: values ``[seeds]``."""
+    """Measures each seed's extremes over its random pairs, beside the bounds and the two generators: ``[seeds]``."""
     lower, upper = theory.packing_bounds(TAU, degree)
     found = np.array(
         [
@@ -139,7 +139,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 @drawing.styled
 def regions(rows: Sequence[Mapping[str, Any]], degrees: Sequence[int]) -> "Figure":
-    """Mode-collapse regions of both generators, and what packing makes of their distances."""
+    """Draws the mode-collapse regions of both generators, and their distances when packed."""
     figure = drawing.new_figure(7.4, 3.1)
     left, right = figure.subplots(1, 2)
     _regions(left)

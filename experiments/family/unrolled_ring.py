@@ -85,9 +85,9 @@ class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
-        speed: ``slow`` or ``fast``, of the discriminators.
-        rate: their learning rate.
-        depth: virtual turns.
+        speed: the discriminators' speed, ``slow`` or ``fast``.
+        rate: the discriminators' learning rate.
+        depth: number of virtual turns.
     """
 
     speed: str
@@ -96,12 +96,12 @@ class Method(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the row."""
+        """The row's name."""
         return f"{self.speed} D, depth {self.depth}"
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows: all depths against slow discriminators, then against fast ones."""
+    """Lists the rows: all depths against slow discriminators, then against fast ones."""
     speeds = {"slow": config.slow_rate, "fast": config.fast_rate}
     return [Method(*speed, depth) for speed in speeds.items() for depth in (0, *config.depths)]
 
@@ -125,7 +125,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[str, Any]:
-    """Trains all seeds of a row at once; the table's row."""
+    """Trains all seeds of a row at once; returns the table's row."""
     setup = build(run.config, method)
     look = partial(plane.evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)
@@ -152,7 +152,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @drawing.styled
 def over_depth(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Modes and reverse KL, mean ± standard error, over the depth; one line for slow discriminators, one for fast."""
+    """Draws modes and reverse KL, mean ± standard error, over the depth, for slow and for fast discriminators."""
     figure = drawing.new_figure(6.4, 2.8)
     panels = figure.subplots(1, len(PANELS))
     for axes, (metric, label) in zip(panels, PANELS.items(), strict=True):

@@ -120,7 +120,7 @@ def check(config: Config) -> None:
 
 
 def exact_games(config: Config) -> dict[str, Any]:
-    """Each game with each memory: atoms ``[T]`` and what is told apart ``[T]``; and the gaps of fictitious play."""
+    """Plays each game with each memory: atoms ``[T]``, JS told apart ``[T]``; and the gaps of fictitious play."""
     games = {}
     for name, p in GAMES.items():
         for memory, length in MEMORIES.items():
@@ -136,7 +136,7 @@ def exact_games(config: Config) -> dict[str, Any]:
 
 
 def networks(run: harness.Run) -> dict[str, Any]:
-    """All networks' runs in one program: ``histograms`` ``[S, M, 2, T, K]``, ``told_apart`` ``[S, M, 2, T]``."""
+    """Trains all networks in one program: ``histograms`` ``[S, M, 2, T, K]``, ``told_apart`` ``[S, M, 2, T]``."""
     config = run.config
     setup = Turns(
         largest=config.modes[-1],
@@ -165,7 +165,7 @@ def networks(run: harness.Run) -> dict[str, Any]:
 def rows_of(
     config: Config, exact: Mapping[str, Any], nets: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The table: exact games, then networks."""
+    """Makes the table's rows: exact games, then networks."""
     rows = []
     for name, p in GAMES.items():
         for memory in MEMORIES:
@@ -222,7 +222,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 def judge_networks(
     modes: int, last: Mapping[str, Any], average: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The verdict on one number of modes."""
+    """Judges the claims on networks for one number of modes."""
     least, close = 0.8 * (1 - 1 / modes), CLOSE * (1 - 1 / modes)
     leaves = [
         verdicts.of_mean(last, "changes", ">=", CHANGES),

@@ -110,7 +110,7 @@ def check(config: Config) -> None:
 
 
 def exact(config: Config) -> dict[str, Any]:
-    """The generators' atoms ``[T]`` by game and capacity, None for unbounded."""
+    """Plays the exact games: the generators' atoms ``[T]`` by game and capacity, None for unbounded."""
     games = {}
     for name, weights in GAMES.items():
         for capacity in (*config.capacities, None):
@@ -121,14 +121,14 @@ def exact(config: Config) -> dict[str, Any]:
 
 
 def networks(run: harness.Run, capacity: int) -> dict[str, Any]:
-    """All seeds of one capacity: histograms ``[S, T, 8]`` of the generator at each record."""
+    """Trains all seeds of one capacity: histograms ``[S, T, 8]`` of the generator at each record."""
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     one = partial(train, run.config, capacity)
     return {"histograms": jax.jit(map_runs(keys, one))(keys)}
 
 
 def train(config: Config, capacity: int, key: Key) -> Array:
-    """One run: shares of the 8 modes among the generator's samples at each record, ``[T, 8]``."""
+    """Trains one run: shares of the 8 modes among the generator's samples at each record, ``[T, 8]``."""
     target = ring(8)
     generator = mg.from_linen(MLP((config.width, config.width), outputs=2))
     adam = optax.adam(config.learning_rate, b1=0.5)
@@ -162,12 +162,12 @@ def train(config: Config, capacity: int, key: Key) -> Array:
 
 
 def row_name(name: str, capacity: int | None) -> str:
-    """Of a row."""
+    """Names a row."""
     return f"{name}, C={'all' if capacity is None else capacity}"
 
 
 def measures(histograms: Any, weights: Any, capacity: int | None) -> dict[str, Any]:
-    """The table's numbers by seed, of histograms ``[S, T, K]`` at each record."""
+    """Computes the table's numbers by seed from histograms ``[S, T, K]`` at each record."""
     histograms = np.asarray(histograms, np.float64)
     leading = histograms.argmax(axis=-1)
     total = np.cumsum(histograms, axis=1)
@@ -188,7 +188,7 @@ def measures(histograms: Any, weights: Any, capacity: int | None) -> dict[str, A
 def rows_of(
     config: Config, games: Mapping[str, Any], nets: Mapping[int, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The table: exact games, then networks."""
+    """Makes the table's rows: exact games, then networks."""
     rows = []
     for name, p in GAMES.items():
         for capacity in (*config.capacities, None):

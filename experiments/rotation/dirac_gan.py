@@ -76,7 +76,7 @@ def check(config: Config) -> None:
 
 
 def measure(run: harness.Run) -> dict[str, Any]:
-    """Of every row: ``ratio``, ``rate``, ``turns``, ``radius`` by loss and seed; the first seed's trajectory."""
+    """Measures every row: ``ratio``, ``rate``, ``turns``, ``radius`` by loss and seed; the first seed's trajectory."""
     config = run.config
     play = jax.jit(
         lambda keys: phase_portrait.run_all(
@@ -87,7 +87,7 @@ def measure(run: harness.Run) -> dict[str, Any]:
 
 
 def rate(config: Config, row: Row, loss: str) -> float:
-    """log10 of the contraction per simultaneous step that the eigenvalues at the equilibrium predict."""
+    """Predicts log10 of the contraction per simultaneous step from the eigenvalues at the equilibrium."""
     damping = config.gamma if row.penalty in ("R1", "R2") else 0.0
     jacobian = _jacobian(loss, damping)
     rule = row.penalty if row.penalty in DAMPED else "none"

@@ -108,7 +108,7 @@ def check(config: Config) -> None:
 
 
 def methods(config: Config) -> list[Method]:
-    """All of them, with the config's coefficients on the ring."""
+    """Lists all methods, with the config's coefficients on the ring."""
     return game_methods.methods(
         consensus=config.consensus,
         jare=config.jare,
@@ -141,7 +141,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def evaluate(setup: Setup, key: Key, state: Any) -> dict[str, Array]:
-    """The plane's measures, and the share of rotation in the game between the trained networks."""
+    """Takes the plane's measures, and the share of rotation in the game between the trained networks."""
     state = reported(state)
     coverage = plane.evaluate(setup, key, state)
     real_key, latent_key, probe_key = jax.random.split(jax.random.fold_in(key, 1), 3)
@@ -167,7 +167,7 @@ def evaluate(setup: Setup, key: Key, state: Any) -> dict[str, Array]:
 
 
 def measure(run: harness.Run, method: Method, rates: Any, bar: Any) -> dict[str, Any]:
-    """Trains all seeds of a method on the ring at once; the table's row."""
+    """Trains all seeds of a method on the ring at once; returns the table's row."""
     setup = build(run.config, method)
     state, seconds = harness.train(run, method.name, setup, bar)
     metrics = harness.evaluate_seeds(run, partial(evaluate, setup), state)

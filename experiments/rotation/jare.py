@@ -108,7 +108,7 @@ def check(config: Config) -> None:
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows."""
+    """Lists the rows."""
     first = config.gammas[0]
     return [
         Method("simultaneous", "none", 0.0),
@@ -118,7 +118,7 @@ def methods(config: Config) -> list[Method]:
 
 
 def toy(config: Config) -> Toy:
-    """The Gaussian toy."""
+    """Makes the Gaussian toy."""
     return Toy(
         std=config.toy_std,
         distance=config.toy_distance,
@@ -130,7 +130,7 @@ def toy(config: Config) -> Toy:
 
 
 def latent_sampler(key: Key, shape: tuple[int, ...]) -> Array:
-    """N(0, 4)."""
+    """Draws latents from N(0, 4)."""
     return LATENT_STD * jax.random.normal(key, shape)
 
 
@@ -155,7 +155,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
-    """Coverage of the ring by 2,500 samples."""
+    """Measures the coverage of the ring by 2,500 samples."""
     target, (latents_key, key) = setup.feed.arrays, jax.random.split(key)
     latents = latent_sampler(latents_key, (2500, setup.latent_size))
     samples, _ = mg.sample(key, setup.generator, state.generators, latents)
@@ -170,7 +170,7 @@ def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
 def measure(
     run: harness.Run, method: Method, found: Mapping[str, Any], bar: harness.ProgressBar
 ) -> tuple[dict[str, Any], mg.MixGanState]:
-    """Trains all seeds of a method on the ring; its row, with what the toy gave, and the state."""
+    """Trains all seeds of a method on the ring; returns its row, with the toy's numbers, and the state."""
     setup, config = build(run.config, method), run.config
     look = partial(evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)
@@ -193,7 +193,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _on_the_ring(
     plain: Mapping[str, Any], consensus: Mapping[str, Any], jare: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The claims about networks."""
+    """Judges the claims about networks."""
     verdict = []
     for better, worse, metric, text in (
         (jare, plain, "high_quality", "more good samples"),
@@ -216,7 +216,7 @@ def _on_the_ring(
 def draw(
     run: harness.Run, rows: Sequence[Mapping[str, Any]], states: Mapping[str, mg.MixGanState]
 ) -> dict[str, Path]:
-    """The toy's figure, and samples of seed 0 on the ring."""
+    """Draws the toy's figure, and samples of seed 0 on the ring."""
     config = run.config
     samples, captions = {}, {}
     for method, row in zip(methods(config), rows, strict=True):
