@@ -95,7 +95,7 @@ COLUMNS = {
 
 
 class Method(NamedTuple):
-    """One row of the table; without a batch it has the config's."""
+    """One row of the table; a batch of None stands for the config's."""
 
     name: str
     components: int
@@ -105,7 +105,7 @@ class Method(NamedTuple):
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a method."""
+    """Builds players, loss, optimisers and data of a method."""
     on_ring = config.target == "ring"
     target = ring(8, config.radius, config.std) if on_ring else grid(5, 2.0, config.std)
     generator, discriminator = players(config, method.wide)
@@ -132,7 +132,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
-    """Generator and discriminator; wide ones have at least as many parameters as all of the largest mixture."""
+    """Makes generator and discriminator; wide ones have at least as many parameters as the whole largest mixture."""
     times = max(config.components) if wide else 1
     if config.pacgan_networks:
         generator, discriminator = pacgan_generator(), pacgan_discriminator()
@@ -146,7 +146,7 @@ def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
 
 
 def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
-    """The table's measures of one run, on 2,500 samples of the mixture and 5,000 new reals."""
+    """Takes the table's measures of one run, on 2,500 samples of the mixture and 5,000 new reals."""
     target = setup.feed.arrays  # the distribution that batches are drawn from
     keys = jax.random.split(key, 4)
     latents = jax.random.normal(keys[0], (2500, setup.latent_size))
@@ -170,7 +170,7 @@ def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
 
 
 def held_out(setup: Setup, key: Key, state: mg.MixGanState) -> Array:
-    """Payoff matrices ``[10, I, J]`` on new data."""
+    """Computes payoff matrices ``[10, I, J]`` on new data."""
     real_key, key = jax.random.split(key)
     size = 500 - 500 % setup.discriminator.packing
     reals = setup.feed.arrays.sample(real_key, 10 * size).reshape(10, size, 2)
@@ -180,7 +180,7 @@ def held_out(setup: Setup, key: Key, state: mg.MixGanState) -> Array:
 def measure(
     run: harness.Run, method: Method, bar: harness.ProgressBar
 ) -> tuple[dict[str, Any], mg.MixGanState]:
-    """Trains all seeds of a method at once; the table's row, and the state."""
+    """Trains all seeds of a method at once; returns the table's row, and the state."""
     setup = build(run.config, method)
     look = partial(evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)

@@ -23,14 +23,14 @@ def curves(
     components: Sequence[int],
     losses: Sequence[str],
 ) -> "Figure":
-    """NashConv over k, mean and standard error over seeds, for each kind of game; the bound above them.
+    """Draws NashConv over k, mean and standard error over seeds, for each kind of game; the bound above them.
 
     Args:
-        rows: with ``method``, and in ``curves`` numbers by seed.
-        size: n.
+        rows: rows with ``method``, and numbers by seed in ``curves``.
+        size: number n of strategies.
         strategies: every k of the curves.
         components: every k of MIX+GAN.
-        losses: their names, in the order of the rows of a panel.
+        losses: names of the losses, in the order of the rows of a panel.
     """
     figure = drawing.new_figure(7.2, 3.1)
     panels = figure.subplots(1, 3, sharex=True, sharey=True)

@@ -113,13 +113,13 @@ def discriminator(width: int) -> mg.Player:
 
 
 def num_parameters(config: Config, width: int) -> int:
-    """``(d + 2) h + 1``."""
+    """Computes p = ``(d + 2) h + 1``."""
     return (config.dimension + 2) * width + 1
 
 
 @lru_cache
 def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[str, Array]]]:
-    """``(keys [S], games) -> (parameters, gains)`` for all seeds at once; one program for every T."""
+    """Makes ``(keys [S], games) -> (parameters, gains)`` for all seeds at once; one program for every T."""
     radius = config.weight * math.sqrt(num_parameters(config, width))
 
     def one(key: Key, game: Game) -> tuple[Any, dict[str, Array]]:
@@ -141,7 +141,7 @@ def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[s
 
 
 def respond(run: harness.Run, width: int, count: int | None) -> dict[str, Array]:
-    """All seeds of one p and T: the best discriminators' gains, and what the folded mixtures pay them."""
+    """Trains the best discriminators for all seeds of one p and T: their gains, and the folded mixtures' payoffs."""
     config = run.config
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     sizes = {"count": count, "samples": config.samples, "dimension": config.dimension}
@@ -155,7 +155,7 @@ def respond(run: harness.Run, width: int, count: int | None) -> dict[str, Array]
 
 
 def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
-    """All seeds of one p and T; the table's row."""
+    """Measures all seeds of one p and T; returns the table's row."""
     config = run.config
     p = num_parameters(config, width)
     name = f"p = {p}, T = {count or 'inf'}"
@@ -165,13 +165,13 @@ def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
 
 
 def of_size(rows: Sequence[Mapping[str, Any]], p: int) -> tuple[list[Any], Mapping[str, Any]]:
-    """The rows of one p by rising T, and that of T = inf."""
+    """Picks the rows of one p by rising T, and the row of T = inf."""
     own = [row for row in rows if row["parameters"] == p]
     return [row for row in own if row["components"]], own[-1]
 
 
 def theorem(config: Config, p: int, count: int) -> float:
-    """The bound on the gain, with the least Lipschitz constant that the class can have."""
+    """Computes the bound on the gain, with the least Lipschitz constant that the class can have."""
     radius = config.weight * math.sqrt(p)
     return mg.theory.mixture_error(count, p, payoff_bound=0.5, lipschitz=radius / 4)
 
@@ -202,7 +202,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def folding_claims(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """That the folded mixture pays the same, but for few latents."""
+    """Judges the claims that the folded mixture pays the same, but for few latents."""
     largest = max(max(row["folded_difference_by_seed"]) for row in rows)
     shares, rare = [], []
     for row in rows:
@@ -230,7 +230,7 @@ def folding_claims(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[di
 
 @drawing.styled
 def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """The gain against T for each p, with what the blur alone is worth; and against p log p / T."""
+    """Draws the gain against T for each p, with the blur's own gain; and against p log p / T."""
     figure = drawing.new_figure(6.8, 2.9)
     left, right = figure.subplots(1, 2, sharey=True)
     sizes = sorted({row["parameters"] for row in rows})

@@ -104,7 +104,7 @@ def check(config: Config) -> None:
 
 
 def kinds() -> list[tuple[str, str, str]]:
-    """The rows: name, how strategies come about, loss."""
+    """Lists the rows: name, origin of the strategies, loss."""
     networks = [
         (f"{origin}, {loss}", origin, loss) for origin in ("random", "trained") for loss in LOSSES
     ]
@@ -113,7 +113,7 @@ def kinds() -> list[tuple[str, str, str]]:
 
 @cache
 def networks_program(config: Config, origin: str) -> Callable[..., dict[str, Any]]:
-    """Keys ``[S]`` and the number of a loss to games ``[S, n, n]``, with MIX+GAN's NashConv ``[S, components]``."""
+    """Makes a program from keys ``[S]`` and a loss's number to games ``[S, n, n]`` and NashConv ``[S, components]``."""
 
     def game(key: Any, which: Any) -> dict[str, Any]:
         networks = Networks(
@@ -140,7 +140,7 @@ def networks_program(config: Config, origin: str) -> Callable[..., dict[str, Any
 
 
 def games(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
-    """Of each seed the game ``[S, n, n]``; of trained populations also MIX+GAN's NashConv, one GAN's first."""
+    """Makes each seed's game ``[S, n, n]``; for trained populations also MIX+GAN's NashConv, one GAN's first."""
     config, keys = run.config, mg.spread_over_devices(harness.seed_keys(run.seeds))
     if origin == "normal":
         shape = (config.size, config.size)
@@ -149,7 +149,7 @@ def games(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
 
 
 def measure(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
-    """All numbers of one kind of game, by seed; NashConv in units of the range of its payoffs."""
+    """Measures one kind of game by seed; NashConv is in units of the payoffs' range."""
     config, found = run.config, jax.device_get(games(run, origin, loss))
     values = np.asarray(found["values"], np.float64)
     spreads = np.ptp(values, axis=(1, 2))
@@ -177,7 +177,7 @@ def measure(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
 
 
 def row(config: Config, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the table; the numbers behind it are kept too, and the exponent where there is one."""
+    """Makes a row of the table; keeps the numbers behind it, and the exponent where there is one."""
     at = config.strategies.index(SHOWN)
     metrics = {
         "range": found["range"],

@@ -112,12 +112,12 @@ def check(config: Config) -> None:
 
 
 def parameters(width: int) -> int:
-    """p, of a discriminator."""
+    """Counts a discriminator's parameters p."""
     return 3 * width + (width + 1) * width + width + 1
 
 
 def train(config: Config, discriminator: mg.Player, key: Key, data: Array) -> Any:
-    """A GAN on these data: a function from latents ``[B, Z]`` to fakes ``[B, 2]``."""
+    """Trains a GAN on the data; returns its generator from latents ``[B, Z]`` to fakes ``[B, 2]``."""
     hidden = (config.generator_width, config.generator_width)
     generator = mg.from_linen(MLP(hidden, outputs=2))
 
@@ -146,7 +146,7 @@ def train(config: Config, discriminator: mg.Player, key: Key, data: Array) -> An
 def run_one(
     config: Config, width: int, n: int, key: Key, pool: Array, new: Array
 ) -> dict[str, Array]:
-    """One seed: trains on n data, then measures."""
+    """Trains one seed on n data, then measures."""
     target = grid(config.side, config.spacing, config.std)
     discriminator = mg.from_linen(MLP((width, width)))
     keys = jax.random.split(key, 6)
@@ -180,7 +180,7 @@ def run_one(
 
 
 def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
-    """All seeds at one n: the table's row."""
+    """Measures all seeds at one n; returns the table's row."""
     config = run.config
 
     def compute() -> dict[str, Array]:
@@ -198,7 +198,7 @@ def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
 
 
 def enough(rows: Sequence[Mapping[str, Any]], tolerance: float) -> int:
-    """The least n from which on the distance to the population is within ``tolerance`` of the last."""
+    """Finds the least n from which on the distance to the population is within ``tolerance`` of the last one."""
     last = rows[-1]["population_mean"]
     for row in reversed(rows):
         if row["population_mean"] - last > tolerance:
@@ -237,7 +237,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 @drawing.styled
 def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """A panel for each discriminator: the value on n data, held out, and to the population, over n."""
+    """Draws, over n, a panel for each discriminator: the value on n data, held out, and to the population."""
     sizes = sorted({row["parameters"] for row in rows})
     figure = drawing.new_figure(3.2 * len(sizes) + 0.4, 2.9)
     panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]

@@ -110,7 +110,7 @@ def check(config: Config) -> None:
 
 
 def rules(config: Config) -> list[tuple[Rule, int]]:
-    """The rows on the grid, with its side."""
+    """Lists the rows on the grid, with the grid's side."""
     cheap = [
         Rule("optimal", "optimal"),
         Rule("simultaneous", "simultaneous"),
@@ -123,18 +123,18 @@ def rules(config: Config) -> list[tuple[Rule, int]]:
 
 
 def sizes(config: Config) -> tuple[float, float]:
-    """Both step sizes."""
+    """Returns both step sizes."""
     return config.step_size, config.large_step_size
 
 
 def sweep(run: harness.Run) -> Sweep:
-    """What all rows share."""
+    """Returns what all rows share."""
     config = run.config
     return Sweep(config.seeds, config.steps, config.reach, config.at_once, run.seeds[0])
 
 
 def on_the_grid(run: harness.Run, rule: Rule, side: int) -> dict[str, Any]:
-    """What becomes of the runs on the grid, by step size: rates by seed, maps."""
+    """Plays a row's runs on the grid; returns, by step size, rates by seed, and maps."""
     config, game = run.config, theory.interval_game(jnp.asarray(interval_examples.TARGET))
     if rule.dynamics != "optimal":
         return {
@@ -154,7 +154,7 @@ def on_the_grid(run: harness.Run, rule: Rule, side: int) -> dict[str, Any]:
 
 
 def beyond(run: harness.Run) -> dict[str, Any]:
-    """The same for the rows beyond the grid, by name, without maps; with the seconds of each."""
+    """Plays the rows beyond the grid; returns rates by name, step size and seed, and each row's seconds."""
     config, found = run.config, {}
     for setting in interval_extensions.settings():
         started = time.perf_counter()
@@ -169,7 +169,7 @@ def beyond(run: harness.Run) -> dict[str, Any]:
 
 
 def row(config: Config, name: str, found: Mapping[str, Any], runs: int) -> dict[str, Any]:
-    """A row of the table; what becomes of runs is kept for both step sizes, by seed."""
+    """Makes a row of the table; keeps the rates of all outcomes for both step sizes, by seed."""
     small, large = (found[f"{size:g}"] for size in sizes(config))
     rates = {
         measure: 100.0 * np.asarray(small[measure])

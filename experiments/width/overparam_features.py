@@ -86,7 +86,7 @@ def check(config: Config) -> None:
 
 
 def game(config: Config, count: int | None, key: Key) -> random_features.Game:
-    """A seed's game."""
+    """Draws a seed's game."""
     return random_features.draw(
         key,
         ring(std=config.std, radius=1.0),
@@ -102,7 +102,7 @@ def game(config: Config, count: int | None, key: Key) -> random_features.Game:
 def play(
     config: Config, count: int | None, steps: int, key: Key, step_size: Array
 ) -> dict[str, Array]:
-    """One seed: plays, then measures."""
+    """Plays one seed, then measures."""
     own = game(config, count, jax.random.fold_in(key, 0))
     played = mean_matching.trajectory(
         own.error, own.problem.hidden, step_size, jnp.ones(()), "simultaneous", steps
@@ -128,7 +128,7 @@ def play(
 
 
 def measure(run: harness.Run, count: int | None, steps: int) -> dict[str, Any]:
-    """All seeds of one discriminator; of the points, those of seed 0."""
+    """Measures all seeds of one discriminator; keeps the points of seed 0."""
     config = run.config
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
 
@@ -151,7 +151,7 @@ def measure(run: harness.Run, count: int | None, steps: int) -> dict[str, Any]:
 
 
 def methods(config: Config) -> dict[str, tuple[int | None, int]]:
-    """The rows: features of the discriminator and steps."""
+    """Lists the rows: the discriminator's features, and steps."""
     random = {f"P = {count}": (count, config.steps) for count in config.features}
     return {UNTRAINED: (None, 1), "linear": (None, config.steps), **random}
 
@@ -196,7 +196,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 @drawing.styled
 def points(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Seed 0: the data, and the generator's outputs against each discriminator, on its latents of training."""
+    """Draws seed 0's data, and the generator's outputs on its training latents against each discriminator."""
     figure = drawing.new_figure(7.2, 2.1)
     panels = figure.subplots(1, len(rows), sharex=True, sharey=True)
     look: dict[str, Any] = {"lw": 0, "rasterized": True}
@@ -213,7 +213,7 @@ def points(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 @drawing.styled
 def errors(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """The error in the features over the steps, median of the seeds."""
+    """Draws the error in the features over the steps, median over seeds."""
     figure = drawing.new_figure(4.8, 2.8)
     axes = figure.add_subplot()
     for index, row in enumerate(rows[1:]):  # the first is not trained

@@ -116,7 +116,7 @@ def check(config: Config) -> None:
 
 
 def problems(run: harness.Run, width: int) -> Problem:
-    """Of all seeds, leaves ``[S, ...]``, over all devices."""
+    """Draws all seeds' problems, leaves ``[S, ...]``, over all devices."""
     config = run.config
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     draw = partial(
@@ -130,7 +130,7 @@ def problems(run: harness.Run, width: int) -> Problem:
 
 
 def play(config: Config, key: Key, problem: Problem, step_size: Array) -> dict[str, Any]:
-    """What comes of one seed's problem; the key only says which device works on it."""
+    """Plays one seed's problem; the key only says which device works on it."""
     del key
     error = partial(mean_matching.mean_error, problem)
     played: dict[str, Any] = {
@@ -154,7 +154,7 @@ def play(config: Config, key: Key, problem: Problem, step_size: Array) -> dict[s
 
 
 def measure(run: harness.Run, width: int) -> dict[str, Any]:
-    """All numbers of one width, by seed."""
+    """Measures one width, by seed."""
     config, drawn = run.config, problems(run, width)
     kernels = stability_edge.kernels(drawn, drawn.hidden)
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
@@ -183,7 +183,7 @@ def measure(run: harness.Run, width: int) -> dict[str, Any]:
 
 
 def measure_edge(run: harness.Run, case: str) -> dict[str, Any]:
-    """Factors a step below and above the predicted edge, see ``stability_edge``."""
+    """Measures factors a step below and above the predicted edge, see ``stability_edge``."""
     config, drawn = run.config, problems(run, run.config.edge_width)
     kernels = stability_edge.kernels(drawn, drawn.hidden)
     sizes = jnp.float32(config.ratio / stability_edge.largest(kernels))
@@ -199,7 +199,7 @@ def measure_edge(run: harness.Run, case: str) -> dict[str, Any]:
 
 
 def row(config: Config, width: int, found: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the table; the numbers behind it are kept too."""
+    """Makes a row of the table; keeps the numbers behind it too."""
     converged = {
         name: np.asarray(found[name]) <= config.tolerance for name in ("error", "max_error")
     }

@@ -117,12 +117,12 @@ def build(config: Config, images: Images, width: int) -> Setup:
 
 
 def num_samples(config: Config, images: Images) -> int:
-    """Images of each kind: as many as wanted, or as there are, twice of the training images."""
+    """Counts the images of each kind: as many as asked for, or as there are (two sets of training images)."""
     return min(config.samples, len(images.test_images), len(images.train_images) // 2)
 
 
 def features(classifier: Classifier, images: Any) -> np.ndarray:
-    """Of images uint8, or float in [-1, 1]: ``[N, 128]``."""
+    """Computes features ``[N, 128]`` of images, uint8 or float in [-1, 1]."""
     parts = np.array_split(np.arange(len(images)), max(1, len(images) // AT_ONCE))
     chosen = (images[part] for part in parts)
     floats = (to_float(part) if part.dtype == np.uint8 else part for part in chosen)
@@ -130,7 +130,7 @@ def features(classifier: Classifier, images: Any) -> np.ndarray:
 
 
 def references(run: harness.Run, images: Images, classifier: Classifier) -> list[dict[str, Any]]:
-    """Of each seed features of training images, of as many others, and of held-out images."""
+    """Computes each seed's features of training images, of as many others, and of held-out images."""
     count, source = num_samples(run.config, images), as_source(images.train_images)
     found = []
     for seed in run.seeds:
@@ -147,13 +147,13 @@ def references(run: harness.Run, images: Images, classifier: Classifier) -> list
 
 
 def distances(reference: Mapping[str, Any], own: np.ndarray) -> dict[str, float]:
-    """The table's measures of one set of images, from its features."""
+    """Takes the table's measures of one set of images, from its features."""
     train, held_out = (frechet_distance(reference[name], own) for name in ("train", "held_out"))
     return {"train": train, "held_out": held_out, "gap": held_out - train}
 
 
 def draw_fakes(setup: Setup, key: Key, state: mg.MixGanState, count: int) -> Array:
-    """``count`` images of one run's generator."""
+    """Draws ``count`` images of one run's generator."""
     latents = jax.random.normal(key, (1, count, setup.latent_size))
     parts = np.array_split(np.arange(count), max(1, count // AT_ONCE))
     made = [
@@ -163,7 +163,7 @@ def draw_fakes(setup: Setup, key: Key, state: mg.MixGanState, count: int) -> Arr
 
 
 def summarise(name: str, runs: Sequence[Mapping[str, float]], **extra: Any) -> dict[str, Any]:
-    """The table's row from every seed's measures."""
+    """Makes the table's row from every seed's measures."""
     return report.row(name, {key: [run[key] for run in runs] for key in COLUMNS}, **extra)
 
 
@@ -220,7 +220,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
-    """All widths one after the other; the results, and figures by what they show."""
+    """Trains all widths one after the other; returns the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
     keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
     known = references(run, images, classifier)
