@@ -22,7 +22,7 @@ from mixgan_jax.types import Array
 
 BATCH = 128
 UPDATES = 1400  # three epochs of MNIST
-AT_ONCE = 50  # updates whose images are read together: 5 MB of MNIST's
+AT_ONCE = 50  # updates whose images are read together: 5 MB of MNIST
 
 
 class Classifier(NamedTuple):
@@ -151,4 +151,4 @@ def _read(path: Path, template: Any) -> Any | None:
         with np.load(path, allow_pickle=False) as stored:
             return jax.tree.map_with_path(lambda at, _: stored[jax.tree_util.keystr(at)], template)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
-        return None  # damaged: it is trained again, and written over
+        return None  # a damaged file: train again, and overwrite it

@@ -155,7 +155,7 @@ def commit() -> str:
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
-        # Without optional locks git only reads: it would refresh its index otherwise.
+        # Without optional locks git only reads; otherwise it would refresh its index.
         command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 

@@ -147,7 +147,7 @@ def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
 
 def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
     """Takes the table's measures of one run, on 2,500 samples of the mixture and 5,000 new reals."""
-    target = setup.feed.arrays  # the distribution that batches are drawn from
+    target = setup.feed.arrays  # the distribution of the batches
     keys = jax.random.split(key, 4)
     latents = jax.random.normal(keys[0], (2500, setup.latent_size))
     samples, _ = mg.sample(keys[1], setup.generator, state.generators, latents)

@@ -33,10 +33,10 @@ Name: TypeAlias = Literal[
 """The methods, in the order of the table."""
 
 Init: TypeAlias = Literal["pacgan", "lecun"]
-"""How networks start."""
+"""Initialisers of the kernels."""
 
 TIMES = 5
-"""Parameters of the large GAN over those of a small one, at least."""
+"""Least ratio of the large GAN's parameters to a small one's."""
 
 
 class Players(NamedTuple):

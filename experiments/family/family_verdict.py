@@ -9,7 +9,7 @@ from experiments.family.pacgan_tables import as_published
 MEASURES = {"modes": ("modes", 2), "high_quality": ("HQ %", 1), "reverse_kl": ("reverse KL", 3)}
 
 MORE_MODES = (("PacGAN2", "GAN"), ("MIX k=5", "GAN, 5x parameters"))
-"""Who is claimed to capture more modes than whom."""
+"""Pairs of methods: the first is claimed to capture more modes than the second."""
 
 MORE_EVEN = (
     *MORE_MODES,
@@ -18,10 +18,10 @@ MORE_EVEN = (
     ("Unrolled", "GAN, alternating"),
     ("R3-style", "GAN"),
 )
-"""Who is claimed to have a smaller reverse KL than whom."""
+"""Pairs of methods: the first is claimed to have a smaller reverse KL than the second."""
 
 PARTS = {"PacMIX": ("PacGAN2", "MIX k=3")}
-"""What a combination is made of: it is claimed to be at most half a mode behind each."""
+"""The parts of a combination, which is claimed to be at most half a mode behind each."""
 
 
 def judge(

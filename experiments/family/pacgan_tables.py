@@ -81,8 +81,9 @@ TABLE_3 = {
         },
     ),
 }
-"""The same with the small networks of Metz et al., discriminators of a quarter and of half of the generator. Unrolled
-rows are those that Metz et al. report; whether their errors are standard errors is not known to us."""
+"""Stacked MNIST with the small networks of Metz et al.: discriminators of a quarter, and of half, of the generator.
+
+Unrolled rows are those that Metz et al. report; whether their errors are standard errors is not known to us."""
 
 
 def published(table: Table, methods: Sequence[str]) -> list[dict[str, Any]]:

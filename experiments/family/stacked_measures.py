@@ -21,7 +21,7 @@ from mixgan_jax.metrics import class_coverage, component_class_coverage
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.types import Array, Key
 
-BATCH = 128  # samples that a generator makes at once; in protocol metz their own statistics normalise them
+BATCH = 128  # samples that a generator draws at once; in protocol metz their own statistics normalise them
 
 
 def read_digits(classifier: Classifier, stacks: Array) -> Array:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MISSING = ([0.2, 0.8], [0.0, 1.0])
-"""The data's and the generator's mass on [0, .2] and [.2, 1]: nothing on the former."""
+"""Mass of the data, then of the generator, on [0, 0.2] and [0.2, 1]: the generator has none on the first."""
 WRONG = ([0.5, 0.5], [0.3, 0.7])
-"""The same on [0, .5] and [.5, 1]: less on the former."""
+"""Mass of the data, then of the generator, on [0, 0.5] and [0.5, 1]: the generator has less on the first."""
 TAU = 0.2
-"""Of both, and of the random pairs."""
+"""Total variation of both generators, and of the random pairs."""
 
 
 @dataclass(frozen=True)

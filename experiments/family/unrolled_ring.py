@@ -72,7 +72,7 @@ COLUMNS = {
     "reverse_kl": ("reverse KL", 3),
     "step_ms": ("ms/step", 2),
 }
-DEEP = 5  # from where on depth is claimed to help
+DEEP = 5  # the least depth that is claimed to help
 PANELS = {"modes": "modes", "reverse_kl": "reverse KL (nats)"}
 
 

@@ -43,8 +43,8 @@ from experiments.first_principles.first_principles_tables import (
     tables,
 )
 
-SHOWN_STD, SHOWN_EXCESS = 0.1, 0.001  # of A1 and A2, in the table
-VANISHES, STAYS = 0.01, 1.0  # pulls at the excess .001
+SHOWN_STD, SHOWN_EXCESS = 0.1, 0.001  # the table's standard deviation in A1, and excess in A2
+VANISHES, STAYS = 0.01, 1.0  # pulls at the excess 0.001
 TITLES = {
     "A1": "degenerate manifolds",
     "A2": "scoring rules",

@@ -80,7 +80,7 @@ def degenerate(axes: "Axes", found: Mapping[str, Any]) -> None:
 def scoring_rules(axes: "Axes", found: Mapping[str, Any]) -> None:
     """Draws the pull on the generator over the discriminator's distance from its best loss."""
     for index, name in enumerate(RULES):
-        # Three of them nearly coincide: the larger marks show from under the smaller.
+        # Three curves nearly coincide: larger marks show from under smaller ones.
         style = look(index) | {"ms": max(4.0, 8.0 - 2.0 * index)}
         axes.plot(EXCESSES, found[name]["pull"], label=name, **style)
     axes.set(xscale="log", yscale="log", ylim=(5e-4, 3e3))
@@ -122,7 +122,7 @@ def fits(axes: "Axes", found: Mapping[str, Any]) -> None:
     target = left * density(-offset, MODE_STD) + (1.0 - left) * density(offset, MODE_STD)
     axes.fill_between(x, target, color="0.85", lw=0, label="data")
     curves: dict[tuple[float, float], str] = {}
-    for name in OBJECTIVES:  # what coincides is one curve
+    for name in OBJECTIVES:  # coinciding fits are one curve
         best = (round(found[SHOWN][name]["mean"], 1), round(found[SHOWN][name]["std"], 1))
         curves[best] = f"{curves[best]},\n{SHORT[name]}" if best in curves else SHORT[name]
     for index, ((mean, std), label) in enumerate(curves.items()):

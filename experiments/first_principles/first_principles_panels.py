@@ -13,10 +13,10 @@ import mixgan_jax as mg
 from mixgan_jax import theory
 from mixgan_jax.types import Array
 
-STDS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)  # of the two Gaussians of A1, one apart
+STDS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)  # of the Gaussians at distance 1 in A1
 EXCESSES = (0.1, 0.01, 0.001, 0.0001)  # loss above the best discriminator's, in A2
-DEGREES = (1, 2, 3, 4, 6, 8, 10)  # of the discriminator's logit, in A3 and A4
-OFFSETS = (1.0, 2.0, 3.0)  # of the two modes from 0, in A4
+DEGREES = (1, 2, 3, 4, 6, 8, 10)  # degrees of the discriminator's logit, in A3 and A4
+OFFSETS = (1.0, 2.0, 3.0)  # offsets of the two modes from 0, in A4
 MODE_STD = 0.5
 OBJECTIVES = ("kl", "reverse_kl", "jensen_shannon", "non_saturating", "total_variation")
 TARGETS: Mapping[str, tuple[float, float]] = {  # offset of the modes, weight of the left one
@@ -94,7 +94,7 @@ def pulls() -> dict[str, Any]:
     for name, loss in losses.items():
         slopes, pull = jax.jit(slopes_and_pulls, static_argnums=0)(loss, jnp.asarray(EXCESSES))
         found[name] = {"slope": slopes, "pull": pull}
-    # A critic of Lipschitz constant 1 is at its best with the slope 1, whatever the excess.
+    # A critic of Lipschitz constant 1 is best with the slope 1, whatever the excess.
     critic = mg.losses.wasserstein()
     pull = float(jax.grad(lambda x: critic.generator(fake=0.5 - x))(1.0))
     found["Wasserstein"] = {"slope": [1.0] * len(EXCESSES), "pull": [pull] * len(EXCESSES)}

@@ -20,12 +20,12 @@ from experiments.first_principles.first_principles_panels import (
 
 NAN = math.nan
 LOG_2 = math.log(2.0)
-TOLERANCE = 1e-3  # three decimals: what is compared with may be rounded in the third
+TOLERANCE = 1e-3  # three decimals, since references may be rounded in the third
 
 SMOOTHED_JS = (0.693147, 0.693146, 0.675943, 0.571151, 0.336831, 0.111421, 0.030311)
 SMOOTHED_JS_SLOPE = (0.0, 2.2e-5, 0.118, 0.395, 0.450, 0.199, NAN)
 BOUNDS = (0.0, 0.0, 0.0, 0.182478, 0.184812, 0.198778, 0.198868)
-MATCHED_JS = 0.200986  # of two modes at ± 2 and the Gaussian with their moments
+MATCHED_JS = 0.200986  # JS of two modes at ± 2 and the Gaussian with their moments
 
 # Mean (of two mirror images the left one), std, value; in the order of OBJECTIVES.
 FITS: Mapping[str, tuple[tuple[float, float, float], ...]] = {
@@ -72,7 +72,7 @@ def finite_bound(dimension: int) -> float:
 def pull_at(excess: float) -> dict[str, float]:
     """Computes the closed forms of A2: the generator's derivative at the logit a / 2 that has the excess."""
     logit = -math.log(math.expm1(0.5 * excess))  # softplus(-logit) = excess / 2
-    wrong = math.sqrt(0.5 * excess)  # of Brier: sigmoid(-logit)
+    wrong = math.sqrt(0.5 * excess)  # for Brier: sigmoid(-logit)
     brier = math.log((1.0 - wrong) / wrong)
     return {
         "logistic": 2.0 * logit * -math.expm1(-0.5 * excess),
@@ -159,7 +159,7 @@ def deviation(table: Mapping[str, tuple[Any, Any]]) -> tuple[float, str, int]:
         if got.shape != want.shape:
             raise ValueError(f"{name} must have shape {want.shape}, got {got.shape}")
         known = ~np.isnan(want)
-        # Two infinities agree; NaN where a number belongs is the largest difference there is.
+        # Two infinities agree; a NaN in place of a number counts as an infinite difference.
         with np.errstate(invalid="ignore"):
             apart = np.where(got == want, 0.0, np.abs(got - want))[known]
         apart = np.where(np.isnan(apart), np.inf, apart)

@@ -138,7 +138,7 @@ def ring_measures(ring: Mapping[str, Any], rule: int, barrier: float) -> dict[st
 def judge(
     laboratory: Laboratory, ring: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out, and what it recommends."""
+    """Returns the verdict: what was claimed before the run against the results, and a recommendation."""
     at_once = [
         _row(rule, laboratory.measures("fixed", index, 0.0, in_turns=False), 0.0)
         for index, rule in enumerate(RULES)

@@ -56,7 +56,7 @@ def barriers(laboratory: Laboratory, ring: Mapping[str, Any]) -> "Figure":
             for axes, values in zip(panels[:, column], pairs, strict=True):
                 seeds = len(values)
                 error = values.std(axis=0, ddof=min(1, seeds - 1)) / np.sqrt(seeds)
-                shifted = places + 0.06 * (index - 2.5)  # else the bars cover each other
+                shifted = places + 0.06 * (index - 2.5)  # otherwise the bars cover each other
                 axes.errorbar(shifted, values.mean(axis=0), error, ms=4, label=rule, **_look(index))
     for row, title in zip(panels, ("drifting games", "MIX+GAN"), strict=True):
         row[0].set(title=title, ylabel="NashConv, mean over time", yscale="log")

@@ -130,7 +130,7 @@ def with_rule(state: mg.MixGanState, rule: Array, rate: Array) -> mg.MixGanState
 
 
 def summary(found: Mapping[str, Any]) -> dict[str, float]:
-    """The table's measures of one run; NashConv and effective number of components on held-out data."""
+    """Computes one run's measures for the table; NashConv and effective number of components are on held-out data."""
     values, p, q = (
         np.asarray(found[name], np.float64) for name in ("values", "generators", "discriminators")
     )

@@ -19,7 +19,7 @@ RULES: Mapping[str, Callable[[Any], optax.GradientTransformation]] = {
     "softmax SGD": mg.softmax_sgd,
     "softmax Adam": mg.softmax_adam,
     "projection": mg.projected_gradient,
-    # It has no step size: what it starts with is the inverse of the first step's.
+    # It has no step size: the rate is the inverse of its first regrets.
     "RM+": lambda rate: mg.regret_matching_plus(1.0 / rate),
 }
 RESOLVE = 100  # steps for which the oracle keeps its weights

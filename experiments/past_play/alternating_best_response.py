@@ -44,7 +44,7 @@ MATRICES = {
     "rock, paper, scissors": ((0.0, 1.0, -1.0), (-1.0, 0.0, 1.0), (1.0, -1.0, 0.0)),
 }
 CHANGES, CLOSE, EXACT_CLOSE, SETTLED = 80.0, 0.25, 0.03, 1 / 3
-GAP = (1.2, 1.8)  # of the duality gap times sqrt t
+GAP = (1.2, 1.8)  # bounds of the duality gap times sqrt t
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ GAMES: Mapping[str, tuple[float, ...]] = {
     "4 uneven": (0.4, 0.3, 0.2, 0.1),
 }
 SAMPLES = 500
-FAR, NEAR, BIASED = 0.4, 0.03, 0.05  # of total variations, in the claims on exact games
+FAR, NEAR, BIASED = 0.4, 0.03, 0.05  # total variations in the claims on exact games
 
 
 @dataclass(frozen=True)

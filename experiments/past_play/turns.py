@@ -75,7 +75,7 @@ def play(key: Key, modes: Array, memory: Array, setup: Turns) -> dict[str, Array
     """
     generator, discriminator = players(setup)
     keys = jax.random.split(key, 3)
-    # All that start anew are initialised at once: one turn's candidates after the other, and the first of all.
+    # Initialise all generators that start anew at once: every turn's candidates, and the first of all.
     count = setup.turns * setup.candidates
     fresh = mg.uniform(keys[0], generator, count + 1, jnp.zeros((2, setup.latent_size)))
     opening = mg.uniform(keys[1], discriminator, 1, jnp.zeros((2, 2)))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = {"none": "none", "GP": "WGAN-GP", "R1": "R1", "jare": "JARE"}
-"""R2 is R1 here, and consensus and symplectic adjustment look as JARE does."""
+"""Penalties in the figure. R2 equals R1 here; consensus and the symplectic adjustment look like JARE."""
 LIMIT = 2.2
 
 

@@ -29,7 +29,7 @@ from experiments.rotation.phase_portrait import DAMPED, LOSSES, ROWS, Row
 from mixgan_jax import spectrum, theory
 
 HORIZON = 100.0
-"""Least time, step times steps: what converges must have had time to."""
+"""Least time, step size times steps, in which a run can converge."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Name: TypeAlias = Literal[
     "uniform average",
     "exponential average",
 ]
-"""The methods, in the order of the table. Averages are of alternating descent."""
+"""The methods, in the order of the table. The averages average alternating descent."""
 
 
 class Method(NamedTuple):

@@ -67,7 +67,7 @@ def run_all(
     Penalties of the discriminator differ in their coefficients alone, so that one program runs all of them.
     """
     found: dict[str, Any] = {row.name: {} for row in ROWS}
-    # Of all penalties but "none", whose coefficients are all 0.
+    # Coefficients of the penalties; "none" has only zeros.
     coefficients = gamma * jnp.eye(len(PENALTIES))[:, 1:]
 
     def over_starts(rule: mg.Solver) -> Any:
@@ -139,7 +139,7 @@ def _run(rule: mg.Solver, steps: int, key: Key) -> dict[str, Array]:
 
     _, points = jax.lax.scan(body, first, None, length=steps)
     points = jnp.concatenate([jnp.stack(first.iterate)[None], points])
-    # What has come to 0 in float32 has no logarithm: the least number stands for it. Squares would come there sooner.
+    # A 0 in float32 has no logarithm: the least number stands for it. Squares would underflow sooner.
     radii = jnp.maximum(jnp.hypot(*points.T), jnp.finfo(points.dtype).tiny)
     logs = jnp.log10(radii)
     before, after = points[:-1], points[1:]

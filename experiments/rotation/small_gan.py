@@ -20,10 +20,10 @@ from mixgan_jax import adjustments, penalties, spectrum
 from mixgan_jax.types import Array, Key
 
 FACTORS = (0.5, 0.8, 0.95, 1.05, 1.2, 2.0)
-"""Steps that are tried, in units of the predicted stable one."""
+"""Step sizes that are tried, in units of the predicted stable one."""
 
 NOMINAL = 0.5
-"""The unit at an equilibrium that no step makes stable."""
+"""Unit of the step sizes at an equilibrium that no step makes stable."""
 
 
 class Solved(NamedTuple):
@@ -159,7 +159,7 @@ def observed_rate(distances: np.ndarray) -> float:
     """
     linear = np.flatnonzero(~(distances < 1e-4))
     end = int(linear[0]) if linear.size else len(distances)
-    end = min(end, int(np.flatnonzero(distances > 1e-13)[-1]) + 1)  # what is left then is rounding
+    end = min(end, int(np.flatnonzero(distances > 1e-13)[-1]) + 1)  # only rounding is left
     if end < 4:
         return float("nan")
     half = end // 2

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import mixgan_jax as mg
 from mixgan_jax.types import Array, Key
 
-CHUNK = 64  # latents that the folded network sees at once: all T components run on each
+CHUNK = 64  # latents that the folded network maps at once: all T components run on each
 
 
 def atom_init(key: Key, z: Array) -> tuple[Any, Any]:

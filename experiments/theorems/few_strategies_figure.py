@@ -12,7 +12,7 @@ from mixgan_jax.plots import drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONTROL = 7  # its place in the colours
+CONTROL = 7  # index of its colour
 
 
 @drawing.styled
@@ -70,7 +70,7 @@ def _draw_kind(
         gaps = np.array(entry["curves"][name])
         if gaps.size:
             k = (components if name == "mix_gan" else strategies)[: gaps.shape[1]]
-            mean = np.maximum(gaps.mean(axis=0), 1e-9)  # 0 would break the line: it leaves the axes
+            mean = np.maximum(gaps.mean(axis=0), 1e-9)  # a 0 would break the line
             error = gaps.std(axis=0, ddof=min(1, len(gaps) - 1)) / math.sqrt(len(gaps))
             # A bar that reaches 0 has no lower end on a logarithmic axis.
             bars = [np.where(error < 0.9 * mean, error, 0.0), error]

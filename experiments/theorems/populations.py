@@ -140,7 +140,7 @@ def values(key: Key, networks: Networks, sides: Sides, samples: int) -> Array:
     generator, discriminator = players(networks)
     real_key, key = jax.random.split(key)
     reals = TARGET.sample(real_key, samples)[None]
-    # In turns: all discriminators at once would hold I x J x samples activations.
+    # One discriminator after the other: all at once would hold I x J x samples activations.
     options: Any = {"latent_size": networks.latent_size, "strategy": "scan"}
     return mg.held_out_values(
         key, generator, discriminator, *sides, networks.loss, reals, **options

@@ -29,7 +29,7 @@ from experiments.theorems import few_strategies, few_strategies_figure, populati
 from experiments.theorems.populations import LOSSES, Networks
 
 SNAPSHOTS = 16
-SHOWN = 8  # the k of the table
+SHOWN = 8  # k in the table
 LARGEST_SPARSE = 64
 CURVES = ("supports", "gap", "sampled", "in_support", "sparse", "sparse_exact", "mix_gan")
 

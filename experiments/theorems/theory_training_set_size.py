@@ -185,7 +185,7 @@ def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
 
     def compute() -> dict[str, Array]:
         target = grid(config.side, config.spacing, config.std)
-        reals = target.sample(jax.random.key(2**31 - 1), 2 * config.pool)  # a key of no seed
+        reals = target.sample(jax.random.key(2**31 - 1), 2 * config.pool)  # not a seed's key
         keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
         one = functools.partial(run_one, config, width, n)
         return jax.jit(map_runs(keys, one, shared=2))(

@@ -82,7 +82,7 @@ PRESETS = {
         steps=20,
         discriminator_steps=(5,),
         depths=(5,),
-        # As many as there are cells: all rows have one shape, and share programs.
+        # As many starts as cells, so that all rows have one shape, and share programs.
         starts=15,
         limit=100,
         far_steps=20,
@@ -96,7 +96,7 @@ COLUMNS = {
     "inverted": ("inverted", 1),
     "tv": ("TV", 3),
 }
-SHOWN = 5  # the k of figures and claims
+SHOWN = 5  # k in figures and claims
 
 
 def check(config: Config) -> None:
@@ -141,7 +141,7 @@ def on_the_grid(run: harness.Run, rule: Rule, side: int) -> dict[str, Any]:
             f"{size:g}": sweep(run).on_grid(game, rule, side, config.discriminators, size)
             for size in sizes(config)
         }
-    # No start of the discriminator, no seeds: both step sizes at once, each on a device of its own.
+    # The optimal discriminator has no start, so no seeds: run both step sizes at once, each on its own device.
     both = sweep(run)._replace(seeds=2)
     means = np.stack([cells(side)] * 2)
     found = both.run(game, rule, IntervalState(means, means, means), sizes(config))

@@ -9,7 +9,7 @@ from experiments.common import exponents, report, verdicts
 from experiments.two_gaussians import interval_examples, interval_orders
 from experiments.two_gaussians.interval_runs import cells
 
-MERGED_TV = 0.0581  # of the best generator whose two means are equal
+MERGED_TV = 0.0581  # total variation of the best generator whose two means are equal
 
 
 def of_optimum(found: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ EXAMPLES = {
 }
 """Step size, means, left and right ends of first-order runs."""
 
-# After one step of .1: start, then means, left and right ends; and the means when unrolled by 5. From an
+# After one step of 0.1: start, then means, left and right ends; and the means when unrolled by 5. From an
 # implementation in NumPy that shares no code with this one.
 ONE_STEP = (
     (

@@ -20,7 +20,7 @@ SERIES = {
     "separation": (r"1 / separation", [1.0 / gap for gap in SEPARATIONS]),
     "box": (r"e^(C^2)", [float(np.exp(box**2)) for box in BOXES]),
 }
-"""What T is measured against: its name, and its values, in which T should be polynomial."""
+"""What T is measured against: name and values; T should be polynomial in the values."""
 
 
 def starts(series: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

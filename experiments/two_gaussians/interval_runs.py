@@ -22,10 +22,8 @@ from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.theory import Dynamics, IntervalGame, IntervalState
 from mixgan_jax.types import Array, Key
 
-TOLERANCE = (
-    0.1  # success: every mean this near to its target; merged: two means this near to each other
-)
-ESCAPED = 3.0  # a mean beyond it has left
+TOLERANCE = 0.1  # distance of a mean to its target (success), or of two means (merged)
+ESCAPED = 3.0  # a mean beyond this has escaped
 FATES = (
     "success",
     "not finite",
@@ -33,7 +31,7 @@ FATES = (
     "merged",
     "inverted",
     "other",
-)  # the first that is true
+)  # a run's fate is the first that is true
 MEASURES = ("success", "merged", "inverted", "escaped", "tv")
 
 
@@ -185,7 +183,7 @@ class Sweep(NamedTuple):
     ) -> dict[str, np.ndarray]:
         """Plays and judges runs ``[S, N]`` from starts ``[S, ..., N]``; takes a step size for each seed, or one."""
         step_sizes = np.broadcast_to(step_sizes, (self.seeds,))
-        # By how it steps, not by its name: rows that differ in the game alone share a program.
+        # Rows that differ in name and game alone share a program.
         end = _player(self, rule._replace(name=""))(
             starts, jnp.asarray(step_sizes, jnp.float32), game
         )

@@ -16,7 +16,7 @@ from mixgan_jax.theory.linearized_gda import Order
 from mixgan_jax.types import Array, Key
 
 ErrorOf = Callable[[Array], Array]
-"""Hidden weights ``[K, Z]`` to what the discriminator sees: mean features of the data less the generator's, ``[P]``."""
+"""Maps hidden weights ``[K, Z]`` to the error: mean features of the data less the generator's, ``[P]``."""
 
 
 class Problem(NamedTuple):
@@ -98,7 +98,7 @@ def play(
 
     def goes_on(carry: tuple[Array, Array, Array, Array]) -> Array:
         count, _, _, left = carry
-        # NaN and infinity are above the tolerance, and stay there: nothing more can come of such a run.
+        # NaN and infinity stay above the tolerance: such a run cannot recover.
         return (count < most) & (left > tolerance) & jnp.isfinite(left)
 
     def body(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:

@@ -34,8 +34,8 @@ from mixgan_jax.types import Array, Key
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RATIO = 0.25  # of the step of W to the linearised game's edge
-FLOOR = 3e-6  # errors over the first one: below it float32 has nothing to show
+RATIO = 0.25  # ratio of W's step size to the linearised game's edge
+FLOOR = 3e-6  # least error over the first one that float32 resolves
 SHOWN = 500  # points in a panel of the figure
 
 

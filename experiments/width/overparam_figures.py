@@ -113,7 +113,7 @@ def edge(edges: Mapping[str, Mapping[str, Any]]) -> "Figure":
         known = np.isfinite(measured).all(axis=1) & (scale * ratios < LARGEST)
         at = scale * ratios[known], np.median(measured[known], axis=1)
         left.plot(*at, **{**look, "ls": "none"}, mfc="none")
-        # A run that has diverged, or has no unit left that is on, is nowhere.
+        # A run that has diverged, or whose units are all off, has no place.
         ends = np.asarray(own["sharpness"], np.float64)
         settled = (np.asarray(own["left"], np.float64) < 1) & (ends > 0)
         most = settled.mean(axis=1) > 0.5

@@ -31,7 +31,7 @@ from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.theory import condition_number
 from mixgan_jax.types import Array, Key
 
-WIDEST_CONDITION = 1e7  # beyond it float32 cannot tell a kernel from a singular one
+WIDEST_CONDITION = 1e7  # beyond this float32 cannot tell a kernel from a singular one
 DECAY_FITTED = (1e-5, 2.0)  # errors over the first one
 
 
@@ -106,7 +106,7 @@ def check(config: Config) -> None:
             f"{overparam_verdict.ALL_CONVERGE} on, got {config.widths}"
         )
     if config.edge_width < overparam_verdict.ALL_CONVERGE:
-        # Narrower ones may have no solution to be near to.
+        # Narrower generators may have no solution to be near.
         raise ValueError(
             f"--edge-width must be at least {overparam_verdict.ALL_CONVERGE}, got {config.edge_width}"
         )

@@ -33,7 +33,7 @@ from mixgan_jax.metrics import frechet_distance
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.types import Array, Key
 
-AT_ONCE = 1000  # images through the classifier
+AT_ONCE = 1000  # images that the classifier maps at once
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from mixgan_jax.theory import reachable_probability
 
 ALL_CONVERGE = 32  # k from which on every run is expected to converge
 EXPECTED_STEPS = {32: 200, 2048: 24}  # medians of an independent simulation of 10 seeds
-WITHIN = 1.5  # its factor
-CATAPULT = 1.5  # step sizes over the edge's up to which a run from the start is expected to settle
-NEAREST = 0.02  # of the edge: step sizes that differ by less are not told apart
+WITHIN = 1.5  # factor within which medians agree
+CATAPULT = 1.5  # step sizes over the edge's up to which a run from the start should settle
+NEAREST = 0.02  # share of the edge within which step sizes are not told apart
 
 
 def judge(
@@ -168,7 +168,7 @@ def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 np.array(edges[case][name], np.float64)
                 for name in (f"{game}_factor", "predicted", "ratios")
             )
-            # What leaves the fitted range in fewer steps than a fit needs has no factor.
+            # A run that leaves the fitted range in fewer steps than a fit needs has no factor.
             known = np.isfinite(factor)
             wrong += int(((factor > 1) != (ratios > 1)[:, None])[known].sum())
             runs += int(known.sum())

@@ -13,7 +13,7 @@ from mixgan_jax.data import GaussianMixture
 from mixgan_jax.types import Array, Key
 
 Features = Callable[[Array], Array]
-"""Points ``[N, 2]`` to features ``[N, P]``."""
+"""Maps points ``[N, 2]`` to features ``[N, P]``."""
 
 
 class Game(NamedTuple):

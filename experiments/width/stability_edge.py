@@ -20,9 +20,9 @@ CASES: dict[str, tuple[Order, float]] = {
     "mu = 0.25": ("simultaneous", 0.25),
     "GDmax": ("alternating", 1.0),
 }
-SMALL = 0.002  # how far from its solution a network starts, over the first error
-FITTED = (0.01, 10.0)  # norms over the first one between which a factor is fitted
-GAMES = ("linearised", "near")  # those with a factor
+SMALL = 0.002  # a network's distance from its solution at the start, over the first error
+FITTED = (0.01, 10.0)  # range of norms, over the first one, in which a factor is fitted
+GAMES = ("linearised", "near")  # games with a fitted factor
 
 
 def measure(
