@@ -68,7 +68,7 @@ def judge_orderings(
 def _of_the_measures(
     config: Any, reals: Mapping[str, float], accuracy: float
 ) -> list[dict[str, Any]]:
-    bound = 0.01 if config.dataset == "mnist" else 0.05  # a few test images are less even
+    bound = 0.01 if config.dataset == "mnist" else 0.05  # a small test set is less even
     excess = reals["kl"] - reals["floor"]
     got = f"{reals['modes']:.0f} modes, KL {reals['kl']:.4f}, floor {reals['floor']:.4f}"
     return [
