@@ -97,12 +97,12 @@ COLUMNS = {
 
 
 def steps(config: Config, ratio: int) -> int:
-    """Adam's."""
+    """Returns the number of Adam's steps."""
     return round(config.steps * math.sqrt(ratio))
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail at the end."""
+    """Raises ValueError for a config that would fail at the end."""
     fitted = sum(ratio >= config.fit_from for ratio in config.ratios)
     if fitted < 2:
         raise ValueError(
@@ -114,7 +114,7 @@ def check(config: Config) -> None:
 
 
 def measure(run: harness.Run, ratio: int) -> dict[str, Any]:
-    """One row: all networks at one m / p."""
+    """Measures one row: all networks at one m / p."""
     config = run.config
     classes, parts = networks(config), {}
     for network in classes:
@@ -153,7 +153,7 @@ def longer(run: harness.Run, row: Mapping[str, Any]) -> list[float]:
 def judge(
     config: Config, rows: Sequence[Mapping[str, Any]], twice: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     once = rows[-1]["networks"][-1]["held_out"]
     longer_helps = verdicts.claim(
         "twice the steps raise the distance of the largest network and m by at most 10 %",
@@ -165,7 +165,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     law = [row for row in rows if row["ratio"] >= config.fit_from]
     few = [row["middle_mean"] / max(row["few_reals_mean"], 1e-6) for row in law]
     at = f"from m = {config.fit_from} p up"
@@ -187,7 +187,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 def judge_law(
     config: Config, rows: Sequence[Mapping[str, Any]], law: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Of the neural net distance: its two exponents, and the collapse."""
+    """Judges the claims on the neural net distance: two exponents, and the collapse onto one curve."""
     fit, at = fitted(law), f"from m = {config.fit_from} p up"
     small, large = (networks(config)[i].parameters for i in (0, -1))
     first, last = law[0]["ratio"], law[-1]["ratio"]
@@ -227,12 +227,12 @@ def judge_law(
 
 
 def of_logarithm(first: int, last: int) -> float:
-    """The exponent that log x has in x between two points."""
+    """Computes the exponent of log x in x between two points."""
     return math.log(math.log(last) / math.log(first)) / math.log(last / first)
 
 
 def judge_classical(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of W1 and JS: they stay."""
+    """Judges the claims that W1 and JS stay near their limits."""
     w1 = min(row["wasserstein_mean"] for row in rows)
     bound = math.sqrt(2) - math.sqrt(10 / config.dimension)
     js = max(abs(v - math.log(2)) for row in rows for v in row["jensen_shannon_by_seed"])
@@ -253,7 +253,7 @@ def judge_classical(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[d
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     figure = low_diversity_figure.curves(rows)
     return {"curves": report.save_figure(run, figure, "curves")}
 
