@@ -63,9 +63,9 @@ class Config:
         *(0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98),
         *(1.02, 1.05, 1.1, 1.25, 1.5, 2.0),
     )
-    """Step sizes at the edge of stability, over the predicted edge."""
+    """Step sizes around the edge of stability, over the predicted edge."""
     edge_steps: options.Samples = 600
-    """Number of steps of each run at the edge of stability."""
+    """Number of steps of each run around the edge of stability."""
 
 
 PRESETS = {
