@@ -5,9 +5,10 @@ from mixgan_jax.types import Array, Critic, Key
 
 
 def r1_and_r2(gamma: float) -> penalties.Penalty:
-    """R1 and R2, ``gamma / 2`` times the squared gradients at reals and at fakes (Huang et al. 2024, arXiv 2501.05441).
+    """Makes R1 and R2, ``gamma / 2`` times the squared gradients at reals and at fakes.
 
-    Reals and fakes must be equally many, as with full pairing.
+    The penalty is R3GAN's (Huang et al. 2024, arXiv 2501.05441). Reals and fakes must be equally many, as with full
+    pairing.
     """
     on_reals, on_fakes = penalties.r1(gamma), penalties.r2(gamma)
 

@@ -268,6 +268,11 @@ def test_a_docstring_says_claim_time_and_commands():
     for name, script in catalogue.scripts().items():
         for part in ("Claim:", "Time:", f"    python -m experiments {name} "):
             assert part in f"{script.doc} ", (name, part)
+        assert len(script.doc.splitlines()) <= 15, f"{name}: the rest belongs in the room's README"
+        notes = (ROOT / "experiments" / script.room / "README.md").read_text(encoding="utf-8")
+        (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", notes, re.DOTALL | re.MULTILINE)
+        headings = re.findall("^### (.*)", section, re.MULTILINE)
+        assert headings == ["Protocol", "Departures", "Trials and changes"], name
 
 
 def test_the_overview_runs_a_script(tmp_path):
