@@ -27,6 +27,7 @@ from rich.table import Table
 
 import mixgan_jax as mg
 from experiments.benchmark import logs, parts, programs, scaling, strategies, streaming, tables
+from experiments.benchmark.tables import KEPT, kept_name
 from experiments.common import harness, report
 from mixgan_jax.checks import check_path
 from mixgan_jax.files import write_json
@@ -163,9 +164,9 @@ def show(result: dict[str, Any]) -> None:
 
 def keep(folder: Path, preset: str) -> None:
     """Copies measured tables and figures to ``experiments/results/benchmark``."""
-    tables.KEPT.mkdir(parents=True, exist_ok=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.png")]):
-        print(shutil.copy(path, tables.KEPT / tables.kept_name(path.stem, preset, path.suffix)))
+        print(shutil.copy(path, KEPT / kept_name(path.stem, preset, path.suffix)))
 
 
 def main(argv: list[str] | None = None) -> None:

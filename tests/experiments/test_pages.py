@@ -50,6 +50,30 @@ def test_calls_and_commands_exist(path):
         assert name == "benchmark" or name in catalogue.scripts(), name
 
 
+def numbers_of(result: object) -> set[float]:
+    """All numbers of a kept result, those within its texts too."""
+    if isinstance(result, dict):
+        return set().union(*map(numbers_of, result.values()))
+    if isinstance(result, list):
+        return set().union(*map(numbers_of, result))
+    if isinstance(result, str):
+        return {float(text) for text in re.findall(r"-?\d+\.?\d*", result)}
+    return {float(result)} if isinstance(result, int | float) else set()
+
+
+def test_measured_numbers_of_the_findings_are_in_the_results_that_they_name():
+    """A number with decimals is one of a result that its section links, rounded."""
+    kept = {(each["experiment"], each["preset"]): each for each in pages.stored_results()}
+    text = (pages.DOCS / "findings.md").read_text(encoding="utf-8")
+    for section in text.split("\n## ")[1:]:
+        linked = set(re.findall(r"results/\w+\.md#(\w+?)-\w+\)", section))
+        known = [numbers_of(kept[key]) for key in kept if key[0] in linked]
+        for number in re.findall(r"(?<![\w.-])-?\d+\.\d+", section):
+            digits = len(number.split(".")[1])
+            found = any(round(value, digits) == float(number) for value in set().union(*known))
+            assert found, f"{number} of {section.splitlines()[0]!r} is in no result that it links"
+
+
 def test_tables_escape_what_would_end_a_cell():
     assert pages.table(["a", "b"], [["x | y", "2"]], "---:").splitlines() == [
         "| a | b |",
