@@ -1,5 +1,6 @@
 """Pages: in step with the kept results, and every link, call and command in them leads somewhere."""
 
+import configparser
 import re
 from pathlib import Path
 
@@ -20,6 +21,13 @@ def test_generated_pages_are_those_of_the_kept_files():
 
 def test_the_readme_is_short():
     assert len((pages.ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 250
+
+
+def test_the_readme_names_every_extra():
+    setup = configparser.ConfigParser()
+    setup.read(pages.ROOT / "setup.cfg", encoding="utf-8")
+    text = (pages.ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in setup["options.extras_require"] if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=ids)
