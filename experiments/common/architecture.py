@@ -55,7 +55,7 @@ def first_line(path: Path) -> str:
 
 def _rooms() -> dict[str, list[Path]]:
     packages = {face.parent.name: face.parent for face in PACKAGE.glob("*/__init__.py")}
-    modules = {path.stem: [path] for path in PACKAGE.glob("*.py") if path.stem != "__init__"}
+    modules = {path.stem: [path] for path in PACKAGE.glob("[!_]*.py")}
     return modules | {name: sorted(folder.rglob("*.py")) for name, folder in packages.items()}
 
 
