@@ -30,8 +30,9 @@ import mixgan_jax as mg
 from experiments.common import harness, options, plane, report
 from experiments.common.session import session
 from experiments.common.setup import Setup, num_parameters
-from experiments.family import family_figures, family_methods, family_verdict, pacgan_tables
+from experiments.family import family_figures, family_methods, family_verdict
 from experiments.family.family_methods import Init, Method, Name, Players
+from experiments.family.pacgan_tables import published_in_the_plane as published
 from mixgan_jax.data import GaussianMixture, feed_from_distribution, feed_from_packs, grid, ring
 from mixgan_jax.types import Array, Key
 
@@ -246,15 +247,11 @@ def main(argv: list[str] | None = None) -> None:
         for method in methods(config):
             row, players[method.name] = measure(run, method, bar)
             rows.append(row)
-        theirs = pacgan_tables.published(pacgan_tables.TABLE_1[config.target], list(players))
+        theirs = published(config)
         verdict = family_verdict.judge(rows, theirs, is_theirs=harness.is_paper_protocol(run))
+        draws = partial(draw, run, players, rows, theirs)
         results, figures = report.save_results(
-            run,
-            rows=rows,
-            verdict=verdict,
-            columns=COLUMNS,
-            figures=lambda: draw(run, players, rows, theirs),
-            published=theirs,
+            run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draws, published=theirs
         )
     report.show(run, results, figures)
 

@@ -97,6 +97,11 @@ def published(table: Table, methods: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
+def published_in_the_plane(config: Any) -> list[dict[str, Any]]:
+    """Returns the first table's rows of a config's target and methods."""
+    return published(TABLE_1[config.target], config.methods)
+
+
 def as_published(row: Row, theirs: Row, columns: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
     """Claims that a row repeats the paper's: no measure differs by more than 2 standard errors of the difference.
 
