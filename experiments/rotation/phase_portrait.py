@@ -13,7 +13,7 @@ import mixgan_jax as mg
 from mixgan_jax import adjustments, losses, penalties, theory
 from mixgan_jax.adjustments import Players
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.solvers.core.generator_gradients import Update
+from mixgan_jax.solvers.core.turns import Update
 from mixgan_jax.types import Array, Key
 
 LOSSES: dict[str, Callable[[], mg.GanLoss]] = {
