@@ -6,13 +6,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 INSTALL := $(PIP) install -c constraints.txt
-# Processes that make test deals the tests out to; 0 for none, as a debugger wants.
+# Processes that the tests are dealt out to; 0 for none, as a debugger wants.
 WORKERS ?= 2
 # Extra arguments: make demo ARGS="--help", make test ARGS="-x -k losses"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest lint format bench constraints clean
+.PHONY: help demo test test-slow test-newest lint format bench constraints clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
@@ -21,8 +21,13 @@ help: ## list these targets
 demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
 	@$(BIN)/python -m experiments mix_gan_ring $(ARGS)
 
-test: $(VENV)/.test ## run the tests, notebooks among them
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+test: $(VENV)/.test ## run the quick tests: everything once
+	@$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.test ## run the other tests: every case
+	@$(PYTEST) -m slow $(ARGS)
 
 test-newest: ## run the tests with the newest versions of everything (PYTHON=python3.13)
 	@rm -f .venv-newest/.test
@@ -52,7 +57,7 @@ constraints: ## resolve the newest versions afresh into constraints.txt
 	cp "$$scratch/constraints.txt" constraints.txt
 
 clean: ## remove the environment, builds and caches (never runs/)
-	@rm -rf .venv .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
+	@rm -rf .venv .venv-newest build dist .jax_cache .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
 	@find mixgan_jax experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- setting up ------------------------------------------------------------------------------------

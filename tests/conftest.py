@@ -1,12 +1,16 @@
 """Settings that hold for every test: eight virtual CPU devices, strict types and ranks, no window for figures.
 
-And a data set as TFDS writes it, for the tests that read one.
+Compiled programs are kept from one run of the tests to the next. And a data set as TFDS writes it, for the tests that
+read one.
 """
 
 import io
 import os
 import shutil
 import signal
+import threading
+import time
+from pathlib import Path
 
 # A shell starts what runs in the background with Ctrl-C ignored; the tests of it send it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,6 +27,7 @@ os.environ["MPLBACKEND"] = "Agg"
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from helpers import some_images  # noqa: E402
+from jax._src.lru_cache import LRUCache  # noqa: E402
 from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
 # An int that silently widens an array, or a [B] that broadcasts against [B, 1], is an error here.
@@ -44,11 +49,35 @@ settings.register_profile(
 settings.load_profile("mixgan")
 
 
+# Programs that tests compile. JAX names each by a hash of its code, the versions, the flags and the processor, so that
+# an old one is never taken for another. Processes that tests start do not know of the folder.
+CACHE = Path(__file__).resolve().parents[1] / ".jax_cache" / "tests"
+KEPT_SECONDS = 14 * 24 * 3600
+
+
+def pytest_configure(config):
+    """Removes programs that are two weeks old: the folder stays as small as what is compiled in that time."""
+    if not hasattr(config, "workerinput"):  # before the workers start
+        for entry in CACHE.glob("*"):
+            if time.time() - entry.stat().st_mtime > KEPT_SECONDS:
+                entry.unlink()
+
+
+def _put_whole(cache, key, value):
+    """Replaces JAX's own way to write an entry: another process that reads meanwhile must not see half of it."""
+    entry = Path(cache.path) / f"{key}-cache"
+    if not entry.exists():
+        part = entry.with_name(f"part-{os.getpid()}-{threading.get_ident()}")
+        part.write_bytes(value)
+        part.replace(entry)
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_programs(tmp_path_factory):
-    """Programs are kept for the session: a second start or a resumed run reads what the first has compiled."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("xla")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+def _compiled_programs():
+    """Programs are kept in ``MIXGAN_CACHE``, by default in the checkout, for all workers and for the next run."""
+    LRUCache.put = _put_whole
+    jax.config.update("jax_compilation_cache_dir", os.environ.get("MIXGAN_CACHE") or str(CACHE))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     compilation_cache.reset_cache()  # modules may have compiled something as they were imported
 
 

@@ -1,6 +1,6 @@
 """Small players and games that several tests share. Numbers of components, batch and axes are all different."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 import mixgan_jax as mg
 from mixgan_jax.types import Array, Key
@@ -25,6 +26,15 @@ def public_names(module: ModuleType) -> list[str]:
         name
         for name, value in vars(module).items()
         if name[0] != "_" and not isinstance(value, ModuleType)
+    ]
+
+
+def first_quick(cases: Iterable[Any], quick: int = 1) -> list[Any]:
+    """Cases for ``parametrize``, all but the first few marked slow; a tuple is one case of several names."""
+    several = [case if type(case) is tuple else (case,) for case in cases]
+    return [
+        pytest.param(*case, marks=[pytest.mark.slow] if number >= quick else [])
+        for number, case in enumerate(several)
     ]
 
 

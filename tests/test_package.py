@@ -84,7 +84,7 @@ def committed_files() -> list[Path]:
         listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         paths = [ROOT / name for name in listed.stdout.split("\0") if name]
         return [path for path in paths if path.is_file()]
-    generated = {".venv", ".venv-newest", "runs", "build", "dist", "__pycache__"}
+    generated = {".venv", ".venv-newest", ".jax_cache", "runs", "build", "dist", "__pycache__"}
     return [
         path
         for path in ROOT.rglob("*")

@@ -31,7 +31,7 @@ COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow"}
 
 
 def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> dict[str, Any]:
-    """One row of a results table from one value of each metric for each seed.
+    """Makes one row of a results table from one value of each metric for each seed.
 
     Args:
         method: the row's name.
@@ -54,7 +54,7 @@ def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> di
 
 
 def measured_once(**values: float) -> dict[str, Any]:
-    """Further entries of a row, of measures that have one value for all seeds and so no standard error."""
+    """Makes further entries of a row, for measures with one value for all seeds and so no standard error."""
     means = {f"{name}_mean": value for name, value in values.items()}
     return means | {f"{name}_stderr": None for name in values}
 
@@ -84,7 +84,7 @@ def save_results(
 
     Args:
         run: what ran.
-        rows: of the table.
+        rows: the table's rows.
         verdict: its claims.
         columns: heading and digits by metric.
         figures: draws, and returns the files, all in the run folder, by what they show.
@@ -166,7 +166,7 @@ def keep_picture(source: Path, target: Path) -> Path:
 
 
 def hardware() -> str:
-    """The machine in words: devices, processor, cores."""
+    """Describes the machine in words: devices, processor, cores."""
     devices = jax.devices()
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
@@ -178,7 +178,7 @@ def hardware() -> str:
 
 
 def cell(row: Mapping[str, Any], metric: str, digits: int) -> str:
-    """``mean ± standard error`` of a row's metric; nothing for a paper's row that lacks it."""
+    """Writes ``mean ± standard error`` of a row's metric; nothing for a paper's row that lacks it."""
     if f"{metric}_mean" not in row:
         return ""
     mean, error = row[f"{metric}_mean"], row[f"{metric}_stderr"]
@@ -190,7 +190,7 @@ def show(run: Run, results: Mapping[str, Any], files: Mapping[str, Path]) -> Non
 
     Args:
         run: what ran.
-        results: of :func:`save_results`.
+        results: those of :func:`save_results`.
         files: paths by what else they hold.
     """
     files = {**files, "results": run.folder / RESULTS_NAME, "run folder": run.folder}

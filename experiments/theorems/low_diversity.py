@@ -48,14 +48,14 @@ def networks(dimension: int, widths: Sequence[int], deep_widths: Sequence[int]) 
 
 @functools.lru_cache(maxsize=1)
 def reals(dimension: int, pool: int, held_out: int) -> tuple[Array, Array]:
-    """Samples of P to train on ``[pool, d]`` and to measure on: the same for all seeds, keys of none of them."""
+    """Draws samples of P to train on ``[pool, d]`` and to measure on: the same for all seeds, with keys of none."""
     keys = jax.random.split(jax.random.key(2**31 - 1))
     return gaussian(keys[0], pool, dimension), gaussian(keys[1], held_out, dimension)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def gaussian(key: Key, count: int, dimension: int) -> Array:
-    """Samples ``[count, d]`` of N(0, I/d)."""
+    """Draws samples ``[count, d]`` of N(0, I/d)."""
     return jax.random.normal(key, (count, dimension)) / math.sqrt(dimension)
 
 
@@ -67,7 +67,7 @@ def atoms(key: Key, count: int, dimension: int) -> Array:
 def distances(
     run: harness.Run, network: Network, ratio: int, *, steps: int, few_reals: bool = False
 ) -> dict[str, Array]:
-    """The distance of one class and m, ``[S]``: on the training samples, and with reals held out."""
+    """Measures the distance of one class and m, ``[S]``: on the training samples, and with reals held out."""
     config, seeds = run.config, run.seeds
     m, player = ratio * network.parameters, network.player()
     bound = config.parameter_size * math.sqrt(network.parameters)
@@ -110,7 +110,7 @@ def classical(run: harness.Run, m: int) -> dict[str, Any]:
 
 
 def fitted(law: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The exponents in m and in p, of all networks in the rows that are fitted."""
+    """Fits the exponents in m and in p over all networks in the fitted rows."""
     points = [n for row in law for n in row["networks"]]
     factors = {"m": [n["m"] for n in points], "p": [n["parameters"] for n in points]}
     # A discriminator that found nothing may be worth less than nothing on new reals.
@@ -119,7 +119,7 @@ def fitted(law: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def slopes(rows: Sequence[Mapping[str, Any]]) -> str:
-    """In words, the exponent in m between neighbouring rows, of the mean over networks and seeds."""
+    """Writes the exponent in m between neighbouring rows, of the mean over networks and seeds."""
     found = []
     for a, b in itertools.pairwise(rows):
         means = [np.mean([n["held_out"] for n in row["networks"]]) for row in (a, b)]

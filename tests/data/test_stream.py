@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import BATCH, FEATURES, Killed, kill_at, same, solver, some_images
+from helpers import BATCH, FEATURES, Killed, first_quick, kill_at, same, solver, some_images
 
 import mixgan_jax as mg
 from mixgan_jax.data import ImageSource, load_images, stream_from_images, to_float
@@ -87,7 +87,9 @@ def test_a_stream_opened_at_a_step_gives_the_batches_of_that_step() -> None:
             np.testing.assert_array_equal(batch, IMAGES[np.stack([o[step] for o in orders])])
 
 
-@pytest.mark.parametrize(("log_every", "piece"), [(1, 10**6), (4, 10**6), (6, 72), (5, 1)])
+@pytest.mark.parametrize(
+    ("log_every", "piece"), first_quick([(6, 72), (1, 10**6), (4, 10**6), (5, 1)])
+)
 def test_training_on_a_stream_is_a_loop_of_steps_bit_for_bit(monkeypatch, log_every, piece) -> None:
     """Also where memory allows fewer steps at once than the log's chunk has: 72 bytes are three batches."""
     monkeypatch.setattr(advance, "_PIECE", piece)
@@ -111,6 +113,7 @@ def test_training_on_a_stream_is_a_loop_of_steps_bit_for_bit(monkeypatch, log_ev
         np.testing.assert_allclose(logs[stop]["value"], np.mean(infos[start:stop]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_each_run_of_a_sweep_has_an_order_of_its_own() -> None:
     reads = []
     keys = jax.random.split(KEY, 3)
@@ -141,7 +144,7 @@ def test_each_device_gets_the_batches_of_its_runs() -> None:
             np.testing.assert_array_equal(shard.data[0], expected)
 
 
-@pytest.mark.parametrize("runs", ["one", "two", "two on two devices"])
+@pytest.mark.parametrize("runs", first_quick(["one", "two", "two on two devices"]))
 def test_a_run_killed_in_an_epoch_started_again_is_the_uninterrupted_one(tmp_path, runs) -> None:
     """The checkpoint is at step 8, half a batch into the second epoch; the stream goes on from there."""
     key = KEY if runs == "one" else jax.random.split(KEY, 2)
@@ -163,6 +166,7 @@ def test_a_run_killed_in_an_epoch_started_again_is_the_uninterrupted_one(tmp_pat
     assert sorted(again) == sorted(steps[8:]), "only what is left is read again"
 
 
+@pytest.mark.slow
 def test_a_longer_run_goes_on_where_a_shorter_one_ended_beside_the_grid(tmp_path) -> None:
     mg.fit(KEY, solver(), stream(), num_steps=5, log_every=4, folder=tmp_path)
     options = {"num_steps": STEPS, "log_every": 4}
@@ -249,7 +253,7 @@ def test_a_batch_may_be_larger_than_the_set() -> None:
     np.testing.assert_array_equal(np.sort(drawn.reshape(12, 5)), np.tile(np.arange(5), (12, 1)))
 
 
-@pytest.mark.parametrize("runs", ["one", "two", "two on two devices"])
+@pytest.mark.parametrize("runs", first_quick(["one", "two", "two on two devices"]))
 def test_a_step_is_compiled_once(runs) -> None:
     """By the first of three chunks, each of one piece: what the second gets is placed as what the first got."""
     key = KEY if runs == "one" else jax.random.split(KEY, 2)

@@ -4,8 +4,9 @@ import importlib.util
 import json
 
 import pytest
+from helpers import first_quick
 
-from experiments.benchmark import __main__ as benchmark, programs, streaming
+from experiments.benchmark import __main__ as benchmark, programs, streaming, tables
 from experiments.benchmark.timing import Timing, interleaved, ratio
 from experiments.benchmark.workloads import ring_game, scanned
 
@@ -32,12 +33,13 @@ def test_a_scanned_program_goes_on_training():
     assert (first != second).any()
 
 
+@pytest.mark.slow
 def test_tables_are_written_and_shown(tmp_path, capsys):
     benchmark.main(["--only", "batch", "seeds", "--preset", "smoke", "--runs", str(tmp_path)])
     assert "B=32" in capsys.readouterr().out
     result = json.loads((tmp_path / "benchmark" / "smoke" / "batch.json").read_text())
     assert {"commit", "versions", "hardware", "rows"} <= set(result)
-    assert benchmark.markdown(result).count("\n| ") == 3  # the head and two rows
+    assert tables.markdown(result).count("\n| ") == 3  # the head and two rows
 
 
 def test_bad_command_lines_say_what_is_missing(tmp_path, monkeypatch, capsys):
@@ -61,6 +63,7 @@ def test_peak_memory_is_this_programs():
     assert 10 * 2**20 < before < 64 * 2**30
 
 
+@pytest.mark.slow
 def test_streaming_is_measured_against_resident_images():
     rows = streaming.table(widths=(4,), steps=1, rounds=1, images=70, threads=1)
     assert [row["images"] for row in rows] == ["resident", "npz", "tfds"]
@@ -68,16 +71,12 @@ def test_streaming_is_measured_against_resident_images():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
-@pytest.mark.parametrize(("components", "pairing"), [(1, "full"), (2, "full"), (2, "latin")])
+@pytest.mark.parametrize(
+    ("components", "pairing"), first_quick([(1, "full"), (2, "full"), (2, "latin")])
+)
 def test_pytorch_does_the_same_work(components, pairing):
     from experiments.benchmark.against_torch import disagreement
     from experiments.benchmark.workloads import dcgan_game
 
     assert disagreement(ring_game(8, components, pairing)) < 1e-4
     assert disagreement(dcgan_game(4, components, pairing, width=4)) < 1e-4
-
-
-def test_the_readmes_tables_are_those_of_the_files():
-    text = (benchmark.KEPT.parents[2] / "README.md").read_text()
-    for table in benchmark.kept():
-        assert benchmark.markdown(table) in text, "run: python -m experiments.benchmark --readme"

@@ -1,14 +1,17 @@
-"""Experiments: smoke presets, form of the results, command lines that fail with advice, a README in step."""
+"""Experiments: smoke presets, form of the results, command lines that fail with advice, the README's code."""
 
+import dataclasses
 import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import first_quick
 
 from experiments import __main__ as overview
 from experiments.common import (
@@ -27,6 +30,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {name: catalogue.load(name) for name in catalogue.scripts()}
 
 
+def one_quick_a_room() -> list[Any]:
+    """The scripts; all are marked slow but one of each room, that with the fewest options."""
+    scripts = catalogue.scripts().values()
+    few_first = sorted(scripts, key=lambda s: len(dataclasses.fields(SCRIPTS[s.name].Config)))
+    rooms = [[s.name for s in few_first if s.room == room] for room in catalogue.rooms()]
+    return [case for room in rooms for case in first_quick(room)]
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     """Caches go to the test's folder, but for compiled programs, see conftest.py."""
@@ -34,7 +45,7 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "use_caches", lambda: None)
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", one_quick_a_room())
 def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_path, capsys):
     arguments = ["--preset", "smoke", "--runs", str(tmp_path)]
     SCRIPTS[name].main([*arguments, "--tensorboard", "--profile"])
@@ -160,6 +171,7 @@ def own_digits(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_digits_above_the_memory_budget_are_streamed(own_digits, monkeypatch):
     """The classifier is trained from the source, and its second start finds it; results are of another run folder."""
     monkeypatch.setattr(digit_classifier, "UPDATES", 28)
@@ -256,16 +268,16 @@ def test_a_docstring_says_claim_time_and_commands():
     for name, script in catalogue.scripts().items():
         for part in ("Claim:", "Time:", f"    python -m experiments {name} "):
             assert part in f"{script.doc} ", (name, part)
+        assert len(script.doc.splitlines()) <= 15, f"{name}: the rest belongs in the room's README"
+        notes = (ROOT / "experiments" / script.room / "README.md").read_text(encoding="utf-8")
+        (section,) = re.findall(rf"^## {name}\n(.*?)(?=^## |\Z)", notes, re.DOTALL | re.MULTILINE)
+        headings = re.findall("^### (.*)", section, re.MULTILINE)
+        assert headings == ["Protocol", "Departures", "Trials and changes"], name
 
 
 def test_the_overview_runs_a_script(tmp_path):
     overview.main(["theory_packing", "--preset", "smoke", "--runs", str(tmp_path)])
     assert list(tmp_path.glob("theory_packing/smoke-*/results.json"))
-
-
-def test_the_readmes_results_are_those_of_the_files():
-    text = (ROOT / "README.md").read_text()
-    assert overview.results_section().strip() in text, "run: python -m experiments --readme"
 
 
 def test_the_readmes_example_runs(monkeypatch):
@@ -277,3 +289,4 @@ def test_the_readmes_example_runs(monkeypatch):
     exec(code.replace("num_steps=2000", "num_steps=200"), scope)
     assert scope["samples"].shape == (1000, 2)
     assert scope["report"]["equilibrium_gap"] <= 1e-8
+    assert scope["mine"].generators.params.shape == (1, 16, 2)

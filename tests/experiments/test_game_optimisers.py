@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import batch, close, feed, same, solver
+from helpers import batch, close, feed, first_quick, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax import adjustments
@@ -170,7 +170,7 @@ AROUND = {
 }
 
 
-@pytest.mark.parametrize("name", AROUND)
+@pytest.mark.parametrize("name", first_quick(AROUND))
 def test_around_a_mixture_it_obeys_the_protocol_and_traces_once(name):
     rule = AROUND[name](SOLVER)
     state = rule.init(jax.random.key(0))
@@ -187,7 +187,7 @@ def test_around_a_mixture_it_obeys_the_protocol_and_traces_once(name):
     assert set(after.frozen) == {"frozen_generators", "frozen_discriminators"}
 
 
-@pytest.mark.parametrize("name", AROUND)
+@pytest.mark.parametrize("name", first_quick(AROUND))
 def test_around_a_mixture_seeds_are_swept_and_a_run_goes_on_where_it_stopped(name, tmp_path):
     rule, keys = AROUND[name](SOLVER), jax.vmap(jax.random.key)(np.arange(2))
     options = {"log_every": 2, "save_every": 2}

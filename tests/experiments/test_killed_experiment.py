@@ -86,6 +86,7 @@ def logs(runs: Path) -> dict[str, str]:
     return {path.parent.name: path.read_text() for path in folder.glob("*/metrics.jsonl")}
 
 
+@pytest.mark.slow
 def test_an_experiment_killed_in_its_last_method_goes_on_there(tmp_path: Path, start) -> None:
     every_step = list(range(EVERY, STEPS + 1, EVERY))
     whole = start(tmp_path / "whole")

@@ -97,7 +97,7 @@ def fictitious(**options):
     )
 
 
-@pytest.mark.parametrize("sizes", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("sizes", [(1, 1), pytest.param((2, 3), marks=pytest.mark.slow)])
 def test_a_history_of_one_is_mix_gan_bit_for_bit(sizes):
     numbers = dict(zip(("num_generators", "num_discriminators"), sizes, strict=True))
     options = {**numbers, "penalty": penalties.r1(0.5)}
@@ -161,6 +161,7 @@ def test_histories_stand_still_between_records():
     assert same(newest, state.generators.params)
 
 
+@pytest.mark.slow
 def test_fictitious_mix_gan_with_packs_keeps_the_protocol_and_restarts_bit_for_bit(tmp_path):
     rule = mg.fictitious_gan(
         GENERATOR,

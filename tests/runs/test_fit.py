@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import GENERATOR, LATENT, Killed, batch, feed, kill_at, same, solver
+from helpers import GENERATOR, LATENT, Killed, batch, feed, first_quick, kill_at, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax.runs.steps import evaluation_key, run_keys
@@ -22,7 +22,7 @@ STEPS = 12
 KEY = jax.random.key(7)
 
 
-@pytest.mark.parametrize("log_every", [1, 4, 5])
+@pytest.mark.parametrize("log_every", first_quick([1, 4, 5]))
 def test_a_loop_of_steps_is_the_scan_bit_for_bit(log_every):
     """A loop of jitted steps, one scan, and chunks of any length (also one that leaves a rest) agree."""
     rule = solver()
@@ -54,6 +54,7 @@ def test_each_seed_of_a_sweep_is_a_run_of_its_own():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), one, alone)
 
 
+@pytest.mark.slow
 def test_runs_spread_over_devices_are_the_same_runs():
     """Four runs on four of the eight devices, with a data set that all of them share."""
     data = batch(jax.random.key(3), 50)
@@ -71,7 +72,7 @@ def test_runs_spread_over_devices_are_the_same_runs():
     assert len(mg.spread_over_devices(jax.random.split(KEY, 11)).sharding.device_set) == 1
 
 
-@pytest.mark.parametrize("runs", ["one", "two", "two on two devices"])
+@pytest.mark.parametrize("runs", first_quick(["one", "two", "two on two devices"]))
 def test_a_killed_run_started_again_is_the_uninterrupted_run_bit_for_bit(tmp_path, runs):
     key = KEY if runs == "one" else jax.random.split(KEY, 2)
     key = mg.spread_over_devices(key) if runs == "two on two devices" else key

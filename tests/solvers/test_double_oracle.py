@@ -225,6 +225,7 @@ def test_the_protocol_is_kept_and_a_step_is_traced_once():
     assert infos[6]["num_discriminators"] == 2.0
 
 
+@pytest.mark.slow
 def test_it_restarts_inside_a_round_bit_for_bit(tmp_path):
     """Two seeds on two devices, stopped after the first of two measurements."""
     rule = disguised(response_steps=3, measure_steps=2, discriminator_tx=optax.adam(0.1))

@@ -17,6 +17,7 @@ from helpers import (
     LATENT,
     batch,
     close,
+    first_quick,
     same,
     solver,
     train,
@@ -75,8 +76,8 @@ def plain_gan(loss: mg.GanLoss, update: str, steps: int) -> tuple:
     return g, d
 
 
-@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+@pytest.mark.parametrize("update", first_quick(["alternating", "simultaneous"]))
+@pytest.mark.parametrize("loss", first_quick(LOSSES), ids=lambda loss: loss.name)
 def test_a_mixture_of_one_is_the_plain_gan_bit_for_bit(loss, update):
     """Operation by operation it is the same arithmetic; compiled, XLA may fuse the two programs differently."""
     options = {"num_generators": 1, "num_discriminators": 1, "update": update}
@@ -112,7 +113,7 @@ def test_the_weights_of_a_single_component_never_move():
     assert state.discriminators.log_weights.tolist() == [0.0]
 
 
-@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+@pytest.mark.parametrize("update", first_quick(["alternating", "simultaneous"]))
 @pytest.mark.parametrize("strategy", ["unroll", "scan"])
 def test_strategies_train_the_same(strategy, update):
     expected = train(solver(update=update, strategy="vmap"), 4)
@@ -132,8 +133,9 @@ def test_permuting_the_components_permutes_the_result():
         return mg.MixGanState(side, state.discriminator_side)
 
     key, real = jax.random.key(1), batch(jax.random.key(2))
-    first, _ = rule.step(key, permuted(state), real)
-    second = permuted(rule.step(key, state, real)[0])
+    step = jax.jit(rule.step)
+    first, _ = step(key, permuted(state), real)
+    second = permuted(step(key, state, real)[0])
     assert close(first.generators, second.generators, 1e-5)
 
 
@@ -289,14 +291,14 @@ def test_the_2017_schedule_by_hand():
 def test_the_2017_preset_trains_with_equal_numbers_of_both():
     rule = mg.mix_gan_2017(GENERATOR, DISCRIMINATOR, num_components=3, latent_size=LATENT)
     start = rule.init(jax.random.key(0))
-    _, info = rule.step(jax.random.key(1), start, batch(jax.random.key(2)))
+    _, info = jax.jit(rule.step)(jax.random.key(1), start, batch(jax.random.key(2)))
     assert float(info["discriminator_loss"]) == pytest.approx(-float(info["value"]) / 2, rel=1e-5)
     state = train(rule, 10)
     assert state.generators.num_components == state.discriminators.num_components == 3
     assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(state))
 
 
-@pytest.mark.parametrize("pairing", ["full", "latin", "stratified"])
+@pytest.mark.parametrize("pairing", first_quick(["full", "latin", "stratified"]))
 def test_a_penalty_reaches_every_discriminator(pairing):
     penalty = mg.penalties.gradient_penalty(10.0)
     options = {"pairing": pairing, "update": "simultaneous", "discriminator_tx": optax.sgd(0.1)}
@@ -332,7 +334,7 @@ def test_a_step_is_traced_once_and_reports_what_it_says(pairing):
     }
 
 
-@pytest.mark.parametrize("make", [mg.gda, mg.mix_gan, mg.mix_gan_2017])
+@pytest.mark.parametrize("make", first_quick([mg.gda, mg.mix_gan, mg.mix_gan_2017]))
 def test_every_solver_keeps_the_protocol(make):
     options = {"latent_size": LATENT}
     required = {

@@ -170,6 +170,7 @@ def written_out(state, real, depth, rate, eta, gamma, barrier):
     return stack[0], up, stack[1], logs
 
 
+@pytest.mark.slow
 def test_the_step_is_the_total_derivative_written_out():
     """Of all of it: two unequal generators, three unequal discriminators, R1, and the weights of both sides."""
     rate, eta, gamma, barrier = 0.3, 0.5, 1.0, 0.1
@@ -206,6 +207,7 @@ def with_spare(player):
     return mg.Player(init, apply)
 
 
+@pytest.mark.slow
 def test_gradients_of_0_and_next_to_it_do_not_make_nan_of_adam():
     tx = optax.adam(2e-2)
 
@@ -220,6 +222,7 @@ def test_gradients_of_0_and_next_to_it_do_not_make_nan_of_adam():
     assert close(after.generators, plain.generators, 1e-5)
 
 
+@pytest.mark.slow
 def test_a_frozen_discriminator_without_finite_gradients_spoils_nothing():
     """It stands still, so that what its virtual turns would be does not matter: as if it were merely not updated."""
 
@@ -249,6 +252,7 @@ def test_a_frozen_discriminator_without_finite_gradients_spoils_nothing():
     assert close(bad.generators, good.generators, 1e-6)
 
 
+@pytest.mark.slow
 def test_batch_norm_keeps_the_statistics_of_real_turns_only():
     generator = mg.from_linen(MLP((4,), outputs=FEATURES, batch_norm=True))
     before, after, _ = one_step(unrolled(2, generator, mg.from_linen(MLP((4,), batch_norm=True))))
@@ -259,6 +263,7 @@ def test_batch_norm_keeps_the_statistics_of_real_turns_only():
     assert not any(flags.any() for flags in after.frozen.values())
 
 
+@pytest.mark.slow
 def test_with_packs_and_a_penalty_it_keeps_the_protocol(tmp_path):
     """In a solver around it, which sees its state."""
     rule = unrolled(1, discriminator=mg.pack(DISCRIMINATOR, 2), penalty=penalties.r1(0.5))

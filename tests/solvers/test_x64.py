@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import DISCRIMINATOR, GENERATOR, LATENT, public_names
+from helpers import DISCRIMINATOR, GENERATOR, LATENT, first_quick, public_names
 
 import mixgan_jax as mg
 from mixgan_jax import adjustments, losses, metrics, networks, penalties, solvers
@@ -100,8 +100,8 @@ def test_every_solver_is_traced():
     assert {name.partition(",")[0] for name in SOLVERS} == rules
 
 
-@pytest.mark.parametrize("players", PLAYERS)
-@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("players", first_quick(PLAYERS))
+@pytest.mark.parametrize("name", first_quick(SOLVERS, 3))
 def test_solvers_trace(name, players):
     trace(SOLVERS[name](PLAYERS[players]), ring_feed())
 
@@ -127,7 +127,7 @@ WEIGHT_RULES = {
 }
 
 
-@pytest.mark.parametrize("name", WEIGHT_RULES)
+@pytest.mark.parametrize("name", first_quick(WEIGHT_RULES, 2))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_weight_rules_and_optimisers_train(name, dtype):
     """With gradients in either width; float32 log-weights stay so in a solver."""
@@ -141,7 +141,7 @@ def test_weight_rules_and_optimisers_train(name, dtype):
     assert float(end.mixture.weights.sum()) == pytest.approx(1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("family", ["DCGAN", "Metz"])
+@pytest.mark.parametrize("family", first_quick(["DCGAN", "Metz"]))
 def test_convolutional_networks_train(family):
     shape, options = ((8, 8, 1), {}) if family == "DCGAN" else ((8, 8, 3), {"stages": 1})
     generator = getattr(networks, f"{family}Generator")(shape, width=4, **options)
@@ -186,7 +186,7 @@ MADE |= {
 GAN_LOSSES = [name for name in MADE if not name.startswith("phi_")]
 
 
-@pytest.mark.parametrize("name", GAN_LOSSES)
+@pytest.mark.parametrize("name", first_quick(GAN_LOSSES, 2))
 def test_losses_keep_the_logits_dtype_and_train(name):
     loss = MADE[name]()
     for dtype in (jnp.float32, jnp.float64):
@@ -248,7 +248,7 @@ def test_every_metric_is_run():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", first_quick(METRICS, 2))
 def test_metrics_run(name, dtype):
     METRICS[name](SAMPLES.astype(dtype))
 

@@ -1,13 +1,17 @@
 """The duel: what a discriminator makes of the judgements of its peers, the other discriminators."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from mixgan_jax.losses.core import as_logits
-from mixgan_jax.players.payoff import Logits
-from mixgan_jax.types import Array
+from mixgan_jax.players.mixture import Mixture
+from mixgan_jax.players.pairing import map_discriminators
+from mixgan_jax.players.payoff import Logits, column
+from mixgan_jax.solvers.core.game import Game
+from mixgan_jax.solvers.core.gradients import ExtraTerm
+from mixgan_jax.types import Array, ModelState, Params
 
 
 class Duel(NamedTuple):
@@ -20,6 +24,29 @@ class Duel(NamedTuple):
 
     alpha: Array | float
     beta: Array | float
+
+
+def duel_term(duel: Duel) -> ExtraTerm:
+    """The duel as a term of each discriminator's loss."""
+
+    def loss(labels: Logits, duel: Duel, seen: Logits, p: Array) -> Array:
+        return duel.beta * duel_loss(duel.alpha, seen, labels, p)
+
+    return ExtraTerm(_labels, loss, shared=duel)
+
+
+def _labels(game: Game, discriminators: Mixture, real: Array, fakes: Array) -> Logits:
+    """What each discriminator's peers say of the batch that it is about to see, leaves ``[J, ...]``."""
+    if game.pairing != "full":
+        raise ValueError(f"pairing must be 'full' for a duel, got {game.pairing!r}")
+
+    def logits(params: Params, state: ModelState, _q: Array, fakes: Array, real: Array) -> Any:
+        return column(game.discriminator, params, state, real, fakes, game.loss)[1]
+
+    seen = map_discriminators(
+        logits, discriminators, fakes=fakes, shared=(real,), strategy=game.strategy
+    )
+    return peer_labels(seen, discriminators.log_weights)
 
 
 def peer_labels(seen: Logits, log_weights: Array) -> Logits:
