@@ -7,8 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import flax.linen as nn
 
 import mixgan_jax as mg
-from experiments.family.r3_penalty import r1_and_r2
-from mixgan_jax import history, losses
+from mixgan_jax import history, losses, penalties
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
 
 Name: TypeAlias = Literal[
@@ -115,7 +114,7 @@ def methods(own: Settings) -> list[Method]:
         measure_steps=own.measure_steps,
         tolerance=own.tolerance,
     )
-    r3 = partial(together, penalty=r1_and_r2(own.gamma))
+    r3 = partial(together, penalty=penalties.r1_r2(own.gamma))
     return [
         Method("GAN", together),
         Method("GAN, alternating", gan),

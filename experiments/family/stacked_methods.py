@@ -11,7 +11,6 @@ import optax
 
 import mixgan_jax as mg
 from experiments.common.setup import Setup
-from experiments.family.r3_penalty import r1_and_r2
 from mixgan_jax.data import Images, feed_from_stacks, fixed_packs, fixed_stacks
 from mixgan_jax.networks import (
     DCGANDiscriminator,
@@ -80,7 +79,7 @@ def build(config: Any, digits: Array, method: Method) -> Setup:
         "latent_sampler": latent_sampler(config),
         "generator_tx": adam(config.generator_rate),
         "discriminator_tx": adam(config.discriminator_rate),
-        "penalty": r1_and_r2(config.gamma) if method.relativistic else None,
+        "penalty": mg.penalties.r1_r2(config.gamma) if method.relativistic else None,
     }
     if method.unroll:
         solver = mg.unrolled_gan(generator, discriminator, loss, depth=method.unroll, **common)

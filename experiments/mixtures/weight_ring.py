@@ -14,10 +14,11 @@ import optax
 
 import mixgan_jax as mg
 from experiments.mixtures.weight_laboratory import BARRIERS, Laboratory
-from experiments.mixtures.weight_rules import RULES, any_rule, choose, effective, measures
+from experiments.mixtures.weight_rules import RULES, any_rule, choose, measures
 from mixgan_jax import losses
 from mixgan_jax.data import feed_from_distribution, ring
 from mixgan_jax.metrics import mode_coverage
+from mixgan_jax.metrics.equilibrium import effective_number
 from mixgan_jax.networks import MLP
 from mixgan_jax.types import Array, Key
 
@@ -159,7 +160,9 @@ def oracle(found: Mapping[str, Any]) -> dict[str, float]:
         "last": last.gap,
         "average": late["tracking"],
         "regret": late["regret"],
-        "effective": float(np.mean([effective(last.generator), effective(last.discriminator)])),
+        "effective": float(
+            np.mean([effective_number(last.generator), effective_number(last.discriminator)])
+        ),
     }
 
 

@@ -11,6 +11,7 @@ import optax
 
 import mixgan_jax as mg
 from mixgan_jax import penalties
+from mixgan_jax.metrics.equilibrium import effective_number
 from mixgan_jax.types import Array, Key
 
 RULES: Mapping[str, Callable[[Any], optax.GradientTransformation]] = {
@@ -205,12 +206,6 @@ def measures(values: np.ndarray, p: np.ndarray, q: np.ndarray, points: int) -> d
         "average": max((p_mean @ values[-1]).max() - (values[-1] @ q_mean).min(), 0.0),
         "tracking": gaps[steps // 2 :].mean(),
         "regret": -(p_loss.mean(axis=0).min() + q_loss.mean(axis=0).min()),
-        "effective": np.mean([effective(p[-1]), effective(q[-1])]),
+        "effective": np.mean([effective_number(p[-1]), effective_number(q[-1])]),
         "curve": gaps[steps // points - 1 :: steps // points],
     }
-
-
-def effective(weights: np.ndarray) -> float:
-    """Computes the effective number of components, the exponential of the entropy."""
-    positive = weights[weights > 0]
-    return float(np.exp(-np.sum(positive * np.log(positive))))
