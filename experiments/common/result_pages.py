@@ -45,13 +45,13 @@ THEOREMS = (
     ),
     Theorem(
         "T generators are an approximate equilibrium (Arora 2017)",
-        "mg.theory.fold",
+        "mg.theory.mixture_error",
         "theory_equilibrium_exists.cpu",
         "no gain is larger than the theorem's eps",
     ),
     Theorem(
         "... and its gain falls as 1 / sqrt T, p = 49",
-        "mg.theory.fold",
+        "mg.metrics.best_discriminator",
         "theory_equilibrium_exists.cpu",
         "the gain of p = 49",
     ),
@@ -69,13 +69,13 @@ THEOREMS = (
     ),
     Theorem(
         "Optimal discriminators always succeed on two Gaussians (Li 2018)",
-        "mg.theory.interval_optimum",
+        "mg.theory.interval_step",
         "gan_dynamics.cpu",
         "with the optimal discriminator every start",
     ),
     Theorem(
         "... first-order ones in a tenth of all runs",
-        "mg.theory.interval_dynamics",
+        "mg.theory.interval_step",
         "gan_dynamics.cpu",
         "simultaneous gradient steps of 0.1",
     ),
@@ -123,7 +123,7 @@ THEOREMS = (
     ),
     Theorem(
         "Gradient descent-ascent converges where Wendel's theorem says (Balaji 2021)",
-        "mg.gda",
+        "mg.theory.reachable_probability",
         "overparam_gda.cpu",
         "targets are in reach as often",
     ),

@@ -120,6 +120,14 @@ def test_every_theorem_of_the_readme_is_one_judged_claim(monkeypatch):
         result_pages.theorem_table()
 
 
+@pytest.mark.parametrize("theorem", result_pages.THEOREMS, ids=lambda theorem: theorem.statement)
+def test_the_room_of_a_theorem_uses_the_call_that_the_readme_names(theorem):
+    room = catalogue.HERE / catalogue.scripts()[theorem.result.split(".")[0]].room
+    code = "".join(path.read_text(encoding="utf-8") for path in room.glob("*.py"))
+    for call in theorem.call.split(", "):
+        assert re.search(rf"\b{call.split('.')[-1]}\b", code), call
+
+
 def test_rooms_import_only_what_stands_on_lower_floors():
     rows = [line.split(" | ") for line in architecture.page().splitlines() if line[:3] != "|  "]
     floors = {row[1].strip("`"): int(row[0][2:]) for row in rows if row[0][2:].isdigit()}
