@@ -144,6 +144,7 @@ class Config:
 
     steps: int
     width: int = 8
+    seeds: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +169,11 @@ def test_a_new_field_at_its_default_does_not_orphan_the_runs_before_it(tmp_path,
         return harness.start("x", "doc", presets, ["--runs", str(tmp_path), *options])
 
     first, later = start(Config(5)), start(Longer(5))
-    assert later.folder == first.folder and later.stored == first.stored == {"steps": 5, "width": 8}
+    assert later.folder == first.folder and later.stored == first.stored == {
+        "steps": 5,
+        "width": 8,
+        "seeds": 1,
+    }
     others = [start(Longer(5), "--depth", "3"), start(Longer(5, 9)), start(Config(6))]
     folders = {run.folder for run in [first, *others]}
     assert len(folders) == 4, "what is not at its default tells runs apart"
