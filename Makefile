@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench constraints clean
+.PHONY: help demo test test-slow test-newest lint format bench constraints clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
@@ -28,6 +28,11 @@ test: $(VENV)/.test ## run the quick tests: everything once
 
 test-slow: $(VENV)/.test ## run the other tests: every case
 	@$(PYTEST) -m slow $(ARGS)
+
+test-newest: ## run the tests with the newest versions of everything (PYTHON=python3.13)
+	@rm -f .venv-newest/.test
+	@$(MAKE) --no-print-directory test VENV=.venv-newest \
+		INSTALL='$$(PIP) install --upgrade --upgrade-strategy eager'
 
 lint: $(VENV)/.test ## check style, formatting and types
 	@$(BIN)/python -m ruff check .
@@ -52,7 +57,7 @@ constraints: ## resolve the newest versions afresh into constraints.txt
 	cp "$$scratch/constraints.txt" constraints.txt
 
 clean: ## remove the environment, builds and caches (never runs/)
-	@rm -rf .venv build dist .jax_cache .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
+	@rm -rf .venv .venv-newest build dist .jax_cache .mypy_cache .pytest_cache .ruff_cache .coverage *.egg-info
 	@find mixgan_jax experiments tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- setting up ------------------------------------------------------------------------------------

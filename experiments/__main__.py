@@ -9,11 +9,21 @@ python -m experiments benchmark          measures speed and memory
 import argparse
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from experiments.common import catalogue, harness, pages, rejudge, report, verdicts
+from experiments.common import (
+    architecture,
+    catalogue,
+    harness,
+    pages,
+    paper_pages,
+    rejudge,
+    report,
+    result_pages,
+)
 from mixgan_jax.checks import check_path
 
 
@@ -32,15 +42,32 @@ def list_experiments() -> None:
     console.print("python -m experiments NAME --help says what one claims, and how it is run")
 
 
-def results_section() -> str:
-    """What stands between the README's markers."""
-    scripts = catalogue.scripts()
-    return "\n".join(
-        f"<details>\n<summary><b>{entry['experiment']}</b>, preset {entry['preset']}, "
-        f"{verdicts.count(entry['verdict'])}: {scripts[entry['experiment']].doc.splitlines()[0]}</summary>\n\n"
-        f"{pages.markdown(entry)}\n\n</details>\n"
-        for entry in pages.stored_results()
-    )
+def all_pages() -> dict[Path, str]:
+    """Makes every page of the documentation that has generated parts, by its path."""
+    from experiments.benchmark import __main__ as benchmark, tables
+
+    def filled(path: Path, **sections: str) -> dict[Path, str]:
+        text = path.read_text(encoding="utf-8")
+        for name, inside in sections.items():
+            text = pages.section(text, name, inside)
+        return {path: text}
+
+    return {
+        **{
+            pages.DOCS / "results" / f"{room}.md": result_pages.room_page(room)
+            for room in catalogue.rooms()
+        },
+        **filled(pages.DOCS / "results.md", claims=result_pages.index()),
+        **filled(pages.DOCS / "performance.md", tables=tables.performance(benchmark.SECTIONS)),
+        **filled(pages.DOCS / "papers.md", papers=paper_pages.page()),
+        **filled(pages.DOCS / "architecture.md", rooms=architecture.page()),
+        **filled(
+            pages.ROOT / "README.md",
+            theorems=result_pages.theorem_table(),
+            speed=tables.speed_table(),
+            experiments=result_pages.experiment_table(),
+        ),
+    }
 
 
 def keep(parser: argparse.ArgumentParser, folder: str) -> None:
@@ -73,13 +100,14 @@ def main(argv: list[str] | None = None) -> None:
     """Runs an experiment, lists all, or does with kept results what an option says."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments",
-        usage="python -m experiments [NAME [flags] | --keep RUN_FOLDER | --rejudge | --readme]",
+        usage="python -m experiments [NAME [flags] | --keep RUN_FOLDER | --rejudge | --pages | --papers]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--keep", metavar="RUN_FOLDER", help="copy a run to experiments/results")
     parser.add_argument("--rejudge", action="store_true", help="judge kept results anew")
-    parser.add_argument("--readme", action="store_true", help="write kept results into README.md")
+    parser.add_argument("--pages", action="store_true", help="write the generated documentation")
+    parser.add_argument("--papers", action="store_true", help="print what was repeated of papers")
     argv = sys.argv[1:] if argv is None else argv
     if argv and not argv[0].startswith("-"):
         return run(parser, argv[0], argv[1:])
@@ -90,8 +118,11 @@ def main(argv: list[str] | None = None) -> None:
     elif options.rejudge:
         for path in pages.stored_files():
             print(rejudge.rejudge_file(catalogue.load(path.name.split(".")[0]), path))
-    elif options.readme:
-        pages.write_section("results", results_section())
+    elif options.pages:
+        for path in pages.write(all_pages()):
+            print(path)
+    elif options.papers:
+        print(paper_pages.page())
     else:
         list_experiments()
     return None

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -27,8 +28,9 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 def write_json(
     path: Path, value: Any, *, indent: int | None = 1, default: Callable[[Any], Any] | None = None
 ) -> None:
-    """Replaces a file by ``value`` as JSON."""
+    """Replaces a file by ``value`` as JSON; a list of numbers takes one line, however long it is."""
     text = json.dumps(value, indent=indent, default=default)
+    text = re.sub(r'\[\n([^\[\]{}"]+)\n *\]', lambda found: f"[{' '.join(found[1].split())}]", text)
     with replacing(path) as file:
         file.write(text.encode() + b"\n")
 

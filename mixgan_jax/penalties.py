@@ -112,6 +112,34 @@ def r2(gamma: float) -> Penalty:
     return penalty
 
 
+def r1_r2(gamma: float) -> Penalty:
+    """The zero-centred penalties on real data and on fakes together: the sum of :func:`r1` and :func:`r2`.
+
+    ``gamma / 2 * (||grad_x D(real_b)||^2 + ||grad_x D(fake_b)||^2)`` for each b: the regulariser of R3GAN, beside its
+    relativistic loss (Huang, Gokaslan, Kuleshov and Tompkin 2024, arXiv 2501.05441).
+
+    Args:
+        gamma: of both, finite and >= 0.
+
+    Returns:
+        The penalty, with terms ``[B]`` in float32 or wider; it needs as many fakes as reals. ``key`` is not used.
+
+    Raises:
+        ValueError: ``gamma`` negative or not finite; from the penalty also batches of different size.
+    """
+    on_reals, on_fakes = r1(gamma), r2(gamma)
+
+    def penalty(key: Key, critic: Critic, real: Array, fake: Array) -> Array:
+        if _examples("real", real).shape[0] != _examples("fake", fake).shape[0]:
+            raise ValueError(
+                "real and fake must hold as many examples, "
+                f"got real {real.shape} and fake {fake.shape}"
+            )
+        return on_reals(key, critic, real, fake) + on_fakes(key, critic, real, fake)
+
+    return penalty
+
+
 def weight_barrier(weights: Array, epsilon: float = 1e-6) -> Array:
     """MIX+GAN's regulariser of mixture weights: ``R(w) = -(1/k) sum_i log(w_i + epsilon)``.
 

@@ -1,10 +1,9 @@
 """How fast is it, and where does the time go? Measures this machine, prints tables, keeps them as JSON.
 
-    python -m experiments.benchmark                     everything, a quarter of an hour on two CPU cores
-    python -m experiments.benchmark --preset gpu        on a GPU, a few minutes; PyTorch runs there too
-    python -m experiments.benchmark --only mlp dcgan    against PyTorch (pip install -e '.[bench]')
-    python -m experiments.benchmark --keep              copies what was measured to experiments/results/benchmark
-    python -m experiments.benchmark --readme            writes the kept tables into the README
+    python -m experiments benchmark                     everything, a quarter of an hour on two CPU cores
+    python -m experiments benchmark --preset gpu        on a GPU, a few minutes; PyTorch runs there too
+    python -m experiments benchmark --only mlp dcgan    against PyTorch (pip install -e '.[bench]')
+    python -m experiments benchmark --keep              copies what was measured to experiments/results/benchmark
 
 Programs that are compared do the same work (the losses of both sides are compared first) and run in turn; a time is
 the median over rounds, with the lowest and the highest; a ratio is the median over rounds of the ratio within a round.
@@ -27,13 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 import mixgan_jax as mg
-from experiments.benchmark import logs, parts, programs, scaling, strategies, streaming
-from experiments.common import harness, pages, report
+from experiments.benchmark import logs, parts, programs, scaling, strategies, streaming, tables
+from experiments.benchmark.tables import KEPT, kept_name
+from experiments.common import harness, report
 from mixgan_jax.checks import check_path
-from mixgan_jax.files import read_json, write_json
-
-KEPT = report.RESULTS / "benchmark"
-HIDDEN = {"seconds", "times"}  # raw values, in the JSON only
+from mixgan_jax.files import write_json
 
 
 class Section(NamedTuple):
@@ -154,21 +151,10 @@ def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
     return result
 
 
-def cells(row: dict[str, Any]) -> dict[str, str]:
-    """A row as it is shown."""
-
-    def text(value: Any) -> str:
-        if isinstance(value, float):
-            return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3g}"
-        return str(value)
-
-    return {name: text(value) for name, value in row.items() if name not in HIDDEN}
-
-
 def show(result: dict[str, Any]) -> None:
     """Prints one table."""
     table = Table(title=result["title"], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    rows = [cells(row) for row in result["rows"]]
+    rows = [tables.cells(row) for row in result["rows"]]
     for name in rows[0]:
         table.add_column(name)
     for row in rows:
@@ -176,46 +162,18 @@ def show(result: dict[str, Any]) -> None:
     Console().print(table)
 
 
-def markdown(result: dict[str, Any]) -> str:
-    """One table as the README shows it."""
-    rows, file = (
-        [cells(row) for row in result["rows"]],
-        kept_name(result["section"], result["preset"]),
-    )
-    lines = [
-        f"**{result['title']}**",
-        "",
-        "| " + " | ".join(rows[0]) + " |",
-        "|" + "---|" * len(rows[0]),
-        *("| " + " | ".join(row.values()) + " |" for row in rows),
-        "",
-        f"[`{file}`](experiments/results/benchmark/{file}), {result['hardware']}, {result['date']}",
-    ]
-    return "\n".join(lines)
-
-
-def kept_name(section: str, preset: str, suffix: str = ".json") -> str:
-    """The name of a kept file; tables of the preset cpu were there first and are named by their section alone."""
-    return f"{section}{'' if preset == 'cpu' else f'.{preset}'}{suffix}"
-
-
-def kept() -> list[dict[str, Any]]:
-    """The kept tables, in the order of the sections, of the CPU first."""
-    files = [KEPT / kept_name(name, preset) for name in SECTIONS for preset in ("cpu", "gpu")]
-    return [read_json(file, "restore it from the repository") for file in files if file.exists()]
-
-
 def keep(folder: Path, preset: str) -> None:
     """Copies measured tables and figures to ``experiments/results/benchmark``."""
     KEPT.mkdir(parents=True, exist_ok=True)
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.png")]):
-        print(shutil.copy(path, KEPT / kept_name(path.stem, preset, path.suffix)))
+        copy = report.keep_picture if path.suffix == ".png" else shutil.copy
+        print(copy(path, KEPT / kept_name(path.stem, preset, path.suffix)))
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measures, or keeps what was measured, or writes the README's tables."""
+    """Measures, or keeps what was measured."""
     parser = argparse.ArgumentParser(
-        prog="python -m experiments.benchmark",
+        prog="python -m experiments benchmark",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -223,14 +181,10 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--preset", choices=("cpu", "gpu", "smoke"), default="cpu")
     parser.add_argument("--runs", default="runs")
     parser.add_argument("--keep", action="store_true")
-    parser.add_argument("--readme", action="store_true")
     harness.prepare_process()
     options = parser.parse_args(argv)
     with harness.refusing("benchmark"):
         folder = check_path("--runs", options.runs) / "benchmark" / options.preset
-    if options.readme:
-        pages.write_section("performance", "\n\n".join(map(markdown, kept())))
-        return
     if options.keep:
         if options.preset == "smoke" or not any(folder.glob("*.json")):
             parser.error(f"--keep needs tables of the preset cpu or gpu in {folder}")

@@ -1,7 +1,7 @@
 """MIX+GAN here and in PyTorch: the same arithmetic, the same initial parameters, timed in turn.
 
-Both run on the device that JAX has: a GPU, if there is one, else the CPU. There both multiply float32 matrices in
-TF32, JAX's default, where the precision is "default"; "highest" is full float32 on both sides.
+Both run on the device that JAX has: a GPU, if there is one, else the CPU. On a GPU the precision "default" multiplies
+float32 matrices in TF32, JAX's default, on both sides; "highest" is full float32.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ DIGITS = 1e-4  # how far apart, relatively, the losses of both sides may be
 
 @contextlib.contextmanager
 def both_at(precision: Precision) -> Iterator[None]:
-    """Products of float32 matrices on both sides: as JAX has them by default, TF32 on a GPU, or in full."""
+    """Sets the precision of float32 products on both sides: JAX's default, TF32 on a GPU, or full."""
     tf32 = precision == "default"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     with jax.default_matmul_precision("default" if tf32 else "highest"):
@@ -44,7 +44,7 @@ def both_at(precision: Precision) -> Iterator[None]:
 def torch_step(
     game: Game, draw: Draw, tuned: bool, compiled: bool = False
 ) -> Callable[[], tuple[torch.Tensor, torch.Tensor]]:
-    """One step of the game in PyTorch, from the same initial parameters."""
+    """Makes one step of the game in PyTorch, from the same initial parameters."""
     images = len(game.shape) == 3
     kinds = (
         (torch_side.DCGANGenerator, torch_side.DCGANDiscriminator)
@@ -68,13 +68,13 @@ def torch_step(
 
 
 def disagreement(game: Game) -> float:
-    """The largest relative difference between both sides' losses in a step from the same parameters and latents.
+    """Computes the largest relative difference of both sides' losses in a step from the same parameters and latents.
 
     The generators' loss comes after the discriminators' update, and so speaks for their gradients and optimiser too.
     Later steps tell less: where a gradient is nearly zero, Adam's first updates turn rounding into full steps.
 
     Raises:
-        ArithmeticError: it is above ``1e-4``: they do not do the same work, and must not be compared.
+        ArithmeticError: it is above ``1e-4``: the sides do not do the same work, and must not be compared.
     """
     shape = (game.components, game.batch, game.latent_size)
     latents = np.random.RandomState(1).standard_normal(shape).astype(np.float32)
@@ -90,7 +90,7 @@ def disagreement(game: Game) -> float:
 
 
 def repeated(step: Callable[[], Any], times: int) -> Callable[[], None]:
-    """``step`` several times, for clocks that are too coarse for one; it returns when the device is done."""
+    """Repeats ``step``, for clocks that are too coarse for one; the call returns when the device is done."""
 
     def program() -> None:
         for _ in range(times):
@@ -102,7 +102,7 @@ def repeated(step: Callable[[], Any], times: int) -> Callable[[], None]:
 
 
 def torch_programs(game: Game, steps: int, compiled: bool = False) -> dict[str, Callable[[], Any]]:
-    """Plain and tuned, with fresh normal latents; on a GPU also tuned as a CUDA graph, and with ``torch.compile``."""
+    """Makes plain and tuned steps with fresh normal latents; on a GPU also a CUDA graph, and ``torch.compile``."""
 
     def draw(batch: int) -> torch.Tensor:
         return torch.randn(game.components, batch, game.latent_size, device=torch_side.DEVICE)
@@ -125,7 +125,7 @@ def mlp(
     steps: int = 200,
     rounds: int = 9,
 ) -> list[dict[str, Any]]:
-    """Networks with two hidden layers of 128 on points of the plane, one of each side; ``seeds`` of them at once.
+    """Times networks with two hidden layers of 128 on points of the plane, one of each side, for ``seeds`` at once.
 
     PyTorch has three forms: a module for each network, the same tuned, and stacked networks whose layers are batched
     products, with one fused Adam for all seeds. On a GPU the tuned and the stacked form are also captured as CUDA
@@ -170,7 +170,7 @@ def mlp(
 
 
 def stacked(game: Game, seeds: int, steps: int) -> dict[str, Callable[[], Any]]:
-    """PyTorch's step for several seeds at once, by name; on a GPU also as a CUDA graph."""
+    """Makes PyTorch's step for several seeds at once, by name; on a GPU also as a CUDA graph."""
     params = [each[0] for each in initial_parameters(game)]
     real = torch_side.on_device(game.real()).expand(seeds, -1, -1)
     make = partial(torch_side.stacked_gan_step, *params, real, game.latent_size, game.learning_rate)
@@ -191,7 +191,7 @@ def dcgan(
     compiled: Sequence[int] = (),
     work: int = 8,
 ) -> list[dict[str, Any]]:
-    """MIX+DCGAN on 32x32x3 images, full and Latin pairing, against plain and tuned PyTorch.
+    """Times MIX+DCGAN on 32x32x3 images, full and Latin pairing, against plain and tuned PyTorch.
 
     ``compiled`` are the numbers of components at which PyTorch's networks are compiled too; ``work`` is the number of
     steps that one timed call takes for k = 1, fewer for more.

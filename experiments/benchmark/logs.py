@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def measure(
     *, steps: int = 4_000, log_every: int = 10, save_every: int = 1_000, rounds: int = 5
 ) -> dict[str, Any]:
-    """Milliseconds of a step of the ring's MIX+GAN, k = 5, from one entry of the log to the next.
+    """Measures milliseconds a step of the ring's MIX+GAN, k = 5, from one entry of the log to the next.
 
     ``off``: ``fit`` without a folder. ``on``: a folder with a log line each ``log_every`` steps, TensorBoard files,
     and a checkpoint each ``save_every``. Both in turn.
@@ -55,7 +55,7 @@ def measure(
 
 
 def table(**sizes: int) -> list[dict[str, Any]]:
-    """:func:`measure` as rows."""
+    """Makes rows of :func:`measure`'s results."""
     result = measure(**sizes)
     return [
         {
@@ -70,7 +70,7 @@ def table(**sizes: int) -> list[dict[str, Any]]:
 
 @drawing.styled
 def plot(rows: list[dict[str, Any]]) -> "Figure":
-    """Both histograms, on the same logarithmic bins."""
+    """Draws both histograms, on the same logarithmic bins."""
     figure = drawing.new_figure(6.0, 3.5)
     axis = figure.add_subplot()
     values = np.concatenate([row["times"] for row in rows])

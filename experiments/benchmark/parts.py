@@ -17,7 +17,7 @@ Program = Callable[[], Any]
 
 
 def measure(*, width: int = 64, rounds: int = 3) -> list[dict[str, Any]]:
-    """Times of whole steps, taken in turn; ``cost`` is the ratio to the step as it is."""
+    """Times whole steps in turn; ``cost`` is the ratio to the step as it is."""
     one, three = dcgan_game(64, 1, width=width), dcgan_game(63, 3, width=width)
     plain = one._replace(
         generator=mg.from_linen(DCGANGenerator(one.shape, width=width, batch_norm=False)),
@@ -57,7 +57,7 @@ def _rows(name: str, programs: dict[str, Program], steps: int, rounds: int) -> l
 
 
 def _without(taken_back: Callable[[], Any], game: Game, steps: int) -> Program:
-    """The program traced and compiled while something is taken back."""
+    """Traces and compiles the program while one decision is taken back."""
     with taken_back():
         return scanned(game, steps)
 

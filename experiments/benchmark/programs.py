@@ -20,16 +20,16 @@ SIZE = 2048  # of the square matrices whose product measures the machine's peak
 
 
 def peak() -> tuple[Any, float]:
-    """A program that multiplies two matrices, and its floating-point operations."""
+    """Makes a program that multiplies two matrices, and counts its floating-point operations."""
     matrix = jnp.ones((SIZE, SIZE))
     product = jax.jit(lambda a: a @ a)
     return lambda: product(matrix), 2.0 * SIZE**3
 
 
 def work(*, components: tuple[int, ...] = (1, 5), rounds: int = 7) -> list[dict[str, Any]]:
-    """Operations and bytes of a step, from XLA's analysis of the compiled program, and the share of the matrix peak.
+    """Counts a step's operations and bytes, by XLA's analysis of the compiled program, and the share of matrix peak.
 
-    Counted on the program with components written out: of a loop XLA counts one round. The times are those of the
+    The counted program has components written out, since XLA counts one round of a loop. The times are those of the
     program that training uses.
     """
     games = {f"DCGAN k={k}, full": dcgan_game(64, k) for k in components}
@@ -59,7 +59,7 @@ def work(*, components: tuple[int, ...] = (1, 5), rounds: int = 7) -> list[dict[
 
 
 def compiled_step(game: Game, **options: Any) -> Any:
-    """One step, compiled."""
+    """Compiles one step."""
     solver = game.solver(**options)
     state = jax.eval_shape(solver.init, jax.random.key(0))
     real = jax.ShapeDtypeStruct((game.batch, *game.shape), jnp.float32)
@@ -67,7 +67,7 @@ def compiled_step(game: Game, **options: Any) -> Any:
 
 
 def memory(*, components: tuple[int, ...] = (1, 5)) -> list[dict[str, Any]]:
-    """Peak memory of one step: what XLA plans for arguments, results and temporaries."""
+    """Reads the peak memory of one step, which XLA plans for arguments, results and temporaries."""
     rows, single = [], None
     for k in components:
         for pairing in ("full", "latin") if k > 1 else ("full",):
@@ -97,9 +97,9 @@ STARTS = {
 
 
 def starts(*, names: tuple[str, ...] = tuple(STARTS)) -> list[dict[str, Any]]:
-    """Seconds to the end of the first step, in new processes: with an empty compilation cache, then with a full one.
+    """Measures seconds to the first step's end in new processes: with an empty compilation cache, then a full one.
 
-    And the largest resident memory of the second, which compiles nothing.
+    Also measures the largest resident memory of the second process, which compiles nothing.
     """
     rows = []
     for name in names:
@@ -123,7 +123,7 @@ def starts(*, names: tuple[str, ...] = tuple(STARTS)) -> list[dict[str, Any]]:
 
 
 def first_step(name: str) -> dict[str, float]:
-    """In a new process: tracing, compiling and running one step from an initial state."""
+    """Traces, compiles and runs one step from an initial state, in a new process."""
     game = STARTS[name]
     solver = game.solver()
     state = jax.block_until_ready(jax.jit(solver.init)(jax.random.key(0)))
@@ -137,7 +137,7 @@ def first_step(name: str) -> dict[str, float]:
 
 
 def peak_resident() -> int:
-    """The most bytes that were resident since this program started."""
+    """Reads the most bytes that were resident since this program started."""
     status = Path("/proc/self/status")
     if (
         status.exists()

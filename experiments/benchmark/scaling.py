@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 def against_k(
     *, components: tuple[int, ...] = (1, 2, 3, 5, 8, 16), rounds: int = 3, width: int = 16
 ) -> list[dict[str, Any]]:
-    """Milliseconds of a step for k generators and k discriminators, by pairing, and over the step of k = 1.
+    """Measures milliseconds a step for k generators and k discriminators, by pairing, and over the step of k = 1.
 
-    DCGAN of a small width on 32x32x3 images, and the ring's MLP; batches are 64 rounded down to a multiple of k.
+    The games are a DCGAN of small width on 32x32x3 images, and the ring's MLP. Batches are 64, rounded down to a
+    multiple of k.
     """
 
     def games(k: int, pairing: Pairing) -> dict[str, Game]:
@@ -59,7 +60,7 @@ def against_k(
 def against_seeds(
     *, seeds: tuple[int, ...] = (1, 2, 4, 8, 16), steps: int = 200, rounds: int = 7
 ) -> list[dict[str, Any]]:
-    """Microseconds of a GAN-step of the ring's MLP, batch 64, for runs vmapped on one device and dealt out to all."""
+    """Measures microseconds a GAN-step of the ring's MLP, batch 64: runs vmapped on one device, or dealt out to all."""
     game, rows = ring_game(64), []
     for name, spread in (("vmapped", False), ("vmapped on each device", True)):
         programs = {count: scanned(game, steps, count, spread=spread) for count in seeds}
@@ -71,7 +72,7 @@ def against_seeds(
 def against_batch(
     *, batches: tuple[int, ...] = (16, 64, 256, 1024), rounds: int = 7
 ) -> list[dict[str, Any]]:
-    """Time of a step for one example, k = 1: microseconds for the ring's MLP, milliseconds for DCGAN."""
+    """Measures the time of a step for one example, k = 1: microseconds for the ring's MLP, milliseconds for DCGAN."""
     rows = []
     for kind, make, scale in (("MLP, us", ring_game, 1e6), ("DCGAN width 16, ms", _small, 1e3)):
         steps = {batch: max(1, (20_000 if kind[0] == "M" else 1_024) // batch) for batch in batches}
@@ -87,7 +88,7 @@ def _small(batch: int) -> Game:
 
 @drawing.styled
 def plot_against_k(rows: list[dict[str, Any]]) -> "Figure":
-    """Time of a step over that of k = 1 against k, on logarithmic axes, with lines of slopes 1 and 2."""
+    """Draws the time of a step over that of k = 1 against k, on logarithmic axes, with lines of slopes 1 and 2."""
     figure = drawing.new_figure(9.0, 4.0)
     axes = figure.subplots(1, 2, sharey=True)
     for axis, kind in zip(axes, ("DCGAN", "MLP"), strict=True):

@@ -23,7 +23,7 @@ STRATEGIES = tuple(name for name in get_args(Strategy) if name != "auto")
 def table(
     *, components: Sequence[int] = (3,), batch: int = 64, width: int = 64, rounds: int = 3
 ) -> list[dict[str, Any]]:
-    """Milliseconds of a step, full pairing, for each strategy, with our convolutions and with XLA's own."""
+    """Measures milliseconds a step, full pairing, for each strategy, with our convolutions and with XLA's own."""
     rows = []
     for k in components:
         ring, images = ring_game(batch, k), dcgan_game(batch, k, width=width)
@@ -57,7 +57,7 @@ def _steps(name: str) -> int:
 
 @contextlib.contextmanager
 def xla_convolutions() -> Iterator[None]:
-    """Networks that are traced inside have ``lax``'s convolutions in the place of ours."""
+    """Gives networks that are traced inside ``lax``'s convolutions in place of ours."""
     ours = layers.conv, layers.conv_transpose
     layers.conv, layers.conv_transpose = _conv, _conv_transpose
     try:

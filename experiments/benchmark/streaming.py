@@ -36,14 +36,14 @@ def measure(
     images: int = 5_000,
     threads: int = 2,
 ) -> dict[str, Any]:
-    """Times and ratios on this machine.
+    """Measures times and ratios on this machine.
 
     Args:
-        widths: of the DCGAN, one generator and one discriminator, batches of 64 images 32x32x3.
-        steps: of a round, one entry of the log.
-        rounds: of each kind, interleaved, after one that compiles.
-        images: in the set, noise; PNG files of noise are the largest and slowest of their size.
-        threads: that read.
+        widths: widths of the DCGAN: one generator and one discriminator, batches of 64 images 32x32x3.
+        steps: number of steps of a round, one entry of the log.
+        rounds: number of rounds of each kind, interleaved, after one that compiles.
+        images: number of images in the set; they are noise, whose PNG files are the largest and slowest of their size.
+        threads: number of reading threads.
 
     Returns:
         ``images_per_second`` by kind of source; and for each width ``resident_ms``, the median time of a step with
@@ -67,7 +67,7 @@ def measure(
 
 
 def table(**sizes: Any) -> list[dict[str, Any]]:
-    """:func:`measure` as rows: a source's own throughput, and what a step with it costs at each width."""
+    """Makes rows of :func:`measure`'s results: a source's own throughput, and a step's cost with it at each width."""
     result = measure(**sizes)
     return [
         {
@@ -85,7 +85,7 @@ def table(**sizes: Any) -> list[dict[str, Any]]:
 
 
 def _summary(times: dict[str, list[float]]) -> dict[str, float]:
-    """Medians in milliseconds, and the ratios to the resident time of the same round."""
+    """Computes medians in milliseconds, and the ratios to the resident time of the same round."""
     summary = {f"{kind}_ms": 1000 * statistics.median(each) for kind, each in times.items()}
     for kind in times.keys() - {"resident"}:
         ratios = [a / b for a, b in zip(times[kind], times["resident"], strict=True)]
@@ -96,7 +96,7 @@ def _summary(times: dict[str, list[float]]) -> dict[str, float]:
 def _times(
     solver: mg.Solver, feeds: dict[str, mg.Feed | mg.Stream], steps: int, rounds: int
 ) -> dict[str, list[float]]:
-    """Seconds of a step for each kind and round."""
+    """Measures seconds a step for each kind and round."""
     key, last = jax.random.key(0), steps * (rounds + 1)
     times: dict[str, list[float]] = {kind: [] for kind in feeds}
     with ExitStack() as stack:
@@ -120,7 +120,7 @@ def _timed(advance: Callable, state: Any, start: int, stop: int) -> tuple[float,
 
 
 def _throughput(stream: mg.Stream, seconds: float = 3.0) -> int:
-    """Images per second that arrive on the host, when nothing else is done."""
+    """Measures the images per second that arrive on the host, when nothing else is done."""
     with open_stream(stream, [0], 0, 10**9, ahead=32) as batches:
         next(batches)
         began, count = time.perf_counter(), 0
@@ -131,7 +131,7 @@ def _throughput(stream: mg.Stream, seconds: float = 3.0) -> int:
 
 @contextmanager
 def _sources(data: np.ndarray) -> Iterator[dict[str, ImageSource | np.ndarray]]:
-    """The same images in an .npz file and as PNG files in array_record, in a folder that is deleted afterwards."""
+    """Writes the same images to .npz, and as PNG files to array_record, in a folder that is deleted afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         test = data[:4]
         np.savez(Path(folder) / "noise.npz", train_images=data, test_images=test)

@@ -1,4 +1,4 @@
-"""Times of programs that do the same work, taken in turn so that a change of the machine's speed meets all of them."""
+"""Times programs that do the same work in turn, so that a change of the machine's speed meets all of them."""
 
 import statistics
 import time
@@ -15,11 +15,11 @@ class Timing(NamedTuple):
 
     @property
     def median(self) -> float:
-        """Over the rounds."""
+        """The median over the rounds."""
         return statistics.median(self.rounds)
 
     def text(self, scale: float = 1e3, digits: int = 1) -> str:
-        """``median (lowest - highest)``, in milliseconds by default."""
+        """Writes ``median (lowest - highest)``, in milliseconds by default."""
         low, high = (
             f"{scale * value:.{digits}f}" for value in (min(self.rounds), max(self.rounds))
         )
@@ -29,12 +29,12 @@ class Timing(NamedTuple):
 def interleaved(
     programs: Mapping[str, Callable[[], Any]], units: Mapping[str, int], rounds: int
 ) -> dict[str, Timing]:
-    """Every program once to warm up, then ``rounds`` times in turn: A B C A B C ...
+    """Runs every program once to warm up, then ``rounds`` times in turn: A B C A B C ...
 
     Args:
-        programs: each returns what must be waited for.
-        units: steps that one call does, by which its time is divided.
-        rounds: counted ones.
+        programs: programs by name; each returns the arrays to wait for.
+        units: number of steps of one call, by which its time is divided.
+        rounds: number of counted rounds.
     """
     for program in programs.values():
         jax.block_until_ready(program())
@@ -48,5 +48,5 @@ def interleaved(
 
 
 def ratio(a: Timing, b: Timing) -> float:
-    """How many times as long ``a`` takes as ``b``: the median over rounds of the ratio within a round."""
+    """Computes how many times as long ``a`` takes as ``b``: the median over rounds of the ratio within a round."""
     return statistics.median(x / y for x, y in zip(a.rounds, b.rounds, strict=True))

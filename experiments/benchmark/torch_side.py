@@ -29,7 +29,7 @@ class MLPGenerator(nn.Sequential):
 
 
 class MLPDiscriminator(MLPGenerator):
-    """The same with one logit."""
+    """Two hidden ReLU layers and one logit; ``params`` are Linen's."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).squeeze(1)
@@ -102,7 +102,7 @@ class Side:
         self.log_weights = torch.log_softmax(torch.zeros(len(nets), device=DEVICE), 0)
 
     def move(self, losses: Tensor, weight_rate: float, barrier: float) -> None:
-        """One update; ``losses`` ``[K]`` are each component's, averaged over the opponents."""
+        """Takes one update; ``losses`` ``[K]`` are each component's, averaged over the opponents."""
         self.adam.zero_grad(set_to_none=True)
         weights = self.log_weights.exp()
         (len(weights) * (weights @ losses)).backward()
@@ -122,14 +122,14 @@ def mix_gan_step(
     weight_rate: float,
     barrier: float,
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    """``step(real) -> (discriminator_loss, generator_loss)``; ``draw(batch)`` gives latents ``[I, B, Z]``."""
+    """Makes ``step(real) -> (discriminator_loss, generator_loss)``; ``draw(batch)`` gives latents ``[I, B, Z]``."""
 
     def fakes(batch: int) -> list[Tensor]:
         latents = draw(batch)
         return [net(latents[i]) for i, net in enumerate(generators.nets)]
 
     def logits(made: list[Tensor], j: int) -> list[Tensor]:
-        """Discriminator j's logits of its share of each generator's fakes."""
+        """Computes discriminator j's logits of its share of each generator's fakes."""
         net, count = discriminators.nets[j], len(discriminators.nets)
         if not latin:
             return [net(fake) for fake in made]
@@ -169,13 +169,13 @@ def mix_gan_step(
 
 
 def images(real: np.ndarray, tuned: bool) -> Tensor:
-    """``[B, H, W, C]`` as PyTorch has it."""
+    """Turns images ``[B, H, W, C]`` into PyTorch's order of axes."""
     tensor = on_device(real.transpose(0, 3, 1, 2).copy())
     return tensor.contiguous(memory_format=torch.channels_last) if tuned else tensor
 
 
 def on_device(array: np.ndarray) -> Tensor:
-    """A copy of the array on the device."""
+    """Copies an array to the device."""
     return torch.tensor(array, device=DEVICE)
 
 
@@ -190,7 +190,7 @@ def _dense_stack(params: dict[str, Any]) -> list[nn.Module]:
 
 
 def _set(layer: nn.Module, weight: np.ndarray, params: dict[str, np.ndarray]) -> None:
-    """The layer's weight, and its bias where it has one."""
+    """Sets the layer's weight, and its bias where it has one."""
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(np.array(weight)))
         if layer.bias is not None:
@@ -204,14 +204,14 @@ def stacked_gan_step(
     latent_size: int,
     learning_rate: float,
 ) -> Callable[[], Any]:
-    """``step()`` of S plain GANs of two MLPs at once: stacked parameters, batched products, one fused Adam a side.
+    """Makes ``step()`` of S plain GANs of MLPs at once: stacked parameters, batched products, one fused Adam a side.
 
     Args:
-        generator: Linen's parameters, which all start from.
-        discriminator: likewise.
+        generator: Linen's parameters, from which all generators start.
+        discriminator: Linen's parameters, from which all discriminators start.
         real: ``[S, B, D]``.
-        latent_size: Z.
-        learning_rate: of Adam.
+        latent_size: number Z of latents.
+        learning_rate: learning rate of Adam.
     """
     sides = [
         [_stacked(layer, len(real)) for layer in net.values()] for net in (generator, discriminator)
@@ -244,7 +244,7 @@ def stacked_gan_step(
 
 
 def captured(step: Callable[[], Any]) -> Callable[[], None]:
-    """The step as a CUDA graph: a call replays its kernels. It must read and write the same tensors each time."""
+    """Captures the step as a CUDA graph: a call replays its kernels, which always use the same tensors."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):  # gradients and optimiser states are made before the capture

@@ -30,7 +30,7 @@ class Game(NamedTuple):
     pairing: Pairing = "full"
 
     def solver(self, **options: Any) -> mg.Solver:
-        """MIX+GAN with Adam and exponentiated gradient."""
+        """Makes MIX+GAN with Adam and exponentiated gradient."""
         tx = optax.adam(self.learning_rate, b1=0.5)
         return mg.mix_gan(
             self.generator,
@@ -48,20 +48,20 @@ class Game(NamedTuple):
         )
 
     def real(self) -> np.ndarray:
-        """A batch ``[B, ...]`` in [-1, 1]."""
+        """Draws a batch ``[B, ...]`` in [-1, 1]."""
         shape = (self.batch, *self.shape)
         return np.random.RandomState(0).uniform(-1, 1, shape).astype(np.float32)
 
 
 def ring_game(batch: int, components: int = 1, pairing: Pairing = "full", width: int = 128) -> Game:
-    """Two hidden layers on points of the plane."""
+    """Makes a game of networks with two hidden layers on points of the plane."""
     generator = mg.from_linen(MLP((width, width), outputs=2))
     discriminator = mg.from_linen(MLP((width, width)))
     return Game(generator, discriminator, (2,), batch, 16, 1e-3, components, pairing)
 
 
 def dcgan_game(batch: int, components: int = 1, pairing: Pairing = "full", width: int = 64) -> Game:
-    """DCGAN on images of 32x32 pixels and three channels."""
+    """Makes a game of DCGANs on images of 32x32 pixels and three channels."""
     shape = (32, 32, 3)
     generator = mg.from_linen(DCGANGenerator(shape, width=width))
     discriminator = mg.from_linen(DCGANDiscriminator(width=width))
@@ -71,14 +71,14 @@ def dcgan_game(batch: int, components: int = 1, pairing: Pairing = "full", width
 def scanned(
     game: Game, steps: int, seeds: int | None = None, *, spread: bool = False, **options: Any
 ) -> Callable[[], Any]:
-    """A compiled program that goes on training by ``steps`` steps at each call.
+    """Makes a compiled program that goes on training by ``steps`` steps at each call.
 
     Args:
-        game: what is trained.
-        steps: of one call, one scan.
-        seeds: runs at once, vmapped; None for one that is not.
+        game: the game to train.
+        steps: number of steps of one call, one scan.
+        seeds: number of vmapped runs; None for one run without vmap.
         spread: whether the runs are dealt out to all devices.
-        **options: of ``mix_gan``.
+        **options: options of ``mix_gan``.
     """
     solver, real = game.solver(**options), jnp.asarray(game.real())
 
@@ -102,7 +102,7 @@ def scanned(
 
 
 def looped(game: Game, steps: int) -> Callable[[], Any]:
-    """The same as a Python loop of jitted steps."""
+    """Makes a program that trains in a Python loop of jitted steps."""
     solver, real = game.solver(), jnp.asarray(game.real())
     step = jax.jit(lambda key, state: solver.step(key, state, real)[0], donate_argnums=1)
     keys = list(jax.random.split(jax.random.key(1), steps))
@@ -118,7 +118,7 @@ def looped(game: Game, steps: int) -> Callable[[], Any]:
 
 
 def jax_losses(game: Game, latents: np.ndarray) -> np.ndarray:
-    """Losses ``[2]`` of the discriminators and the generators in the first step, with fixed latents ``[I, B, Z]``."""
+    """Computes losses ``[2]`` of discriminators and generators in the first step, with fixed latents ``[I, B, Z]``."""
     solver = game.solver(latent_sampler=lambda key, shape: jnp.asarray(latents))
     state = solver.init(jax.random.key(0))
     _, info = jax.jit(solver.step)(jax.random.key(0), state, jnp.asarray(game.real()))
@@ -126,7 +126,7 @@ def jax_losses(game: Game, latents: np.ndarray) -> np.ndarray:
 
 
 def initial_parameters(game: Game) -> tuple[list[dict], list[dict]]:
-    """Linen's parameters of each generator and each discriminator, as NumPy arrays."""
+    """Returns Linen's parameters of each generator and each discriminator, as NumPy arrays."""
     state = jax.device_get(game.solver().init(jax.random.key(0)))
 
     def each(mixture: mg.Mixture) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Which experiments there are: the modules of the rooms that have presets. Nothing is imported to find them."""
+"""Finds the experiments, without imports: the modules of the rooms that have presets."""
 
 import ast
 import difflib
@@ -16,8 +16,8 @@ class Script(NamedTuple):
     """One experiment.
 
     Attributes:
-        name: by which it is run, as in ``python -m experiments NAME``.
-        room: the folder that it lives in.
+        name: its name in ``python -m experiments NAME``.
+        room: the folder that it is in.
         doc: its docstring.
     """
 
@@ -27,13 +27,13 @@ class Script(NamedTuple):
 
 
 def rooms() -> dict[str, str]:
-    """The rooms, and what each is about: the first line of its docstring."""
+    """Lists the rooms, each with the first line of its docstring."""
     found = {path.parent.name: _doc(path) for path in sorted(HERE.glob("*/__init__.py"))}
     return {room: doc.splitlines()[0] for room, doc in found.items() if room not in NOT_ROOMS}
 
 
 def scripts() -> dict[str, Script]:
-    """All experiments by name, room after room."""
+    """Lists all experiments by name, room after room."""
     files = [path for room in rooms() for path in sorted((HERE / room).glob("*.py"))]
     return {
         path.stem: Script(path.stem, path.parent.name, _doc(path))
@@ -43,7 +43,7 @@ def scripts() -> dict[str, Script]:
 
 
 def load(name: str) -> ModuleType:
-    """The module of an experiment.
+    """Imports the module of an experiment.
 
     Raises:
         ValueError: there is none of that name; the message has the nearest ones.

@@ -1,4 +1,4 @@
-"""The classifier that counts digits in generated images: trained once on real ones, then kept in the cache folder."""
+"""The classifier that counts digits in generated images: trained once on real images, then kept in the cache folder."""
 
 import hashlib
 import zipfile
@@ -22,17 +22,17 @@ from mixgan_jax.types import Array
 
 BATCH = 128
 UPDATES = 1400  # three epochs of MNIST
-AT_ONCE = 50  # updates whose images are read together: 5 MB of MNIST's
+AT_ONCE = 50  # updates whose images are read together: 5 MB of MNIST
 
 
 class Classifier(NamedTuple):
     """A trained classifier.
 
     Attributes:
-        probabilities: images ``[N, H, W, C]`` float32 in [-1, 1] to class probabilities ``[N, classes]``.
-        features: the same to the last hidden layer ``[N, 128]``, for distances between sets of images.
-        num_classes: how many.
-        test_accuracy: share of the test images it gets right.
+        probabilities: maps images ``[N, H, W, C]`` float32 in [-1, 1] to class probabilities ``[N, classes]``.
+        features: maps images to the last hidden layer ``[N, 128]``, for distances between sets of images.
+        num_classes: number of classes.
+        test_accuracy: share of the test images that it gets right.
     """
 
     probabilities: Any
@@ -42,11 +42,11 @@ class Classifier(NamedTuple):
 
 
 def load_or_train(images: Images, updates: int | None = None) -> Classifier:
-    """The classifier of a labelled set of images, from the cache if it was trained before.
+    """Loads the classifier of a labelled set of images from the cache, or trains it.
 
     Args:
-        images: with labels ``0 .. classes - 1``.
-        updates: of its training; ``UPDATES`` of them if not given.
+        images: images with labels ``0 .. classes - 1``.
+        updates: number of training updates; ``UPDATES`` if not given.
 
     Returns:
         A :class:`Classifier`; deterministic, so that the cached one is what training again would give.
@@ -77,7 +77,7 @@ def load_or_train(images: Images, updates: int | None = None) -> Classifier:
 
 
 def predict(probabilities: Any, images: np.ndarray) -> np.ndarray:
-    """The classes ``[N]`` of images, uint8 ``[N, H, W, C]``, a thousand or so at a time."""
+    """Predicts the classes ``[N]`` of images, uint8 ``[N, H, W, C]``, about a thousand at a time."""
     parts = np.array_split(images, max(1, len(images) // 1000))
     return np.concatenate(
         [np.asarray(jnp.argmax(probabilities(to_float(part)), axis=-1)) for part in parts]
@@ -95,7 +95,7 @@ def _features(network: ConvClassifier, params: Any, images: Array) -> Array:
 
 
 def _train(player: mg.Player, images: Images, updates: int) -> Any:
-    """Adam with a cosine schedule on random batches, drawn with replacement; a compiled scan of some at a time.
+    """Trains with Adam and a cosine schedule on batches drawn with replacement, a compiled scan of some at a time.
 
     Images are read by index, so that those above a memory budget are not loaded; the numbers are the same either way.
     """
@@ -128,7 +128,7 @@ def _train(player: mg.Player, images: Images, updates: int) -> Any:
 
 
 def _path(images: Images, updates: int) -> Path:
-    """Named by what training depends on, so that another data set never finds this one's classifier."""
+    """Names the file by what training depends on, so that another data set never finds this one's classifier."""
     digest = hashlib.sha256(f"{BATCH} {updates} 1".encode())
     source = as_source(images.train_images)
     for start in range(0, len(source), 1000):
@@ -151,4 +151,4 @@ def _read(path: Path, template: Any) -> Any | None:
         with np.load(path, allow_pickle=False) as stored:
             return jax.tree.map_with_path(lambda at, _: stored[jax.tree_util.keystr(at)], template)
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error):
-        return None  # damaged: it is trained again, and written over
+        return None  # a damaged file: train again, and overwrite it

@@ -13,13 +13,13 @@ and three more), or the folder that TensorFlow Datasets prepares (array_record).
 def load_digits(
     experiment: str, dataset: str, data_dir: str | None, memory_budget: int | None
 ) -> Images:
-    """The data; ends the process with advice where there are none that can be read, or none with labels.
+    """Loads the data; ends the process with advice if none can be read, or they have no labels.
 
     Args:
-        experiment: who asks.
+        experiment: name of the experiment that asks.
         dataset: a name in the folder, or ``digits`` for scikit-learn's bundled ones, which fit any budget.
         data_dir: the folder.
-        memory_budget: MiB that training images may take; larger ones stay where they are, to be streamed.
+        memory_budget: memory in MiB that training images may take; larger sets stay where they are, to be streamed.
     """
     if dataset == "digits":
         return digits()

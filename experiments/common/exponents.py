@@ -14,7 +14,7 @@ Vector = npt.NDArray[np.float64]
 def exponents(
     factors: Mapping[str, Any], values: Any, confidence: float = 0.95
 ) -> dict[str, dict[str, Any]]:
-    """Least-squares exponents ``a`` of ``values = c * prod_f factors[f] ** a_f``, fitted to logarithms, seed by seed.
+    """Fits exponents ``a`` of ``values = c * prod_f factors[f] ** a_f``, to logarithms by least squares, seed by seed.
 
     The interval is Student's for the mean of the seeds' exponents: it holds what seeds differ by, and not that the
     law itself may be wrong; ``residual`` says how far the seeds' mean is from it.
@@ -22,7 +22,7 @@ def exponents(
     Args:
         factors: positive numbers ``[N]`` by name, N more than the number of factors.
         values: positive numbers ``[S, N]``.
-        confidence: of the intervals, in (0, 1).
+        confidence: confidence of the intervals, in (0, 1).
 
     Returns:
         For each factor ``exponent`` with ``low`` and ``high`` (equal to it for one seed), ``by_seed`` ``[S]``, and
@@ -74,7 +74,7 @@ def agrees(fit: Mapping[str, Any], value: float, tolerance: float = 0.1) -> verd
 
 
 def in_words(fit: Mapping[str, Any]) -> str:
-    """An exponent with its interval: ``-0.52 [-0.55, -0.49]``."""
+    """Writes an exponent with its interval: ``-0.52 [-0.55, -0.49]``."""
     return f"{fit['exponent']:.2f} [{fit['low']:.2f}, {fit['high']:.2f}]"
 
 

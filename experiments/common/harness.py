@@ -42,13 +42,13 @@ class Run(NamedTuple):
         experiment: the script's name.
         preset: the preset's name.
         config: the preset with the command line's overrides.
-        protocol: the same without what only says where things are: it is what results are recorded with.
+        protocol: the config without fields that only say where things are; results are recorded with it.
         is_preset: whether nothing was overridden, so that the results may stand for the preset.
         folder: where checkpoints, logs and figures of this config live.
-        commit: of the code that runs.
-        options: the command line's, of those that do not change what is computed.
-        seeds: those of the run; a preset's begin with 0.
-        stored: the protocol as the run folder keeps it: fields that came later, at their defaults, are not in it.
+        commit: the commit of the code that runs.
+        options: the options of the command line that do not change what is computed.
+        seeds: the seeds of the run; a preset's begin with 0.
+        stored: the protocol as the run folder keeps it, without later fields that have their defaults.
     """
 
     experiment: str
@@ -73,18 +73,16 @@ def start(
 ) -> Run:
     """Reads the command line ``[--preset NAME] [--runs FOLDER] [--field value ...]`` and opens the run folder.
 
-    Options beside the config's fields neither choose the folder nor count as overrides: ``--on-nan stop`` (or
-    ``freeze``), see ``fit``; ``--tensorboard`` writes TensorBoard files too; ``--profile`` writes a profiler's trace
-    of every method's second entry of the log, to ``profile`` in its folder.
-
-    ``--seed-offset N`` takes seeds N, N + 1, ... instead of 0, 1, ...: it replicates a preset on new seeds, in a folder
-    of its own, and does not stand for the preset.
+    Three options neither choose the folder nor count as overrides: ``--on-nan stop`` (or ``freeze``), see ``fit``;
+    ``--tensorboard`` writes TensorBoard files too; ``--profile`` writes a profiler's trace of every method's second
+    entry of the log, to ``profile`` in its folder. ``--seed-offset N`` takes seeds N, N + 1, ... instead of 0, 1, ...:
+    such a run has a folder of its own and does not stand for the preset.
 
     Args:
         experiment: the script's name, as in ``python -m experiments NAME``.
         doc: the script's docstring, shown by ``--help``.
         presets: configs by name; the first is the default. All are of one frozen dataclass.
-        argv: the arguments; those of the process if not given.
+        argv: the arguments; the process's if not given.
         check: raises ValueError for a config that could not run to its end.
         unhashed: fields that say where things are, not what is computed: they neither choose the run folder nor
             count as overrides of the preset.
@@ -131,28 +129,20 @@ def start(
         stored = store_config_of(folder, hashed)
     use_all_cores()
     is_preset, seeds = hashed == preset and first == 0, range(first, first + config.seeds)
+    preset_name, code = options.preset, commit()
     return Run(
-        experiment,
-        options.preset,
-        config,
-        hashed,
-        is_preset,
-        folder,
-        commit(),
-        options,
-        seeds,
-        stored,
+        experiment, preset_name, config, hashed, is_preset, folder, code, options, seeds, stored
     )
 
 
 def is_paper_protocol(run: Run) -> bool:
-    """Whether a paper's numbers can be expected of a run: its preset is named for the paper, with no overrides."""
+    """Whether a run should reproduce a paper's numbers: its preset is named for the paper, with no overrides."""
     return run.is_preset and run.preset.startswith("paper")
 
 
 @contextlib.contextmanager
 def refusing(experiment: str) -> Iterator[None]:
-    """A TypeError or ValueError inside ends the process with its message and status 2, not with a traceback."""
+    """Ends the process on a TypeError or ValueError inside, with its message and status 2, without a traceback."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -161,11 +151,11 @@ def refusing(experiment: str) -> Iterator[None]:
 
 
 def commit() -> str:
-    """The checked-out commit, with ``+`` behind it where tracked files differ; ``unknown`` outside a checkout."""
+    """Returns the checked-out commit, followed by ``+`` if tracked files differ; ``unknown`` outside a checkout."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:
-        # Without optional locks git only reads: it would refresh its index otherwise.
+        # Without optional locks git only reads; otherwise it would refresh its index.
         command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
@@ -177,7 +167,7 @@ def commit() -> str:
 
 
 def prepare_process() -> None:
-    """Figures go to files, whatever Jupyter has set; a character that the terminal lacks is shown as ``?``."""
+    """Sends figures to files, whatever Jupyter has set; shows a character that the terminal lacks as ``?``."""
     os.environ["MPLBACKEND"] = "agg"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -185,7 +175,7 @@ def prepare_process() -> None:
 
 
 def use_caches() -> None:
-    """Keeps compiled programs and Matplotlib's list of fonts: the second start of an experiment compiles nothing."""
+    """Keeps compiled programs and Matplotlib's list of fonts, so that an experiment's second start compiles nothing."""
     os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
     if jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
@@ -193,14 +183,14 @@ def use_caches() -> None:
 
 
 def use_all_cores() -> None:
-    """One CPU device for each core, so that runs of small networks can be spread over them."""
+    """Makes each core a CPU device, so that runs of small networks can be spread over them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # JAX has started already, as in the tests
         jax.config.update("jax_num_cpu_devices", cores)
 
 
 def seed(tree: Any, index: int) -> Any:
-    """One run of a sweep: entry ``index`` of the leading axis of every leaf."""
+    """Picks one run of a sweep: entry ``index`` of the leading axis of every leaf."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
@@ -214,11 +204,11 @@ def train(
     """Trains all seeds of a method at once in its own folder, or goes on where an earlier start ended.
 
     Args:
-        run: its config has ``seeds``, ``steps`` and ``log_every``.
-        name: of the method.
-        setup: what it trains with.
+        run: the run, whose config has ``seeds``, ``steps`` and ``log_every``.
+        name: the method's name.
+        setup: players, solver and data.
         bar: shows the progress.
-        evaluate: of one run; logged ten times or so.
+        evaluate: measures one run; its results are logged about ten times.
 
     Returns:
         The state, leaves ``[S, ...]``, and the seconds that training took.
@@ -250,21 +240,21 @@ def train(
 def evaluate_seeds(
     run: Run, evaluate: Callable[[Key, Any], Mapping[str, Array]], state: Any
 ) -> dict[str, np.ndarray]:
-    """Measures after the last step, ``[S]`` each: ``evaluate`` of one run, with keys that training has not used."""
+    """Measures every run after the last step, with keys that training has not used; arrays ``[S]``."""
     keys = mg.evaluation_key(seed_keys(run.seeds), run.config.steps)
     return jax.device_get(jax.jit(jax.vmap(evaluate))(keys, state))
 
 
 def once(run: Run, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """A part of the results that no training loop of ``fit`` makes: a later start in the same run folder reads it.
+    """Computes a part of the results without ``fit``, once: a later start in the same run folder reads it.
 
     Args:
-        run: what runs; with ``--profile`` the part's profiler trace is written, to ``profile`` in its folder.
-        name: of the part, one of its own in a run.
-        compute: numbers, strings and arrays (which become lists), by name; called where no start has finished it.
+        run: the run; with ``--profile`` the part's profiler trace is written, to ``profile`` in its folder.
+        name: the part's name, unique in a run.
+        compute: returns numbers, strings and arrays (which become lists) by name; called if no start has finished it.
 
     Returns:
-        What ``compute`` returned, as JSON keeps it, and ``seconds``, those that it took.
+        What ``compute`` returned, as JSON keeps it, and ``seconds``, the time that it took.
     """
     folder = method_folder(run, name)
     path = folder / "part.json"
@@ -288,15 +278,15 @@ def _as_json(leaf: Any) -> Any:
 
 
 def method_folder(run: Run, name: str) -> Path:
-    """Where a method's checkpoints, log and times are."""
+    """Returns the folder of a method's checkpoints, log and times."""
     return run.folder / name.replace(" ", "_").replace(",", "")
 
 
 def step_milliseconds(run: Run, name: str) -> float:
-    """Of a method's training, all seeds together: the median between two entries of the log; NaN with fewer."""
+    """Returns the median milliseconds a step, all seeds together, between entries of the log; NaN if none is left."""
     return 1000.0 * Stopwatch(method_folder(run, name)).step_seconds
 
 
 def seed_keys(seeds: Sequence[int]) -> Key:
-    """The keys of a run's seeds, ``[S]``."""
+    """Returns the keys of a run's seeds, ``[S]``."""
     return jax.vmap(jax.random.key)(np.asarray(seeds))

@@ -1,4 +1,4 @@
-"""Which run a config is: the name of its folder, and what the folder remembers of it."""
+"""The identity of a run: the name that its config gives its folder, and the config kept there."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ from mixgan_jax.storage.records import CONFIG_NAME, store_config
 
 
 def fingerprint(config: Any) -> str:
-    """Eight hexadecimal digits that tell configs apart.
+    """Returns eight hexadecimal digits that tell configs apart.
 
     Fields at their defaults are left out: a field that is added to a ``Config`` does not move the runs before it.
     """
@@ -23,7 +23,7 @@ def fingerprint(config: Any) -> str:
 
 
 def _at_default(config: Any) -> set[str]:
-    """The fields that have the defaults of their class."""
+    """Returns the fields that have the defaults of their class."""
 
     def default(field: dataclasses.Field) -> Any:
         made = field.default_factory
@@ -34,16 +34,16 @@ def _at_default(config: Any) -> set[str]:
 
 
 def as_known(config: Any, known: Mapping[str, Any]) -> dict[str, Any]:
-    """The config as JSON, without the fields at their defaults that ``known``, written earlier, has not got."""
+    """Returns the config as JSON, without fields at their defaults that ``known``, written earlier, lacks."""
     values = json.loads(json.dumps(dataclasses.asdict(config), default=str))
     late = _at_default(config) - known.keys()
     return {name: value for name, value in values.items() if name not in late}
 
 
 def store_config_of(folder: Path, config: Any) -> Mapping[str, Any]:
-    """The config as the run folder keeps it, from its first start on; one that differs is refused.
+    """Returns the config as the run folder has kept it since its first start; refuses one that differs.
 
-    A default that has changed since is such a difference, though the folder's name does not show it.
+    A default that has changed since is a difference too, though the folder's name does not show it.
     """
     path = folder / CONFIG_NAME
     known = dataclasses.asdict(config)

@@ -1,4 +1,4 @@
-"""What the fields of an experiment's ``Config`` may hold: said in the field's type, checked before any long work.
+"""Types of the fields of an experiment's ``Config``: each says what a field may hold, checked before any long work.
 
 A field's type carries its rule, ``steps: Count = 100``: a function ``(name, value)`` that raises where the value breaks
 it. :func:`check_config` runs all of them, and names the flag, the value and what was expected.
@@ -56,17 +56,17 @@ Components: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
 """Numbers of components, each more than the one before."""
 
 ComponentsToCompare: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 2)]
-"""The same, with a mixture of two or more among them."""
+"""Numbers of components, each more than the one before, of which one is 2 or more."""
 
 
 Sizes: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 1)]
 """Whole numbers >= 1 at which something is measured, each more than the one before."""
 
 SizesReachingFive: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 5)]
-"""The same, with one of 5 or more among them."""
+"""Whole numbers >= 1, each more than the one before, of which one is 5 or more."""
 
 Degrees: TypeAlias = Annotated[tuple[int, ...], partial(_rising, 0)]
-"""Whole numbers >= 1, each more than the one before, of methods that may be left out: none at all will do."""
+"""Whole numbers >= 1, each more than the one before; may be empty, which leaves a method out."""
 
 
 def _positive(name: str, value: tuple[float, ...]) -> None:
@@ -80,7 +80,7 @@ Tolerances: TypeAlias = Annotated[tuple[float, ...], _positive]
 """Finite numbers > 0, one or more."""
 
 Coefficients: TypeAlias = Tolerances
-"""The same, of penalties."""
+"""Coefficients of penalties: finite numbers > 0, one or more."""
 
 
 def _losses() -> dict[str, Any]:
@@ -104,7 +104,7 @@ LossName: TypeAlias = Annotated[str, _check_loss]
 
 
 def loss_of(config: Any) -> mg.GanLoss:
-    """The loss that ``config.loss`` names."""
+    """Makes the loss that ``config.loss`` names."""
     return _losses()[config.loss]()
 
 

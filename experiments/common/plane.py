@@ -27,41 +27,41 @@ class Config:
     """Everything a run depends on."""
 
     target: Literal["ring", "grid"] = "ring"
-    """8 Gaussians on a ring, or 25 on the grid {-4, -2, 0, 2, 4}^2."""
+    """Data: 8 Gaussians on a ring, or 25 on the grid {-4, -2, 0, 2, 4}^2."""
     radius: options.Positive = 2.0
-    """Of the ring."""
+    """Radius of the ring."""
     std: options.Positive = 0.02
-    """Of each Gaussian."""
+    """Standard deviation of each Gaussian."""
     components: options.ComponentsToCompare = (1, 2, 3, 5)
-    """Numbers of generators, and of discriminators, from 1 up."""
+    """Numbers of generators to compare, rising from 1; there are as many discriminators."""
     seeds: options.Count = 4
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 10_000
-    """Updates of either side."""
+    """Number of updates of each player."""
     batch: options.Count = 64
-    """Reals in a step, and fakes of each generator; the Latin row has more, see latin_batch."""
+    """Number of reals in a step, and of fakes of each generator; the Latin row has more, see latin_batch."""
     latent_size: options.Count = 16
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     width: options.Count = 64
-    """Of the two hidden layers of either network."""
+    """Number of units in each of the two hidden layers of either network."""
     pacgan_networks: bool = False
-    """PacGAN's networks instead: batch norm in the generator, maxout in the discriminator."""
+    """Whether to use PacGAN's networks: batch norm in the generator, maxout in the discriminator."""
     loss: options.LossName = "non_saturating"
-    """Of both sides, a name in mixgan_jax.losses."""
+    """Loss of both players, a name in mixgan_jax.losses."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, both sides."""
+    """Learning rate of Adam, both players."""
     cosine_decay: bool = True
     """Whether the learning rate falls to 0 over the run, along a cosine."""
     beta1: options.Decay = 0.5
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     update: Literal["alternating", "simultaneous"] = "alternating"
-    """Whether generators answer updated discriminators."""
+    """Whether generators answer the discriminators before (simultaneous) or after their update (alternating)."""
     weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient."""
+    """Step size of exponentiated gradient on the mixture weights."""
     weight_barrier: options.Rate = 0.1
-    """Coefficient of -(1/k) sum log w."""
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     log_every: options.Count = 500
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PROTOCOLS = {
@@ -95,7 +95,7 @@ COLUMNS = {
 
 
 class Method(NamedTuple):
-    """One row of the table; without a batch it has the config's."""
+    """One row of the table; a batch of None stands for the config's."""
 
     name: str
     components: int
@@ -105,7 +105,7 @@ class Method(NamedTuple):
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a method."""
+    """Builds players, loss, optimisers and data of a method."""
     on_ring = config.target == "ring"
     target = ring(8, config.radius, config.std) if on_ring else grid(5, 2.0, config.std)
     generator, discriminator = players(config, method.wide)
@@ -132,7 +132,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
-    """Generator and discriminator; wide ones have at least as many parameters as all of the largest mixture."""
+    """Makes generator and discriminator; wide ones have at least as many parameters as the whole largest mixture."""
     times = max(config.components) if wide else 1
     if config.pacgan_networks:
         generator, discriminator = pacgan_generator(), pacgan_discriminator()
@@ -146,8 +146,8 @@ def players(config: Config, wide: bool) -> tuple[mg.Player, mg.Player]:
 
 
 def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
-    """The table's measures of one run, on 2,500 samples of the mixture and 5,000 new reals."""
-    target = setup.feed.arrays  # the distribution that batches are drawn from
+    """Takes the table's measures of one run, on 2,500 samples of the mixture and 5,000 new reals."""
+    target = setup.feed.arrays  # the distribution of the batches
     keys = jax.random.split(key, 4)
     latents = jax.random.normal(keys[0], (2500, setup.latent_size))
     samples, _ = mg.sample(keys[1], setup.generator, state.generators, latents)
@@ -170,7 +170,7 @@ def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
 
 
 def held_out(setup: Setup, key: Key, state: mg.MixGanState) -> Array:
-    """Payoff matrices ``[10, I, J]`` on new data."""
+    """Computes payoff matrices ``[10, I, J]`` on new data."""
     real_key, key = jax.random.split(key)
     size = 500 - 500 % setup.discriminator.packing
     reals = setup.feed.arrays.sample(real_key, 10 * size).reshape(10, size, 2)
@@ -180,7 +180,7 @@ def held_out(setup: Setup, key: Key, state: mg.MixGanState) -> Array:
 def measure(
     run: harness.Run, method: Method, bar: harness.ProgressBar
 ) -> tuple[dict[str, Any], mg.MixGanState]:
-    """Trains all seeds of a method at once; the table's row, and the state."""
+    """Trains all seeds of a method at once; returns the table's row, and the state."""
     setup = build(run.config, method)
     look = partial(evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)

@@ -19,7 +19,7 @@ OnLog: TypeAlias = Callable[[int, Mapping[str, np.ndarray]], None]
 
 
 class Stopwatch:
-    """Seconds that a method has trained, and a step's, over all starts: kept in two files of its folder."""
+    """The seconds that a method has trained, and those of a step, over all starts; kept in two files of its folder."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ class Stopwatch:
 
     @property
     def step_seconds(self) -> float:
-        """Median over the entries of the log, without the first of a start, which compiles; NaN where none is left."""
+        """The median over the entries of the log, without the first of a start, which compiles; NaN if none is left."""
         return statistics.median(self._pace) if self._pace else float("nan")
 
     def lap(self, step: int) -> None:
@@ -72,7 +72,7 @@ class ProgressBar:
         self._progress.stop()
 
     def method(self, name: str, num_steps: int, stopwatch: Stopwatch) -> OnLog:
-        """``on_log`` for a method's training."""
+        """Starts a method's bar; returns ``on_log`` for its training."""
         task = self._progress.add_task(name, total=num_steps, note="compiling")
         started = time.perf_counter()
 
@@ -87,7 +87,7 @@ class ProgressBar:
 
 
 def trace_options() -> jax.profiler.ProfileOptions:
-    """Traces of what devices and the runtime do: every Python call would be most of the file, and of the time."""
+    """Makes options that trace devices and the runtime: Python's calls would take most of the file, and of the time."""
     options = jax.profiler.ProfileOptions()
     options.python_tracer_level = 0
     return options
@@ -95,10 +95,10 @@ def trace_options() -> jax.profiler.ProfileOptions:
 
 @contextmanager
 def tracing(folder: Path | None, on_log: OnLog) -> Iterator[OnLog]:
-    """``on_log``, which also has the profiler trace the work between its first two calls: compilation is done then.
+    """Yields an ``on_log`` that traces the work between its first two calls, after compilation, with the profiler.
 
     Args:
-        folder: for the trace; None for no trace.
+        folder: folder of the trace; None for no trace.
         on_log: called first.
     """
     calls = 0

@@ -10,7 +10,7 @@ from mixgan_jax.files import read_json, write_json
 
 
 def rejudge(script: ModuleType, results: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
-    """The verdict on kept results, by the rules of today.
+    """Judges kept results by the rules of today.
 
     A script's ``judge`` is called if config and rows are all that it needs; else its ``judge_rows``, which judges what
     rows tell. The other lines, judged by what was measured beside the rows, are kept.
@@ -36,7 +36,7 @@ def rejudge(script: ModuleType, results: dict[str, Any]) -> tuple[list[dict[str,
 
 
 def _kept(results: dict[str, Any], fresh: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The kept lines, in today's form, with those that are fresh in their places."""
+    """Returns the kept lines in today's form, with fresh ones in their places."""
     by_claim = {line["claim"]: line for line in fresh}
     kept = []
     for line in results["verdict"]:
@@ -47,7 +47,7 @@ def _kept(results: dict[str, Any], fresh: list[dict[str, Any]]) -> list[dict[str
 
 
 def config_of(script: ModuleType, values: dict[str, Any]) -> Any:
-    """A script's config from its entry in a results file; fields that came later have their defaults."""
+    """Makes a script's config from its entry in a results file; later fields have their defaults."""
     config = type(next(iter(script.PRESETS.values())))
     return config(**{name: _as_tuples(value) for name, value in values.items()})
 

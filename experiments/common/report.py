@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import platform
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -25,13 +24,14 @@ from mixgan_jax.files import read_json, write_json
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+COLOURS_KEPT = 256
 RESULTS = Path(__file__).parents[1] / "results"
 RESULTS_NAME = "results.json"
 COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow"}
 
 
 def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> dict[str, Any]:
-    """One row of a results table from one value of each metric for each seed.
+    """Makes one row of a results table from one value of each metric for each seed.
 
     Args:
         method: the row's name.
@@ -54,13 +54,16 @@ def row(method: str, metrics: Mapping[str, Sequence[float]], **extra: Any) -> di
 
 
 def measured_once(**values: float) -> dict[str, Any]:
-    """Further entries of a row, of measures that have one value for all seeds and so no standard error."""
+    """Makes further entries of a row, for measures with one value for all seeds and so no standard error."""
     means = {f"{name}_mean": value for name, value in values.items()}
     return means | {f"{name}_stderr": None for name in values}
 
 
 def save_figure(run: Run, figure: "Figure", name: str) -> Path:
-    """Writes a figure to the run folder, as ``name.png`` for pages and ``name.svg`` for papers; the former's path."""
+    """Writes a figure to the run folder, as ``name.png`` for pages and ``name.svg`` for papers; the former's path.
+
+    The repository keeps the PNG alone, see :func:`keep_picture`.
+    """
     mg.plots.save(figure, run.folder / f"{name}.svg")
     return mg.plots.save(figure, run.folder / f"{name}.png")
 
@@ -81,12 +84,11 @@ def save_results(
 
     Args:
         run: what ran.
-        rows: of the table.
+        rows: the table's rows.
         verdict: its claims.
         columns: heading and digits by metric.
         figures: draws, and returns the files, all in the run folder, by what they show.
         kept: which of them are kept with the results, by the name that they get there; all, by their own, if not given.
-            With each also what differs from it in its ending only.
         published: rows with a paper's numbers, shown below ours; columns that it has nothing for are left out.
 
     Returns:
@@ -145,15 +147,26 @@ def keep_results(folder: Path, presets: Callable[[str], Mapping[str, Any]]) -> l
         raise ValueError(f"{folder} must be a run with --seed-offset 0, got seeds from {first} on")
     RESULTS.mkdir(exist_ok=True)
     stem = f"{experiment}.{preset}"
-    sources = {f"{stem}.json": path}
-    for name, file in results["figures"].items():
-        for picture in sorted(folder.glob(f"{Path(file).stem}.*")):
-            sources[f"{stem}.{name}{picture.suffix}"] = picture
-    return [Path(shutil.copy(source, RESULTS / name)) for name, source in sources.items()]
+    write_json(RESULTS / f"{stem}.json", results)
+    pictures = {folder / file: f"{stem}.{name}.png" for name, file in results["figures"].items()}
+    return [
+        RESULTS / f"{stem}.json",
+        *(keep_picture(source, RESULTS / name) for source, name in pictures.items()),
+    ]
+
+
+def keep_picture(source: Path, target: Path) -> Path:
+    """Copies a PNG with at most 256 colours: a figure looks the same, and takes a third of the bytes."""
+    from PIL import Image
+
+    with Image.open(source) as picture:
+        few = picture.convert("RGB").quantize(COLOURS_KEPT, dither=Image.Dither.NONE)
+    few.save(target, optimize=True)
+    return target
 
 
 def hardware() -> str:
-    """The machine in words: devices, processor, cores."""
+    """Describes the machine in words: devices, processor, cores."""
     devices = jax.devices()
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
@@ -165,7 +178,7 @@ def hardware() -> str:
 
 
 def cell(row: Mapping[str, Any], metric: str, digits: int) -> str:
-    """``mean ± standard error`` of a row's metric; nothing for a paper's row that lacks it."""
+    """Writes ``mean ± standard error`` of a row's metric; nothing for a paper's row that lacks it."""
     if f"{metric}_mean" not in row:
         return ""
     mean, error = row[f"{metric}_mean"], row[f"{metric}_stderr"]
@@ -177,7 +190,7 @@ def show(run: Run, results: Mapping[str, Any], files: Mapping[str, Path]) -> Non
 
     Args:
         run: what ran.
-        results: of :func:`save_results`.
+        results: those of :func:`save_results`.
         files: paths by what else they hold.
     """
     files = {**files, "results": run.folder / RESULTS_NAME, "run folder": run.folder}

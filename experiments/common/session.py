@@ -1,4 +1,4 @@
-"""How an experiment ends when it does not reach its end: one line that says what happened and how to go on."""
+"""How an experiment that is stopped ends: with one line that says what happened and how to go on."""
 
 import errno
 import logging
@@ -28,7 +28,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def session(run: Run) -> Iterator[ProgressBar]:
-    """Everything that a script does once it has read its command line; nobody else works in the run folder meanwhile.
+    """Wraps all that a script does after reading its command line; no other process works in the run folder meanwhile.
 
     Ctrl-C, SIGTERM, SIGHUP and SIGUSR1, a component whose update is not finite, a full disk and a run folder in use end
     the process with one last line on stderr and no traceback. The status is 128 + the signal's number, else 1.
@@ -48,7 +48,7 @@ def session(run: Run) -> Iterator[ProgressBar]:
 
 
 def _last_words(run: Run, error: BaseException) -> tuple[str, int]:
-    """What is printed, and the exit status."""
+    """Returns the printed line, and the exit status."""
     if isinstance(error, KeyboardInterrupt):
         number = getattr(error, "signal", signal.SIGINT)
         text = f"stopped by {number.name}; what was saved is in {run.folder}"
@@ -69,7 +69,7 @@ def _is_full(error: OSError) -> bool:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM, SIGHUP and SIGUSR1 raise, as Ctrl-C does, so that what is open is closed; ignored ones stay so."""
+    """Has SIGTERM, SIGHUP and SIGUSR1 raise as Ctrl-C does, so that files are closed; ignored ones stay ignored."""
 
     def terminate(number: int, _: Any) -> None:
         raise Terminated(number)
@@ -87,7 +87,7 @@ def _signals() -> Iterator[None]:
 
 @contextmanager
 def _in_one_line(run: Run) -> Iterator[None]:
-    """Warnings take one line, without the place in the code; Orbax's tracebacks of what is handled here, none."""
+    """Prints warnings in one line, without a place in the code; silences Orbax's tracebacks of handled errors."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         print(f"{run.experiment}: {message}", file=sys.stderr)

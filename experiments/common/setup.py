@@ -1,4 +1,4 @@
-"""What a method trains with, and the game between what it trained."""
+"""A method's players, solver and data, and the game between its trained players."""
 
 from typing import Any, NamedTuple
 
@@ -13,11 +13,11 @@ class Setup(NamedTuple):
 
     Attributes:
         generator: the generators' architecture.
-        discriminator: the discriminators'.
-        solver: trains them.
-        feed: gives it batches, or a stream does.
-        loss: of both sides.
-        latent_size: of the generators.
+        discriminator: the discriminators' architecture.
+        solver: trains the players.
+        feed: gives the solver batches; a feed or a stream.
+        loss: loss of both players.
+        latent_size: number of the generators' latents.
     """
 
     generator: mg.Player
@@ -28,7 +28,7 @@ class Setup(NamedTuple):
     latent_size: int
 
     def values(self, key: Key, state: mg.MixGanState, reals: Array, **options: Any) -> Array:
-        """Payoff matrices ``[N, I, J]`` on reals ``[N, B, ...]`` that training has not seen."""
+        """Computes payoff matrices ``[N, I, J]`` on reals ``[N, B, ...]`` that training has not seen."""
         return mg.held_out_values(
             key,
             self.generator,
@@ -43,6 +43,6 @@ class Setup(NamedTuple):
 
 
 def num_parameters(players: Any) -> int:
-    """Of all networks in ``players.generators`` and ``players.discriminators``, of one run."""
+    """Counts the parameters of all networks in one run's ``players.generators`` and ``players.discriminators``."""
     networks = (players.generators.params, players.discriminators.params)
     return sum(leaf.size for leaf in jax.tree.leaves(networks))

@@ -23,10 +23,10 @@ def decide(estimate: float, error: float | None, direction: Direction, threshold
     """Judges the claim ``estimate > threshold``, or another direction, by the estimate ± 2 standard errors.
 
     Args:
-        estimate: of a mean or a difference of means.
+        estimate: estimate of a mean or a difference of means.
         error: its standard error; 0 for an exact number, None for a single seed.
         direction: ``>``, ``>=``, ``<`` or ``<=``.
-        threshold: the number it is compared with.
+        threshold: the number with which it is compared.
 
     Returns:
         ``holds``, ``fails`` or ``undecided``; the last also for an estimate or an error that is not finite.
@@ -63,21 +63,21 @@ def all_of(outcomes: Iterable[Outcome]) -> Outcome:
 
 
 def claim(text: str, expected: str, got: str, outcome: Outcome | bool | np.bool_) -> dict[str, Any]:
-    """One line of a verdict; True and False are the outcomes of an exact claim."""
+    """Makes one line of a verdict; True and False are the outcomes of an exact claim."""
     if not isinstance(outcome, str):
         outcome = "holds" if outcome else "fails"
     return {"claim": text, "expected": expected, "got": got, "outcome": outcome}
 
 
 def outcome_of(line: Mapping[str, Any]) -> Outcome:
-    """The outcome of a verdict's line. Lines written before there were three outcomes say ``holds``, true or false."""
+    """Returns the outcome of a verdict's line. Old lines say ``holds``, true or false, in place of an outcome."""
     if "outcome" in line:
         return line["outcome"]
     return "holds" if line["holds"] else "fails"
 
 
 def count(verdict: Sequence[Mapping[str, Any]]) -> str:
-    """How many claims have which outcome, in words: ``7 of 10 claims hold, 1 fails, 2 undecided``."""
+    """Counts the claims of each outcome, in words: ``7 of 10 claims hold, 1 fails, 2 undecided``."""
     outcomes = [outcome_of(line) for line in verdict]
     text = f"{outcomes.count('holds')} of {len(outcomes)} claims hold"
     if failed := outcomes.count("fails"):
@@ -134,7 +134,7 @@ def trend(
     which are taken to be independent.
 
     Args:
-        rows: of one method at several places, two or more.
+        rows: one method's rows at two or more places.
         places: the numbers on which the metric is regressed, such as log k, one for each row.
         metric: name of the metric.
         direction: ``>`` if the claim is that it rises, ``<`` if it falls.
@@ -156,7 +156,7 @@ def trend(
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
-    """The mean, and its standard error: sample standard deviation / sqrt n; None for a single value."""
+    """Computes the mean, and its standard error: sample standard deviation / sqrt n; None for a single value."""
     array = np.asarray(values, np.float64)
     error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None
     return float(array.mean()), error

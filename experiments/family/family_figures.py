@@ -21,11 +21,11 @@ PANELS = {"modes": "modes captured", "reverse_kl": "reverse KL (nats)"}
 def samples(
     points: Mapping[str, np.ndarray], target: GaussianMixture, captions: Mapping[str, str]
 ) -> "Figure":
-    """Samples of every method, and the modes of the data as rings.
+    """Draws samples of every method, and the modes of the data as rings.
 
     Args:
-        points: by method, ``[K, N, 2]``, by component; NaN where a draw fell to another one.
-        target: of the data.
+        points: samples ``[K, N, 2]`` of each component, by method; NaN where a draw fell to another component.
+        target: distribution of the data.
         captions: a line below each panel.
     """
     centers = np.asarray(target.means)
@@ -48,12 +48,12 @@ def samples(
 def measures(
     rows: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], num_modes: int
 ) -> "Figure":
-    """Modes and reverse KL of every method with standard errors, and the paper's.
+    """Draws modes and reverse KL of every method with standard errors, and the paper's.
 
     Args:
-        rows: of the table.
-        theirs: the paper's.
-        num_modes: how many modes there are.
+        rows: the table's rows.
+        theirs: the paper's rows.
+        num_modes: number of modes of the data.
     """
     figure = drawing.new_figure(7.2, 0.24 * len(rows) + 0.9)
     panels = figure.subplots(1, 2, sharey=True)
@@ -100,5 +100,5 @@ def _bars(
 
 
 def caption(row: Mapping[str, Any]) -> str:
-    """What stands below a method's samples."""
+    """Writes the caption below a method's samples."""
     return f"{report.cell(row, 'modes', 2)} modes"

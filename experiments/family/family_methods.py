@@ -7,8 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import flax.linen as nn
 
 import mixgan_jax as mg
-from experiments.family.r3_penalty import r1_and_r2
-from mixgan_jax import history, losses
+from mixgan_jax import history, losses, penalties
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
 
 Name: TypeAlias = Literal[
@@ -33,18 +32,18 @@ Name: TypeAlias = Literal[
 """The methods, in the order of the table."""
 
 Init: TypeAlias = Literal["pacgan", "lecun"]
-"""How networks start."""
+"""Initialisers of the kernels."""
 
 TIMES = 5
-"""Parameters of the large GAN over those of a small one, at least."""
+"""Least ratio of the large GAN's parameters to a small one's."""
 
 
 class Players(NamedTuple):
-    """Whom a method is measured by.
+    """The players on whom a method is measured.
 
     Attributes:
-        generators: sampled from.
-        discriminators: their opponents, for NashConv.
+        generators: the mixture that is sampled.
+        discriminators: its opponents, for NashConv.
     """
 
     generators: mg.Mixture
@@ -52,12 +51,12 @@ class Players(NamedTuple):
 
 
 def last(state: Any) -> Players:
-    """The players after the last step."""
+    """Returns the players after the last step."""
     return Players(state.generators, state.discriminators)
 
 
 def past(state: mg.FictitiousState) -> Players:
-    """The average of the players in the histories."""
+    """Returns the average of the players in the histories."""
     return Players(
         history.average(state.generator_history), history.average(state.discriminator_history)
     )
@@ -67,12 +66,12 @@ class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
-        name: of the row.
-        solver: made of generator, discriminator, loss and the keywords that all methods share.
-        packing: samples that a discriminator judges together.
-        times: parameters of each network, over those of the others.
-        loss: of both sides.
-        players: those who are measured, from the state.
+        name: the row's name.
+        solver: makes the solver from generator, discriminator, loss and the keywords that all methods share.
+        packing: number of samples that a discriminator judges together.
+        times: size of each network, in parameters of the other methods' networks.
+        loss: loss of both players.
+        players: picks from the state the players that are measured.
     """
 
     name: Name
@@ -84,7 +83,7 @@ class Method(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What methods have of their own; a config has fields of the same names, with more to say."""
+    """Settings of single methods; a config explains them in fields of the same names."""
 
     steps: int
     weight_rate: float
@@ -102,7 +101,7 @@ class Settings(NamedTuple):
 
 
 def methods(own: Settings) -> list[Method]:
-    """All methods, those whose players differ in number or in what they answer first."""
+    """Lists all methods, in the table's order."""
     gan = partial(mg.mix_gan, num_generators=1, num_discriminators=1)
     together = partial(gan, update="simultaneous")
     mixtures = partial(_mixture, own, partial(mg.mix_gan, update="simultaneous"))
@@ -115,7 +114,7 @@ def methods(own: Settings) -> list[Method]:
         measure_steps=own.measure_steps,
         tolerance=own.tolerance,
     )
-    r3 = partial(together, penalty=r1_and_r2(own.gamma))
+    r3 = partial(together, penalty=penalties.r1_r2(own.gamma))
     return [
         Method("GAN", together),
         Method("GAN, alternating", gan),
@@ -150,14 +149,15 @@ def _mixture(
 
 
 def networks(width: int, init: Init, latent_size: int, times: int) -> tuple[MLP, MLP]:
-    """PacGAN's generator and discriminator, or narrower ones: hidden layers of ``width`` and of half as many units.
+    """Makes PacGAN's generator and discriminator, or narrower ones: hidden layers of ``width`` and half as many units.
 
     Args:
         width: an even number; PacGAN's is 400.
-        init: of the kernels: ``pacgan``, N(0, 0.02^2), or ``lecun``, whose variance goes by a layer's inputs. At a
-            tenth of PacGAN's width its small kernels keep networks nearly constant for thousands of steps.
-        latent_size: Z.
-        times: for wider ones with at least as many times the parameters.
+        init: initialiser of the kernels: ``pacgan`` draws from N(0, 0.02^2); the variance of ``lecun`` depends on a
+            layer's inputs. At a tenth of PacGAN's width its small kernels keep networks nearly constant for thousands
+            of steps.
+        latent_size: number Z of latents.
+        times: makes wider networks, with at least so many times the parameters.
     """
     full = pacgan_generator().features[0]
 

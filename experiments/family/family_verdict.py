@@ -1,4 +1,4 @@
-"""What family_2d measures and claims."""
+"""The columns and claims of family_2d."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from experiments.family.pacgan_tables import as_published
 MEASURES = {"modes": ("modes", 2), "high_quality": ("HQ %", 1), "reverse_kl": ("reverse KL", 3)}
 
 MORE_MODES = (("PacGAN2", "GAN"), ("MIX k=5", "GAN, 5x parameters"))
-"""Who is claimed to capture more modes than whom."""
+"""Pairs of methods: the first is claimed to capture more modes than the second."""
 
 MORE_EVEN = (
     *MORE_MODES,
@@ -18,20 +18,20 @@ MORE_EVEN = (
     ("Unrolled", "GAN, alternating"),
     ("R3-style", "GAN"),
 )
-"""Who is claimed to have a smaller reverse KL than whom."""
+"""Pairs of methods: the first is claimed to have a smaller reverse KL than the second."""
 
 PARTS = {"PacMIX": ("PacGAN2", "MIX k=3")}
-"""What a combination is made of: it is claimed to be at most half a mode behind each."""
+"""The parts of a combination, which is claimed to be at most half a mode behind each."""
 
 
 def judge(
     rows: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], *, is_theirs: bool
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out.
+    """Returns the verdict: what was claimed before the run against the results.
 
     Args:
-        rows: of the methods that were run.
-        theirs: of PacGAN's Table 1, of the same methods.
+        rows: rows of the methods that were run.
+        theirs: rows of PacGAN's Table 1, for the same methods.
         is_theirs: whether networks and training are the paper's, so that its numbers can be expected.
     """
     by_name = {row["method"]: row for row in rows}

@@ -81,12 +81,13 @@ TABLE_3 = {
         },
     ),
 }
-"""The same with the small networks of Metz et al., discriminators of a quarter and of half of the generator. Unrolled
-rows are those that Metz et al. report; whether their errors are standard errors is not known to us."""
+"""Stacked MNIST with the small networks of Metz et al.: discriminators of a quarter, and of half, of the generator.
+
+Unrolled rows are those that Metz et al. report; whether their errors are standard errors is not known to us."""
 
 
 def published(table: Table, methods: Sequence[str]) -> list[dict[str, Any]]:
-    """A table's rows of those methods that are compared, for ``report.save_results``; ``published`` says whose."""
+    """Picks a table's rows for the compared methods, for ``report.save_results``; ``published`` names the source."""
     return [
         {"method": f"{method}, in PacGAN's paper", "published": method}
         | {f"{metric}_mean": mean for metric, (mean, _) in numbers.items()}
@@ -96,12 +97,17 @@ def published(table: Table, methods: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
+def published_in_the_plane(config: Any) -> list[dict[str, Any]]:
+    """Returns the first table's rows of a config's target and methods."""
+    return published(TABLE_1[config.target], config.methods)
+
+
 def as_published(row: Row, theirs: Row, columns: Mapping[str, tuple[str, int]]) -> dict[str, Any]:
-    """The claim that a row is the paper's: no measure differs by more than 2 standard errors of the difference.
+    """Claims that a row repeats the paper's: no measure differs by more than 2 standard errors of the difference.
 
     Args:
-        row: ours.
-        theirs: of :func:`published`, of the same method.
+        row: our row.
+        theirs: the row of :func:`published` for the same method.
         columns: heading and digits of each measure that is compared.
     """
 

@@ -1,4 +1,4 @@
-"""Figures of stacked MNIST: what each method draws, and how many modes how evenly, beside the paper's numbers."""
+"""Figures of stacked MNIST: samples of each method, and its modes and KL beside the paper's numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 @drawing.styled
 def samples(pictures: Mapping[str, np.ndarray], captions: Mapping[str, str]) -> "Figure":
-    """A strip of stacks for each row of the table.
+    """Draws a strip of stacks for each row of the table.
 
     Args:
         pictures: samples in [-1, 1], ``[n, H, W, 3]``, by method.
-        captions: what is written at the right of a strip, by method.
+        captions: text at the right of a strip, by method.
     """
     strips = {
         name: drawing.tile(name, np.clip(x, -1, 1)[None], None, (-1.0, 1.0))[0]
@@ -49,13 +49,13 @@ def bars(
     reals: Mapping[str, float],
     total: int,
 ) -> "Figure":
-    """Modes and KL of every method, mean and standard error, and of each component alone; the paper's are diamonds.
+    """Draws modes and KL of every method and each component alone, mean and standard error; diamonds are the paper's.
 
     Args:
-        rows: of the table.
-        theirs: the paper's rows, of those methods that it has.
-        reals: of ``of_real_stacks``: their KL is a dotted line.
-        total: how many modes there are, a dotted line too.
+        rows: the table's rows.
+        theirs: the paper's rows, for those methods that it has.
+        reals: result of ``of_real_stacks``; its KL is a dotted line.
+        total: number of modes of the data, a dotted line too.
     """
     figure = drawing.new_figure(6.8, 0.27 * len(rows) + 1.35)
     names = [row["method"] for row in rows]

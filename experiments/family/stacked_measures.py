@@ -1,4 +1,4 @@
-"""What stacked MNIST is judged by: which of the 1,000 triples of digits a classifier reads, and how evenly.
+"""The measures of stacked MNIST: which of the 1,000 triples of digits a classifier reads, and how evenly.
 
 Every sample counts, however unsure the classifier is: a filter by confidence makes numbers incomparable with the
 papers' (a re-run with one reports about 100 modes for every method).
@@ -21,11 +21,11 @@ from mixgan_jax.metrics import class_coverage, component_class_coverage
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.types import Array, Key
 
-BATCH = 128  # samples that a generator makes at once; in protocol metz their own statistics normalise them
+BATCH = 128  # samples that a generator draws at once; in protocol metz their own statistics normalise them
 
 
 def read_digits(classifier: Classifier, stacks: Array) -> Array:
-    """The classes ``[N]`` of stacks ``[N, H, W, 3]`` in [-1, 1]: one batch of digits for each channel."""
+    """Reads the classes ``[N]`` of stacks ``[N, H, W, 3]`` in [-1, 1], one batch of digits for each channel."""
     digits = [
         jnp.argmax(classifier.probabilities(stacks[..., channel, None]), axis=-1)
         for channel in range(DEPTH)
@@ -36,7 +36,7 @@ def read_digits(classifier: Classifier, stacks: Array) -> Array:
 def read_components(
     config: Any, setup: Setup, classifier: Classifier, key: Key, generators: mg.Mixture
 ) -> Array:
-    """The classes of ``config.samples`` samples of each component, by batch: ``[K, N / 128, 128]``."""
+    """Reads the classes of ``config.samples`` samples of each component, by batch: ``[K, N / 128, 128]``."""
     count = config.samples // BATCH
 
     def component(inputs: tuple[Any, Any, Key]) -> Array:
@@ -53,9 +53,9 @@ def read_components(
 
 
 def draw(config: Any, setup: Setup, params: Any, state: Any, key: Key, count: int) -> Array:
-    """Samples of one generator, in [-1, 1] where it learned that of the data.
+    """Draws samples of one generator, in [-1, 1] once it has learned the range of its data.
 
-    In protocol dcgan data are in [0, 1] though generators end in tanh, and running averages normalise.
+    In protocol dcgan data are in [0, 1], though generators end in tanh, and running averages normalise.
     """
     latents = latent_sampler(config)(key, (count, config.latent_size))
     stacks, _ = setup.generator.apply(params, state, latents, train=config.protocol == "metz")
@@ -63,7 +63,7 @@ def draw(config: Any, setup: Setup, params: Any, state: Any, key: Key, count: in
 
 
 def show_samples(config: Any, setup: Setup, state: mg.MixGanState) -> np.ndarray:
-    """Stacks for the figure, the components in turn: the first of a batch of each."""
+    """Picks stacks for the figure, the components in turn: the first of a batch of each."""
     shown = 18
     generators = state.generators
     parts = []
@@ -77,17 +77,18 @@ def show_samples(config: Any, setup: Setup, state: mg.MixGanState) -> np.ndarray
 def evaluate(
     config: Any, setup: Setup, classifier: Classifier, keys: Key, generators: mg.Mixture
 ) -> list[dict[str, float]]:
-    """The table's measures of all runs.
+    """Takes the table's measures of all runs.
 
     Args:
-        config: of the script.
-        setup: what was trained.
+        config: the script's config.
+        setup: players, solver and data.
         classifier: reads digits.
-        keys: of the runs ``[S]``, where their states are.
-        generators: of all runs, leaves ``[S, K, ...]``.
+        keys: the runs' keys ``[S]``, on the devices where their states are.
+        generators: the mixtures of all runs, leaves ``[S, K, ...]``.
 
     Returns:
-        By run, the measures of a sample of the mixture and, averaged, of its components alone, of as many samples each.
+        By run, the measures of a sample of the mixture, and the mean over its components of those of as many samples
+        of each alone.
     """
     read = partial(read_components, config, setup, classifier)
     classes = np.asarray(jax.jit(map_runs(keys, read))(keys, generators))
@@ -114,13 +115,13 @@ def _measures(classes: np.ndarray, weights: np.ndarray, total: int) -> dict[str,
 
 
 def apportion(weights: np.ndarray, count: int) -> np.ndarray:
-    """Whole batches of each component, ``count`` in all, as near to the weights as can be (largest remainders).
+    """Deals ``count`` whole batches to the components, as near to the weights as can be (largest remainders).
 
-    A batch is one component's own: with its statistics as normalisation, it could not be anything else.
+    Batches are not shared, since each is normalised by its own statistics.
 
     Args:
-        weights: of the mixture ``[K]``.
-        count: of batches, >= 0.
+        weights: the mixture's weights ``[K]``.
+        count: number of batches, >= 0.
 
     Returns:
         Whole numbers ``[K]`` that sum to ``count``.
@@ -133,7 +134,7 @@ def apportion(weights: np.ndarray, count: int) -> np.ndarray:
 
 
 def of_real_stacks(images: Images, classifier: Classifier, samples: int) -> Mapping[str, float]:
-    """What a generator would get that draws stacks of test images: the ceiling, with the classifier's errors in it.
+    """Measures stacks of test images: the ceiling for a generator, which includes the classifier's errors.
 
     Returns:
         ``modes`` and ``kl`` of such a sample, and ``floor``: the KL of as many draws from equal frequencies.

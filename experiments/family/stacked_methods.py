@@ -1,4 +1,4 @@
-"""The methods that are compared on stacked MNIST, and what each trains with, in the two protocols of PacGAN's paper."""
+"""The methods that are compared on stacked MNIST, in the two protocols of PacGAN's paper."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +11,6 @@ import optax
 
 import mixgan_jax as mg
 from experiments.common.setup import Setup
-from experiments.family.r3_penalty import r1_and_r2
 from mixgan_jax.data import Images, feed_from_stacks, fixed_packs, fixed_stacks
 from mixgan_jax.networks import (
     DCGANDiscriminator,
@@ -29,10 +28,10 @@ class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
-        name: of the row.
-        components: generators, and discriminators.
-        packing: stacks that a discriminator judges together.
-        unroll: virtual turns of the discriminators that the generators look ahead.
+        name: the row's name.
+        components: number of generators, and of discriminators.
+        packing: number of stacks that a discriminator judges together.
+        unroll: number of the discriminators' virtual turns that the generators look ahead.
         relativistic: whether the loss pairs reals and fakes and is regularised on both, as R3GAN's.
     """
 
@@ -44,7 +43,7 @@ class Method(NamedTuple):
 
 
 def methods(config: Any) -> list[Method]:
-    """The rows, in their order: one GAN, packed, mixed, both, unrolled, relativistic."""
+    """Lists the rows in their order: one GAN, packed, mixed, both, unrolled, relativistic."""
     rows = [Method("GAN")]
     rows += [Method(f"PacGAN{m}", packing=m) for m in config.packings]
     rows += [Method(f"MIX+GAN k={k}", components=k) for k in config.components]
@@ -57,17 +56,17 @@ def methods(config: Any) -> list[Method]:
 
 
 def pixels(config: Any, images: Images) -> Array:
-    """The digits that are stacked, uint8 ``[N, H, W, 1]``, on the device: of both splits in protocol dcgan."""
+    """Puts the digits to stack on the device, uint8 ``[N, H, W, 1]``; protocol dcgan takes both splits."""
     both = (np.asarray(images.train_images), images.test_images)
     return jnp.asarray(np.concatenate(both) if config.protocol == "dcgan" else both[0])
 
 
 def build(config: Any, digits: Array, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a method.
+    """Builds players, loss, optimisers and data of a method.
 
     Args:
-        config: of the script.
-        digits: of :func:`pixels`.
+        config: the script's config.
+        digits: result of :func:`pixels`.
         method: a row.
     """
     generator, discriminator = players(config, digits.shape[1:3], method)
@@ -80,7 +79,7 @@ def build(config: Any, digits: Array, method: Method) -> Setup:
         "latent_sampler": latent_sampler(config),
         "generator_tx": adam(config.generator_rate),
         "discriminator_tx": adam(config.discriminator_rate),
-        "penalty": r1_and_r2(config.gamma) if method.relativistic else None,
+        "penalty": mg.penalties.r1_r2(config.gamma) if method.relativistic else None,
     }
     if method.unroll:
         solver = mg.unrolled_gan(generator, discriminator, loss, depth=method.unroll, **common)
@@ -105,7 +104,7 @@ def build(config: Any, digits: Array, method: Method) -> Setup:
 
 
 def players(config: Any, size: tuple[int, ...], method: Method) -> tuple[mg.Player, mg.Player]:
-    """Generator and discriminator, packed; those of R3-style have no batch norm, and He's initial kernels."""
+    """Makes generator and packed discriminator; those of R3-style have no batch norm, and He's initial kernels."""
     shape = (*size, DEPTH)
     plain: dict[str, Any] = {}
     if method.relativistic:
@@ -123,14 +122,14 @@ def players(config: Any, size: tuple[int, ...], method: Method) -> tuple[mg.Play
 
 
 def latent_sampler(config: Any) -> LatentSampler:
-    """Of one latent: standard normal, in protocol dcgan uniform on (-1, 1)."""
+    """Returns the sampler of latents: standard normal, or uniform on (-1, 1) in protocol dcgan."""
     if config.protocol == "metz":
         return jax.random.normal
     return partial(jax.random.uniform, minval=-1.0, maxval=1.0)
 
 
 def fixed_set(num_images: int, packing: int) -> Array:
-    """The stacks, or packs of them, of protocol dcgan: the same for all methods and seeds."""
+    """Draws the stacks, or packs of them, of protocol dcgan: the same for all methods and seeds."""
     stacks_key, packs_key = jax.random.split(jax.random.key(0))
     return fixed_packs(
         packs_key, fixed_stacks(stacks_key, num_images, FIXED_STACKS, DEPTH), packing

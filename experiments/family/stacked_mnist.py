@@ -1,7 +1,8 @@
 """Stacked MNIST, 1,000 modes: do packing, mixing, unrolling, or packing and mixing together find the most of them?
 
 Claim: modes rise with the packing degree, the number of components and the depth of unrolling (cpu); GAN and PacGAN2-4
-come out as in PacGAN's tables (paper presets). The goal is that packed mixtures show more than the best packed GAN.
+come out as in PacGAN's tables (paper presets; Lin et al. 2018, arXiv 1712.04086). The goal is that packed mixtures
+show more modes than the best packed GAN.
 Time: cpu 18 minutes on two CPU cores; the paper presets want a GPU and have not been timed (on one CPU core a step of
 paper takes 61 ms for the GAN's row, one seed: 500,000 are 8 hours).
 
@@ -10,40 +11,7 @@ paper takes 61 ms for the GAN's row, one seed: 500,000 are 8 hours).
     python -m experiments stacked_mnist --data-dir DIR --preset paper_half    the same, D = 1/2 G
     python -m experiments stacked_mnist --data-dir DIR --preset paper_dcgan   MNIST, DCGAN's networks
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), or a file mnist.npz. Three digits, drawn independently
-and uniformly, are the channels of an image. A classifier of single digits reads the channels of generated images: a
-mode is a triple that is read once or more, and KL is that of the triples' histogram to the uniform one, in nats. Every
-sample counts: with a filter by the classifier's confidence all methods have about 100 modes. Stacks of real test images
-are read too: their KL, sampling floor (999 / (2 n)) and classifier's errors included, is the best that can be had.
-
-The protocols are those of Lin, Khetan, Fanti and Oh (2018, arXiv 1712.04086; released code). metz, after Metz, Poole,
-Pfau and Sohl-Dickstein (2017, arXiv 1611.02163): new stacks in [-1, 1] in each step, one update of either side, 500,000
-steps, 25,600 samples, each 128 normalised by their own statistics. dcgan, after VEEGAN: 128,000 fixed stacks of the
-digits of both splits, in [0, 1] though generators end in tanh, fixed packs of them, one update of the discriminators
-and two of the generators in a step, 100,000 steps, running averages at the end. Batches count packs, m times as many
-stacks. The paper ran 50 and 10 seeds, and gives standard errors. Departures: latents of each update are its own (theirs
-are shared within a step); batch norm in a packed GAN's generator is over all of the batch; fixed packs are drawn with
-replacement, without epochs; 26,112 samples in dcgan, whole batches (theirs 26,000); another, smaller classifier.
-A mixture's samples are whole batches of its components, as near to its weights as can be.
-
-The rows: a GAN; PacGAN2, 3, 4; MIX+GAN with k generators and discriminators, all pairs; MIX+PacGAN; unrolled GANs;
-and R3-style: R3GAN's loss (Huang et al. 2024: relativistic, R1 and R2 on every step) on the protocol's networks without
-batch norm, with He's initial kernels and Adam's beta1 = 0. Its networks are not R3GAN's, nor is gamma tuned.
-
-cpu is not the paper's task: 8x8 digits of scikit-learn, 2,000 steps of 32 packs, generators of twice and discriminators
-of eight times Metz's channels at D = 1/4 G, larger learning rates. No number of the paper is expected of it, only the
-orderings of modes, in the mean. It was chosen after trials of one seed each, counted in 2,560 samples; modes of GAN and
-PacGAN4: at 28x28, D = 1/4 G, 1,200 steps of 32 packs and ten times the rates 14 and 22, and neither drew digits; on 8x8
-digits with Metz's channels, 4,000 steps of 64 packs, 23 and 45 (MIX+GAN k=3 151, unrolled 5 179, R3-style 17), no
-digits either; with 8 channels in the discriminators, 3,000 steps of 32 packs, rates of 1e-3, 86 and 5; with 16 channels
-and rates of 5e-4, which is cpu, 103 and 190, digits; with 2e-4 and 6,000 steps 133 and 78. So the choice saw an order
-of GAN and PacGAN4 that is claimed, and another that is not. At cpu's settings four seeds were also seen after 120
-steps: there MIX+GAN k=3 was above the GAN, packing degree and depth were out of order, and the goal was missed. The
-measures of stacks of real digits, and the classifiers' accuracy (98.9 %; MNIST 99.1 %), were seen too.
-
-In the result of cpu modes rise with the packing degree by less than their errors, and so does KL. Unrolling by 5 draws
-no digits. Its discriminators have eight times the protocol's channels, and 2.5 times its rate; what long virtual turns
-do to unrolling is unrolled_ring's subject.
+Protocol, departures and trials are in experiments/family/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,59 +41,59 @@ class Config:
     """Everything a run depends on but the data themselves."""
 
     protocol: Literal["metz", "dcgan"] = "metz"
-    """Whose networks, latents, data and normalisation at the end."""
+    """Whose networks, latents, data and final normalisation to use."""
     data_dir: str | None = None
     """Folder with the data; not needed for digits. Defaults to $TFDS_DATA_DIR."""
     dataset: str = "digits"
     """Name of a data set of digits in that folder, or digits for scikit-learn's bundled ones."""
     packings: options.Degrees = (2, 4)
-    """Of PacGAN."""
+    """Packing degrees of PacGAN."""
     components: options.Degrees = (3,)
-    """Of MIX+GAN."""
+    """Numbers of components of MIX+GAN."""
     packed_components: options.Degrees = (2,)
-    """Of MIX+PacGAN, a mixture with packed discriminators."""
+    """Numbers of components of MIX+PacGAN, a mixture with packed discriminators."""
     mixture_packing: options.Count = 4
-    """Its packing degree."""
+    """Packing degree of MIX+PacGAN."""
     depths: options.Degrees = (1, 5)
-    """Virtual turns that unrolled GANs look ahead; for protocol metz."""
+    """Numbers of virtual turns that unrolled GANs look ahead; for protocol metz."""
     relativistic: bool = True
-    """Whether there is the row with R3GAN's loss."""
+    """Whether the row with R3GAN's loss is run."""
     seeds: options.Count = 4
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 2000
-    """Updates of the discriminators."""
+    """Number of updates of the discriminators."""
     batch: options.Count = 32
-    """Packs of reals in a step, and packs of fakes of each generator."""
+    """Number of packs of reals in a step, and of packs of fakes of each generator."""
     generator_steps: options.Count = 1
-    """Updates of the generators in a step."""
+    """Number of updates of the generators in a step."""
     latent_size: options.Count = 64
-    """Standard normal, or uniform on (-1, 1) in protocol dcgan."""
+    """Number of latents: standard normal, or uniform on (-1, 1) in protocol dcgan."""
     generator_width: options.Count = 16
     """Channels of the generators' last hidden layer."""
     discriminator_width: options.Count = 16
     """Channels of the discriminators' first layer."""
     generator_rate: options.Rate = 5e-4
-    """Learning rate of Adam."""
+    """Learning rate of the generators' Adam."""
     discriminator_rate: options.Rate = 5e-4
-    """The same, of the discriminators."""
+    """Learning rate of the discriminators' Adam."""
     beta1: options.Decay = 0.5
-    """Of Adam; 0 for R3GAN's loss."""
+    """First-moment decay beta1 of Adam; R3GAN's loss has 0 instead."""
     beta2: options.Decay = 0.99
-    """Of Adam."""
+    """Second-moment decay beta2 of Adam."""
     gamma: options.Rate = 1.0
-    """Of the penalties R1 and R2 that R3GAN's loss has."""
+    """Coefficient of the penalties R1 and R2 in the row with R3GAN's loss."""
     weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient."""
+    """Step size of exponentiated gradient on the mixture weights."""
     weight_barrier: options.Rate = 0.1
-    """Coefficient of -(1/k) sum log w."""
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     samples: options.Count = 12_800
-    """Stacks that modes are counted in, whole batches of 128."""
+    """Number of stacks in which modes are counted, a multiple of 128."""
     classifier_updates: options.Count = 1400
-    """Of the classifier's training."""
+    """Number of updates that train the classifier."""
     accuracy: options.Fraction = 0.985
-    """Of the classifier, expected on test images."""
+    """Accuracy on test images that is expected of the classifier."""
     log_every: options.Count = 50
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 _PAPER = Config(
@@ -195,7 +163,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if config.samples % BATCH:
         raise ValueError(f"--samples must be a multiple of {BATCH}, got {config.samples}")
     options.check_timed(config)
@@ -214,14 +182,14 @@ def check(config: Config) -> None:
 
 
 def check_images(config: Config, images: Images) -> None:
-    """Raises ValueError for images that could not be trained on."""
+    """Raises ValueError for images on which training could not start."""
     build(config, pixels(config, images), Method("GAN"))
 
 
 def measure(
     run: harness.Run, digits: Array, classifier: Classifier, method: Method, bar: Any
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Trains all seeds of a method at once; the table's row, and samples of seed 0 ``[n, H, W, 3]``."""
+    """Trains all seeds of a method at once; returns the table's row, and samples of seed 0 ``[n, H, W, 3]``."""
     config = run.config
     setup = build(config, digits, method)
     states, seconds = harness.train(run, method.name, setup, bar)
@@ -249,7 +217,7 @@ def draw_figures(
     reals: Mapping[str, float],
     total: int,
 ) -> dict[str, Path]:
-    """The figures, by the name under which they are kept."""
+    """Draws the figures; returns their paths by the names under which they are kept."""
     captions = {row["method"]: f"{report.cell(row, 'modes', 0)} modes" for row in rows}
     strips = stacked_figure.samples(pictures, captions)
     bars = stacked_figure.bars(rows, theirs, reals, total)

@@ -1,4 +1,4 @@
-"""What stacked_mnist measures and claims, and which of PacGAN's tables it is held against."""
+"""The columns and claims of stacked_mnist, and the tables of PacGAN that it is compared with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -16,7 +16,7 @@ MEASURES = {"modes": ("modes", 1), "kl": ("KL", 3)}
 
 
 def published(config: Any) -> list[dict[str, Any]]:
-    """PacGAN's rows of the config's protocol: of MNIST, and of its two sizes of discriminator."""
+    """Returns PacGAN's rows for the config's protocol: on MNIST, at one of its two sizes of discriminator."""
     if config.dataset != "mnist":
         return []
     sizes = {2: "quarter", 4: "half"}
@@ -34,16 +34,16 @@ def judge(
     *,
     is_theirs: bool,
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out.
+    """Returns the verdict: what was claimed before the run against the results.
 
     Args:
-        config: of the script.
-        rows: the table's.
-        theirs: of :func:`published`.
-        reals: of ``of_real_stacks``.
-        accuracy: the classifier's, of test images.
-        is_theirs: whether the protocol is the paper's, so that its numbers, not orderings, can be expected: those of
-            its own runs, since we do not know what the errors of unrolled GANs, which it quotes, are.
+        config: the script's config.
+        rows: the table's rows.
+        theirs: result of :func:`published`.
+        reals: result of ``of_real_stacks``.
+        accuracy: the classifier's accuracy on test images.
+        is_theirs: whether the protocol is the paper's. Then its numbers are expected, not orderings; only those of its
+            own runs, since the errors of the unrolled GANs that it quotes are not known to us.
     """
     measures = _of_the_measures(config, reals, accuracy)
     return measures + judge_orderings(config, rows, theirs, is_theirs=is_theirs)
@@ -52,7 +52,7 @@ def judge(
 def judge_orderings(
     config: Any, rows: Sequence[Row], theirs: Sequence[Row], *, is_theirs: bool
 ) -> list[dict[str, Any]]:
-    """The part of the verdict that the rows tell; arguments as in ``judge``."""
+    """Judges the claims that the rows decide; takes the arguments of ``judge``."""
     by_name = {row["method"]: row for row in rows}
     if is_theirs:
         verdict = [
@@ -68,7 +68,7 @@ def judge_orderings(
 def _of_the_measures(
     config: Any, reals: Mapping[str, float], accuracy: float
 ) -> list[dict[str, Any]]:
-    bound = 0.01 if config.dataset == "mnist" else 0.05  # few test images are less even
+    bound = 0.01 if config.dataset == "mnist" else 0.05  # a small test set is less even
     excess = reals["kl"] - reals["floor"]
     got = f"{reals['modes']:.0f} modes, KL {reals['kl']:.4f}, floor {reals['floor']:.4f}"
     return [
@@ -88,7 +88,7 @@ def _of_the_measures(
 
 
 def _rising(config: Any, by_name: Mapping[str, Row]) -> list[dict[str, Any]]:
-    """The orderings: modes rise with the packing degree, with the components, with the depth of unrolling."""
+    """Judges the orderings: modes rise with the packing degree, the components, the depth of unrolling."""
     kinds = {
         "packing degree": ("PacGAN", "m", lambda method: method.packing),
         "number of components": ("MIX+GAN k=", "k", lambda method: method.components),
@@ -114,7 +114,7 @@ def _rising(config: Any, by_name: Mapping[str, Row]) -> list[dict[str, Any]]:
 def _goals(
     config: Any, by_name: Mapping[str, Row], theirs: Sequence[Row], *, is_theirs: bool
 ) -> list[dict[str, Any]]:
-    """What we hope for: packed mixtures above the best packed GAN; in protocol dcgan every mode, evenly."""
+    """Judges the goals: packed mixtures above the best packed GAN; in protocol dcgan every mode, evenly."""
     both = [by_name[m.name] for m in methods(config) if m.packing > 1 and m.components > 1]
     packed = [by_name[m.name] for m in methods(config) if m.packing > 1 and m.components == 1]
     if not (both and packed):

@@ -1,19 +1,14 @@
 """What a discriminator of packs sees of mode collapse: how far can packing move generators at one distance apart?
 
-Claim: among pairs with TV(P, Q) = tau, TV(P^m, Q^m) lies between the bounds of PacGAN's theorem for every random pair,
-and packing ranks a generator that misses a mode above one that only weighs modes wrongly, at every m >= 2, though both
-are at .2 from the data (Lin, Khetan, Fanti and Oh 2018, arXiv 1712.04086).
+Claim: among pairs with TV(P, Q) = tau, TV(P^m, Q^m) lies between the bounds of PacGAN's theorem for every random pair.
+Packing ranks a generator that misses a mode above one that only weighs modes wrongly, at every m >= 2, though both
+are at 0.2 from the data (Lin, Khetan, Fanti and Oh 2018, arXiv 1712.04086).
 Time: 20 seconds on one CPU core; paper has not been timed.
 
     python -m experiments theory_packing                     2,000 random pairs for each of 8 seeds
     python -m experiments theory_packing --preset paper      40,000
 
-Protocol, fixed before any run: P and Q are drawn from a Dirichlet distribution on 4 atoms with parameter .5, and Q is
-moved along the line to P until the distance is tau; pairs that start nearer are drawn again. For each m the least and
-the largest packed distance of a seed's pairs are compared with the bounds. How near random pairs come to a bound says
-nothing but how they are drawn. The two generators are an example after the paper's: uniform data on [0, 1], a generator
-that is uniform on [.2, 1], and one with density .6 on [0, .5] and 1.4 on [.5, 1]. Everything is exact; seeds are those
-of the random pairs.
+Protocol, departures and trials are in experiments/family/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,11 +28,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MISSING = ([0.2, 0.8], [0.0, 1.0])
-"""The data's and the generator's mass on [0, .2] and [.2, 1]: nothing on the former."""
+"""Mass of the data, then of the generator, on [0, 0.2] and [0.2, 1]: the generator has none on the first."""
 WRONG = ([0.5, 0.5], [0.3, 0.7])
-"""The same on [0, .5] and [.5, 1]: less on the former."""
+"""Mass of the data, then of the generator, on [0, 0.5] and [0.5, 1]: the generator has less on the first."""
 TAU = 0.2
-"""Of both, and of the random pairs."""
+"""Total variation of both generators, and of the random pairs."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +40,9 @@ class Config:
     """Everything a run depends on."""
 
     seeds: options.Count = 8
-    """Of the random pairs: 0, 1, ..."""
+    """Number of seeds of the random pairs: 0, 1, ..."""
     pairs: options.Count = 2000
-    """Random pairs of a seed."""
+    """Number of random pairs for each seed."""
     degrees: options.Sizes = (2, 3, 4, 5)
     """Packing degrees m."""
 
@@ -69,13 +64,13 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if min(config.degrees) < 2 or max(config.degrees) > 8:
         raise ValueError(f"--degrees must be from 2 to 8, got {config.degrees}")
 
 
 def random_pairs(seed: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of distributions on 4 atoms at distance :data:`TAU`."""
+    """Draws pairs of distributions on 4 atoms at distance :data:`TAU`."""
     rng = np.random.default_rng(seed)
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
     while len(pairs) < count:
@@ -87,7 +82,7 @@ def random_pairs(seed: int, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def measure(run: harness.Run, degree: int) -> dict[str, Any]:
-    """Of every seed the extremes of its random pairs, beside the bounds and the two generators: values ``[seeds]``."""
+    """Measures each seed's extremes over its random pairs, beside the bounds and the two generators: ``[seeds]``."""
     lower, upper = theory.packing_bounds(TAU, degree)
     found = np.array(
         [
@@ -112,7 +107,7 @@ def measure(run: harness.Run, degree: int) -> dict[str, Any]:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     slack = min(
         min(min(row["least_by_seed"]) - row["lower_mean"] for row in rows),
         min(row["upper_mean"] - max(row["largest_by_seed"]) for row in rows),
@@ -144,7 +139,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 @drawing.styled
 def regions(rows: Sequence[Mapping[str, Any]], degrees: Sequence[int]) -> "Figure":
-    """Mode-collapse regions of both generators, and what packing makes of their distances."""
+    """Draws the mode-collapse regions of both generators, and their distances when packed."""
     figure = drawing.new_figure(7.4, 3.1)
     left, right = figure.subplots(1, 2)
     _regions(left)
@@ -184,7 +179,7 @@ def _regions(axes: "Axes") -> None:
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     return {"regions": report.save_figure(run, regions(rows, run.config.degrees), "regions")}
 
 

@@ -2,40 +2,14 @@
 
 Claim: where discriminators learn at a tenth of the generators' rate, unrolling by 5 or more finds more modes than a
 GAN, by more than two standard errors. Where they learn as fast as the generators, unrolling by 5 finds fewer modes than
-where they are slow, and fewer than a GAN there.
+where they are slow, and fewer than a GAN there (after Metz, Poole, Pfau and Sohl-Dickstein 2016, arXiv 1611.02163).
 Time: 14 minutes on two CPU cores, large_batch 10; paper wants a GPU and has not been timed.
 
     python -m experiments unrolled_ring                        on two CPU cores
     python -m experiments unrolled_ring --preset large_batch   batches of the authors' demonstration, 3,000 steps
     python -m experiments unrolled_ring --preset paper         its batches, latents and steps
 
-Unrolled GAN (Metz, Poole, Pfau and Sohl-Dickstein 2016, arXiv 1611.02163) has generators descend
-``d/du f(u, v^k(u))``, see ``mg.unrolled_gan``. What is added to the gradient at ``v^k`` is the discriminators'
-reaction, ``k`` of their steps long: it is worth as much as a linear model of these steps is. This script varies the
-length of a step, and the depth.
-
-Two networks of 2 x 128 units, Adam with beta1 .5, the generators' rate 1e-3, the discriminators' 1e-4, zero-sum loss,
-batches of 512, 256 latents, 25,000 steps: those of the authors' demonstration (which is not their paper's). Departures:
-ReLU and LeCun's initial kernels for tanh and orthogonal ones, eight Gaussians of standard deviation .02 on a circle of
-radius 2 for .01 and 1, and what ``mg.unrolled_gan`` departs in: a real turn goes before the virtual ones, which have
-latents of their own. cpu has batches of 128, 16 latents and 5,000 steps, after which few samples are good.
-
-Protocol: seeds 0, 1, ..., all of a row at once; the last iterate, 2,500 samples; nothing is chosen. Fixed before the
-run, after trials on seeds 100 and 101, none of which is reported. Those had, in modes, per cent good and reverse KL, of
-depths 0 and 5: at batches of 512 after 3,000 steps 2, .6, 1.6 and 7, 2.3, .36 with slow discriminators, 4, 6.1, 1.3 and
-3, .2, 1.0 with fast ones; at batches of 128 after 5,000 steps, slow, 3, .3, 1.2 and 5.5, 1.8, .73; with the
-demonstration's tanh, kernels and ring at batches of 512 after 5,000 steps, slow, 7, 1.1, .31 and 4, .2, .78: there the
-GAN had not collapsed, and unrolling did not help. Unrolled in family_2d has fast discriminators; trials of it on seeds
-100-103 had 4.5 modes after 3,000 steps; 6.5 when unrolled by 1; 6.75 at a tenth of the discriminators' rate; without
-batch norm 5.25, and 6.75 at .3 of their rate. The last claim, which those trials decide about as little as one pair
-can, was added while the run went on, before any number of it was seen. cpu's result has depth on the expected side, but
-not by two standard errors, where the trials' larger batches had shown it best: so large_batch was added, with the
-claims as they were.
-
-What came out: with batches of 512 after 3,000 steps the authors' finding stands, 6.0 modes unrolled by 5 against .8;
-with batches of 128 after 5,000 little of it is left. There fast discriminators make unrolling lose modes; with batches
-of 512 they do not, but its samples are poor (.3 % good, the GAN's 21 %). Unrolled in family_2d has batches of 100 and
-fast discriminators, where both work against it; how much each does there was not measured.
+Protocol, departures and trials are in experiments/family/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,27 +36,27 @@ class Config:
     """Everything a run depends on."""
 
     depths: options.SizesReachingFive = (1, 5, 10)
-    """Virtual turns of the discriminator, beside 0, which is a GAN's alternating play."""
+    """Numbers of virtual turns of the discriminator; depth 0, a GAN's alternating play, is run too."""
     slow_rate: options.Rate = 1e-4
-    """Learning rate of Adam, of discriminators."""
+    """Learning rate of the discriminators' Adam, in the rows with slow ones."""
     fast_rate: options.Rate = 1e-3
-    """The same in the other rows."""
+    """Learning rate of the discriminators' Adam, in the rows with fast ones."""
     generator_rate: options.Rate = 1e-3
-    """Learning rate of Adam, of generators."""
+    """Learning rate of the generators' Adam."""
     beta1: options.Decay = 0.5
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     batch: options.Count = 128
-    """Reals in a step, and fakes."""
+    """Number of reals in a step, and of fakes."""
     width: options.Count = 128
-    """Of the two hidden layers of either network."""
+    """Number of units in each of the two hidden layers of either network."""
     latent_size: options.Count = 16
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     steps: options.Count = 5000
-    """Updates of either side."""
+    """Number of updates of each player."""
     seeds: options.Count = 6
-    """Runs of each row, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     log_every: options.Count = 250
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {
@@ -98,12 +72,12 @@ COLUMNS = {
     "reverse_kl": ("reverse KL", 3),
     "step_ms": ("ms/step", 2),
 }
-DEEP = 5  # from where on depth is claimed to help
+DEEP = 5  # the least depth that is claimed to help
 PANELS = {"modes": "modes", "reverse_kl": "reverse KL (nats)"}
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     options.check_timed(config)
 
 
@@ -111,9 +85,9 @@ class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
-        speed: ``slow`` or ``fast``, of the discriminators.
-        rate: their learning rate.
-        depth: virtual turns.
+        speed: the discriminators' speed, ``slow`` or ``fast``.
+        rate: the discriminators' learning rate.
+        depth: number of virtual turns.
     """
 
     speed: str
@@ -122,18 +96,18 @@ class Method(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of the row."""
+        """The row's name."""
         return f"{self.speed} D, depth {self.depth}"
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows: all depths against slow discriminators, then against fast ones."""
+    """Lists the rows: all depths against slow discriminators, then against fast ones."""
     speeds = {"slow": config.slow_rate, "fast": config.fast_rate}
     return [Method(*speed, depth) for speed in speeds.items() for depth in (0, *config.depths)]
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data of a row."""
+    """Builds players, loss, optimisers and data of a row."""
     hidden = (config.width, config.width)
     generator, discriminator = map(mg.from_linen, (MLP(hidden, outputs=2), MLP(hidden)))
     loss = mg.losses.minimax()
@@ -151,7 +125,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[str, Any]:
-    """Trains all seeds of a row at once; the table's row."""
+    """Trains all seeds of a row at once; returns the table's row."""
     setup = build(run.config, method)
     look = partial(plane.evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)
@@ -162,7 +136,7 @@ def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     by_name = {row["method"]: row for row in rows}
     deep = sorted({row["depth"] for row in rows if row["depth"] >= DEEP})
     pairs = [(f"slow D, depth {depth}", "slow D, depth 0") for depth in deep]
@@ -178,7 +152,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @drawing.styled
 def over_depth(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Modes and reverse KL, mean ± standard error, over the depth; one line for slow discriminators, one for fast."""
+    """Draws modes and reverse KL, mean ± standard error, over the depth, for slow and for fast discriminators."""
     figure = drawing.new_figure(6.4, 2.8)
     panels = figure.subplots(1, len(PANELS))
     for axes, (metric, label) in zip(panels, PANELS.items(), strict=True):

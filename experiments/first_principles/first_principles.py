@@ -1,28 +1,15 @@
-r"""GANs from first principles: what breaks as each of the six assumptions behind "a GAN minimises JS" is dropped?
+"""GANs from first principles: what breaks as each of the six assumptions behind "a GAN minimises JS" is dropped?
 
-Claim: each assumption's failure is a number: A1 to A5 can be computed exactly, A6 is sampled. A1, a data density that
-is not degenerate: JS of parallel segments is log 2 at every distance, KL infinite, and only W1 knows how far. A2,
-cross-entropy: against a discriminator within eps of the best the pull on the generator is of the order eps log(1/eps)
-for the logistic, Brier and exponential rules, near 2 for the hinge, and without bound for the non-saturating loss. A3,
-unlimited discriminator: a logit of degree 3 tells nothing apart where three moments agree. A4, unlimited generator:
-every moment-matched Gaussian is an equilibrium against degree 3. A5, JS as the objective: KL covers both modes, reverse
-KL and the non-saturating loss take one, JS changes from one to the other with the modes' weights. A6, infinite data:
-two samples of one distribution have JS log 2 exactly and a W1 far from 0. Tables A1 to A5 agree with their references
-to 3 decimals.
+Claim: each assumption's failure is a number. A1 to A5 are computed exactly and agree with their references to 3
+decimals: a data density that is not degenerate (A1), cross-entropy (A2), an unlimited discriminator (A3), an unlimited
+generator (A4), JS as the objective (A5). A6, infinite data, is sampled: two samples of one distribution have JS log 2
+exactly and a W1 far from 0 (after Nie, Liu and Patel, "GANs from first principles", poster).
 Time: 1 minute on two CPU cores that had other work; paper half an hour, estimated.
 
     python -m experiments first_principles                  A6 with 5 seeds, up to 1024 samples in 3000 dimensions
     python -m experiments first_principles --preset paper   A6 with 20 seeds, up to 4096 samples
 
-The assumptions are those of Nie, Liu and Patel ("GANs from first principles", poster), which states them and two bounds
-and gives no numbers. Protocol: A1 to A5 are computed once, in float64, the same for every seed: their standard error is
-0. A1: N(0, s^2) and N(1, s^2), derivatives in the distance by automatic differentiation. A2: data on the point 0, the
-generator on 1, logits a (1/2 - x) with the least a whose loss is within eps of the best one's. A3 and A4: two modes of
-std 1/2 at ±2, logistic regression on 3001 quadrature nodes by Newton's method (largest derivative left below 1e-9).
-A5: one Gaussian fitted to three targets under five objectives, L-BFGS-B from four starts. A6: N(0,
-I/d), exact optimal assignment. What they are compared with (``first_principles_tables.py``) are closed forms, and
-the numbers of another program, which were there before the run. A6 agrees if means are within .01 for d >= 50 and .03
-below, where single values spread by .02.
+Protocol, departures and trials are in experiments/first_principles/README.md.
 """
 
 import math
@@ -56,8 +43,8 @@ from experiments.first_principles.first_principles_tables import (
     tables,
 )
 
-SHOWN_STD, SHOWN_EXCESS = 0.1, 0.001  # of A1 and A2, in the table
-VANISHES, STAYS = 0.01, 1.0  # pulls at the excess .001
+SHOWN_STD, SHOWN_EXCESS = 0.1, 0.001  # the table's standard deviation in A1, and excess in A2
+VANISHES, STAYS = 0.01, 1.0  # pulls at the excess 0.001
 TITLES = {
     "A1": "degenerate manifolds",
     "A2": "scoring rules",
@@ -72,11 +59,11 @@ class Config:
     """Everything a run depends on."""
 
     dimensions: options.Sizes = (2, 10, 50, 100, 500, 1000, 3000)
-    """d, of A6."""
+    """Dimensions d of the data in A6."""
     sizes: options.Sizes = (128, 512, 1024)
-    """Samples of either distribution, of A6."""
+    """Numbers of samples of either distribution in A6."""
     seeds: options.Count = 5
-    """Pairs of samples, seeds 0, 1, ..."""
+    """Number of pairs of samples in A6, with seeds 0, 1, ..."""
 
 
 PRESETS = {
@@ -100,7 +87,7 @@ def check(config: Config) -> None:
 
 
 def finite_samples(run: harness.Run) -> dict[str, Any]:
-    """A6: W1 and JS between two samples of one Gaussian, ``[d, m, S]``."""
+    """Measures A6: W1 and JS between two samples of one Gaussian, ``[d, m, S]``."""
     config = run.config
     shape = (len(config.dimensions), len(config.sizes), config.seeds)
     found = {"wasserstein": np.zeros(shape), "jensen_shannon": np.zeros(shape)}
@@ -114,7 +101,7 @@ def finite_samples(run: harness.Run) -> dict[str, Any]:
 
 
 def headlines(panels: Mapping[str, Any]) -> list[tuple[str, float, float]]:
-    """A few numbers of each exact panel: name, value, reference."""
+    """Lists a few numbers of each exact panel: name, value, reference."""
     gaussians, at = panels["A1"]["gaussians"], STDS.index(SHOWN_STD)
     pulls, expected = panels["A2"]["pulls"], pull_at(SHOWN_EXCESS)
     of = EXCESSES.index(SHOWN_EXCESS)
@@ -146,7 +133,7 @@ def headlines(panels: Mapping[str, Any]) -> list[tuple[str, float, float]]:
 
 
 def rows_of(run: harness.Run) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
-    """The table, and the panels behind it: exact ones once, A6 by seed."""
+    """Makes the table's rows: exact panels once, A6 by seed; returns the panels too."""
     config = run.config
     panels = harness.once(run, "exact", exact_panels)
     finite = harness.once(run, "finite", lambda: finite_samples(run))
@@ -172,7 +159,7 @@ def rows_of(run: harness.Run) -> tuple[list[dict[str, Any]], dict[str, Any], dic
 def judge(
     config: Config, panels: Mapping[str, Any], finite: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = []
     for name, table in tables(panels).items():
         worst, where, count = deviation(table)
@@ -199,12 +186,12 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     return judge_finite(config, rows[-1]["finite"])
 
 
 def judge_finite(config: Config, finite: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The verdict on A6."""
+    """Judges the claims on A6."""
     distances = np.asarray(finite["wasserstein"])
     bounds = np.array([finite_bound(d) for d in config.dimensions])
     least = float((distances - bounds[:, None, None]).min())

@@ -34,7 +34,7 @@ SHORT = {
 
 @drawing.styled
 def six_panels(config: Any, panels: Mapping[str, Any], finite: Mapping[str, Any]) -> "Figure":
-    """A1 to A3 above, A4 to A6 below."""
+    """Draws A1 to A3 above, A4 to A6 below."""
     figure = drawing.new_figure(8.6, 5.4)
     axes = figure.subplots(2, 3).reshape(-1)
     degenerate(axes[0], panels["A1"]["gaussians"])
@@ -57,7 +57,7 @@ def six_panels(config: Any, panels: Mapping[str, Any], finite: Mapping[str, Any]
 
 
 def look(index: int, *, marker: bool = True) -> dict[str, Any]:
-    """Colour, marker and line of one of several curves."""
+    """Returns colour, marker and line style of one of several curves."""
     return {
         "color": drawing.COLOURS[index % len(drawing.COLOURS)],
         "ls": drawing.LINES[index % len(drawing.LINES)],
@@ -66,7 +66,7 @@ def look(index: int, *, marker: bool = True) -> dict[str, Any]:
 
 
 def degenerate(axes: "Axes", found: Mapping[str, Any]) -> None:
-    """Derivatives in the distance of two Gaussians, over their standard deviation."""
+    """Draws derivatives in the distance of two Gaussians, over their standard deviation."""
     names = {"d_kl": "KL", "d_wasserstein": "$W_1$", "d_jensen_shannon": "JS"}
     for index, (name, label) in enumerate(names.items()):
         axes.plot(STDS, found[name], label=label, **look(index))
@@ -78,9 +78,9 @@ def degenerate(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def scoring_rules(axes: "Axes", found: Mapping[str, Any]) -> None:
-    """The pull on the generator, over how far the discriminator is from its best."""
+    """Draws the pull on the generator over the discriminator's distance from its best loss."""
     for index, name in enumerate(RULES):
-        # Three of them nearly coincide: the larger marks show from under the smaller.
+        # Three curves nearly coincide: larger marks show from under smaller ones.
         style = look(index) | {"ms": max(4.0, 8.0 - 2.0 * index)}
         axes.plot(EXCESSES, found[name]["pull"], label=name, **style)
     axes.set(xscale="log", yscale="log", ylim=(5e-4, 3e3))
@@ -90,7 +90,7 @@ def scoring_rules(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def limited_discriminator(axes: "Axes", found: Mapping[str, Any]) -> None:
-    """What the best polynomial logit tells apart, by its degree."""
+    """Draws how much the best polynomial logit tells apart, in nats, by its degree."""
     axes.plot(DEGREES, found["bounds"], label="best logit of degree $n$", **look(0))
     axes.axhline(found["jensen_shannon"], color="0.2", ls=":", lw=1.1, label="JS, no limit")
     axes.set(xlabel="degree $n$ of the logit", ylabel="told apart / nats", xticks=range(1, 11))
@@ -99,7 +99,7 @@ def limited_discriminator(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def limited_generator(axes: "Axes", found: Mapping[str, Any]) -> None:
-    """The generator's loss over its standard deviation, for discriminators of several degrees."""
+    """Draws the generator's loss over its standard deviation, for discriminators of several degrees."""
     for index, (degree, label) in enumerate((("3", "2 and 3"), ("4", "4"), ("6", "6"))):
         axes.plot(found["stds"], found["curves"][degree], label=label, **look(index, marker=False))
     axes.plot(found["stds"], found["true"], color="0.2", ls=":", lw=1.1, label="no limit")
@@ -112,7 +112,7 @@ def limited_generator(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def fits(axes: "Axes", found: Mapping[str, Any]) -> None:
-    """The target's density, and the Gaussians that are best under each objective."""
+    """Draws the target's density, and the best Gaussian under each objective."""
     x = np.linspace(-6.0, 6.0, 601)
 
     def density(mean: float, std: float) -> np.ndarray:
@@ -122,7 +122,7 @@ def fits(axes: "Axes", found: Mapping[str, Any]) -> None:
     target = left * density(-offset, MODE_STD) + (1.0 - left) * density(offset, MODE_STD)
     axes.fill_between(x, target, color="0.85", lw=0, label="data")
     curves: dict[tuple[float, float], str] = {}
-    for name in OBJECTIVES:  # what coincides is one curve
+    for name in OBJECTIVES:  # coinciding fits are one curve
         best = (round(found[SHOWN][name]["mean"], 1), round(found[SHOWN][name]["std"], 1))
         curves[best] = f"{curves[best]},\n{SHORT[name]}" if best in curves else SHORT[name]
     for index, ((mean, std), label) in enumerate(curves.items()):
@@ -136,7 +136,7 @@ def fits(axes: "Axes", found: Mapping[str, Any]) -> None:
 
 
 def finite_samples(axes: "Axes", config: Any, finite: Mapping[str, Any]) -> None:
-    """W1 between two samples over the dimension, mean ± standard error, and the bound."""
+    """Draws W1 between two samples over the dimension, mean ± standard error, and the bound."""
     from matplotlib.ticker import NullFormatter
 
     values = np.asarray(finite["wasserstein"])

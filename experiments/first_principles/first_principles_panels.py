@@ -1,4 +1,4 @@
-"""The exact panels of first_principles: each assumption's numbers by quadrature, Newton's method or a closed form."""
+"""Computes the exact panels of first_principles, by quadrature, Newton's method or a closed form."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,10 +13,10 @@ import mixgan_jax as mg
 from mixgan_jax import theory
 from mixgan_jax.types import Array
 
-STDS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)  # of the two Gaussians of A1, one apart
+STDS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0)  # of the Gaussians at distance 1 in A1
 EXCESSES = (0.1, 0.01, 0.001, 0.0001)  # loss above the best discriminator's, in A2
-DEGREES = (1, 2, 3, 4, 6, 8, 10)  # of the discriminator's logit, in A3 and A4
-OFFSETS = (1.0, 2.0, 3.0)  # of the two modes from 0, in A4
+DEGREES = (1, 2, 3, 4, 6, 8, 10)  # degrees of the discriminator's logit, in A3 and A4
+OFFSETS = (1.0, 2.0, 3.0)  # offsets of the two modes from 0, in A4
 MODE_STD = 0.5
 OBJECTIVES = ("kl", "reverse_kl", "jensen_shannon", "non_saturating", "total_variation")
 TARGETS: Mapping[str, tuple[float, float]] = {  # offset of the modes, weight of the left one
@@ -28,12 +28,12 @@ TIED = 1e-6  # minima that differ by less are one minimum, and its mirror image
 
 
 def line() -> Array:
-    """Nodes wide enough for every density of A3 to A5: the tails decide on logits of high degree."""
+    """Makes quadrature nodes wide enough for every density of A3 to A5: tails decide on logits of high degree."""
     return jnp.linspace(-20.0, 20.0, 3001)
 
 
 def two_modes(nodes: Array, offset: float, left: float) -> Array:
-    """The log-density of Gaussians of std 1/2 at ± offset, with the weight ``left`` at -offset."""
+    """Computes the log-density of Gaussians of std 1/2 at ± offset, with the weight ``left`` at -offset."""
     modes = [
         jnp.log(weight) + norm.logpdf(nodes, mean, MODE_STD)
         for weight, mean in ((left, -offset), (1.0 - left, offset))
@@ -42,9 +42,9 @@ def two_modes(nodes: Array, offset: float, left: float) -> Array:
 
 
 def degenerate() -> dict[str, Any]:
-    """A1: N(0, s^2) and N(theta, s^2) at theta = 1, divergences and their derivatives in theta, by s.
+    """Computes A1: divergences of N(0, s^2) and N(theta, s^2) at theta = 1, and their derivatives in theta, by s.
 
-    Below, the segments at four offsets, in closed form and between 64 points of each.
+    Then the parallel segments at four offsets, in closed form and between 64 points of each.
     """
 
     def divergences(theta: Array, std: Array) -> dict[str, Array]:
@@ -78,7 +78,7 @@ def degenerate() -> dict[str, Any]:
 
 
 def pulls() -> dict[str, Any]:
-    """A2: the gradient that reaches a generator on 1, data on 0, by how near the discriminator is to its best.
+    """Computes A2: the gradient that reaches a generator on 1, with data on 0, by the discriminator's excess loss.
 
     The discriminator has the logit a (1/2 - x). Its best expected loss is that of a perfect one; ``slope`` is the
     least a whose loss is within the excess of that, and ``pull`` the derivative of the generator's loss in its point.
@@ -94,7 +94,7 @@ def pulls() -> dict[str, Any]:
     for name, loss in losses.items():
         slopes, pull = jax.jit(slopes_and_pulls, static_argnums=0)(loss, jnp.asarray(EXCESSES))
         found[name] = {"slope": slopes, "pull": pull}
-    # A critic of Lipschitz constant 1 is at its best with the slope 1, whatever the excess.
+    # A critic of Lipschitz constant 1 is best with the slope 1, whatever the excess.
     critic = mg.losses.wasserstein()
     pull = float(jax.grad(lambda x: critic.generator(fake=0.5 - x))(1.0))
     found["Wasserstein"] = {"slope": [1.0] * len(EXCESSES), "pull": [pull] * len(EXCESSES)}
@@ -102,7 +102,7 @@ def pulls() -> dict[str, Any]:
 
 
 def slopes_and_pulls(loss: mg.GanLoss, excesses: Array) -> tuple[Array, Array]:
-    """The least a whose loss, at logits ± a/2, is an excess, the best loss being 0; and the pull there. ``[E]``."""
+    """Finds the least a whose loss at logits ± a/2 is an excess over the best loss, 0, and the pull there; ``[E]``."""
 
     def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
@@ -119,7 +119,7 @@ def slopes_and_pulls(loss: mg.GanLoss, excesses: Array) -> tuple[Array, Array]:
 
 
 def induced() -> dict[str, Any]:
-    """A2: the divergence that each scoring rule makes the generator minimise, N(0, s^2) against N(1, s^2)."""
+    """Computes A2: the divergence that each scoring rule has the generator minimise, N(0, s^2) against N(1, s^2)."""
     found: dict[str, list[float]] = {}
     for std in STDS:
         nodes = 0.5 + std * jnp.linspace(-16.0, 16.0, 4001) + jnp.linspace(-0.5, 0.5, 4001)
@@ -132,7 +132,7 @@ def induced() -> dict[str, Any]:
 
 
 def limited_discriminator() -> dict[str, Any]:
-    """A3: what the best logit of each degree tells apart, of two modes and the moment-matched Gaussian."""
+    """Computes A3: how far the best logit of each degree tells two modes from the moment-matched Gaussian."""
     nodes = line()
     real = two_modes(nodes, 2.0, 0.5)
     fake = norm.logpdf(nodes, 0.0, moment_std(2.0))
@@ -150,7 +150,7 @@ def limited_discriminator() -> dict[str, Any]:
 
 
 def limited_generator() -> dict[str, Any]:
-    """A4: the loss of N(0, s^2) against the best discriminator of each degree, by s, and where it is least.
+    """Computes A4: the loss of N(0, s^2) against the best discriminator of each degree, by s, and where it is least.
 
     ``fooled`` is the loss at the moment-matched Gaussian, for each offset of the modes, and ``jensen_shannon`` the true
     one there.
@@ -175,12 +175,12 @@ def limited_generator() -> dict[str, Any]:
 
 
 def moment_std(offset: float) -> float:
-    """Of the Gaussian with the mean and variance of equal modes at ± offset."""
+    """Returns the standard deviation of the Gaussian with the variance of equal modes at ± offset."""
     return float(np.sqrt(offset**2 + MODE_STD**2))
 
 
 def objectives(target: Array, params: Array) -> Array:
-    """A target's log-density and ``(m, log s)`` to the five objectives."""
+    """Computes the five objectives from a target's log-density and ``(m, log s)``."""
     nodes = line()
     fake = norm.logpdf(nodes, params[0], jnp.exp(params[1]))
     found = theory.line_divergences(target, fake, nodes)
@@ -189,18 +189,18 @@ def objectives(target: Array, params: Array) -> Array:
 
 @jax.jit
 def value_and_slope(params: Array, target: Array, objective: Array) -> tuple[Array, Array]:
-    """One objective, and its gradient in ``(m, log s)``."""
+    """Computes one objective, and its gradient in ``(m, log s)``."""
     return jax.value_and_grad(lambda own: objectives(target, own)[objective])(params)
 
 
 def jensen_shannon(target: Array, mean: float, std: float) -> float:
-    """JS of a target and a Gaussian."""
+    """Computes JS of a target and a Gaussian."""
     objective = jnp.asarray(OBJECTIVES.index("jensen_shannon"))
     return float(value_and_slope(jnp.asarray([mean, np.log(std)]), target, objective)[0])
 
 
 def fits() -> dict[str, Any]:
-    """A5: the Gaussian that is best under each objective, for each target: mean, std, value; all minima found."""
+    """Computes A5: the best Gaussian under each objective, for each target: mean, std, value; all minima found."""
     found: dict[str, Any] = {}
     for name, (offset, left) in TARGETS.items():
         target = two_modes(line(), offset, left)
@@ -211,7 +211,7 @@ def fits() -> dict[str, Any]:
 
 
 def best_gaussian(target: Array, objective: int) -> dict[str, Any]:
-    """Quasi-Newton from four starts, within what the nodes hold; of minima that tie the one on the left."""
+    """Fits a Gaussian by quasi-Newton from four starts, within the nodes' range; of tied minima takes the left one."""
     from scipy.optimize import minimize
 
     def both(params: Any) -> tuple[float, Any]:
@@ -237,7 +237,7 @@ def best_gaussian(target: Array, objective: int) -> dict[str, Any]:
 
 
 def exact_panels() -> dict[str, Any]:
-    """A1 to A5, in float64."""
+    """Computes A1 to A5, in float64."""
     with jax.enable_x64(True):
         found = {
             "A1": degenerate(),

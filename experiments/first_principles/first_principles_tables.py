@@ -1,7 +1,7 @@
-"""What the panels of first_principles are compared with: closed forms, and numbers that were computed apart.
+"""References for the panels of first_principles: closed forms, and the numbers of another program.
 
-The latter come from a NumPy program of its own, with other grids, minimisers and sums, and are given to 3 decimals or
-more; NaN where it has none.
+That program is in NumPy, with other grids, minimisers and sums. Its numbers have 3 decimals or more, and are NaN where
+it has none.
 """
 
 import math
@@ -20,12 +20,12 @@ from experiments.first_principles.first_principles_panels import (
 
 NAN = math.nan
 LOG_2 = math.log(2.0)
-TOLERANCE = 1e-3  # three decimals: what is compared with may be rounded in the third
+TOLERANCE = 1e-3  # three decimals, since references may be rounded in the third
 
 SMOOTHED_JS = (0.693147, 0.693146, 0.675943, 0.571151, 0.336831, 0.111421, 0.030311)
 SMOOTHED_JS_SLOPE = (0.0, 2.2e-5, 0.118, 0.395, 0.450, 0.199, NAN)
 BOUNDS = (0.0, 0.0, 0.0, 0.182478, 0.184812, 0.198778, 0.198868)
-MATCHED_JS = 0.200986  # of two modes at ± 2 and the Gaussian with their moments
+MATCHED_JS = 0.200986  # JS of two modes at ± 2 and the Gaussian with their moments
 
 # Mean (of two mirror images the left one), std, value; in the order of OBJECTIVES.
 FITS: Mapping[str, tuple[tuple[float, float, float], ...]] = {
@@ -65,14 +65,14 @@ FINITE: Mapping[int, Mapping[int, float]] = {
 
 
 def finite_bound(dimension: int) -> float:
-    """The poster's lower bound of W1, ``sqrt 2 - sqrt(10 / d)``; negative for d < 5."""
+    """Computes the poster's lower bound of W1, ``sqrt 2 - sqrt(10 / d)``; negative for d < 5."""
     return math.sqrt(2.0) - math.sqrt(10.0 / dimension)
 
 
 def pull_at(excess: float) -> dict[str, float]:
-    """The closed forms of A2: solve the excess for the logit a / 2, and put it into the generator's derivative."""
+    """Computes the closed forms of A2: the generator's derivative at the logit a / 2 that has the excess."""
     logit = -math.log(math.expm1(0.5 * excess))  # softplus(-logit) = excess / 2
-    wrong = math.sqrt(0.5 * excess)  # of Brier: sigmoid(-logit)
+    wrong = math.sqrt(0.5 * excess)  # for Brier: sigmoid(-logit)
     brier = math.log((1.0 - wrong) / wrong)
     return {
         "logistic": 2.0 * logit * -math.expm1(-0.5 * excess),
@@ -85,12 +85,12 @@ def pull_at(excess: float) -> dict[str, float]:
 
 
 def smoothed_total_variation() -> list[float]:
-    """``2 Phi(1 / 2s) - 1``, of N(0, s^2) and N(1, s^2)."""
+    """Computes the total variation ``2 Phi(1 / 2s) - 1`` of N(0, s^2) and N(1, s^2)."""
     return [math.erf(0.5 / (std * math.sqrt(2.0))) for std in STDS]
 
 
 def tables(panels: Mapping[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:
-    """For each exact panel its numbers by name: what was found, and what it is compared with, of the same shape."""
+    """Returns each exact panel's numbers by name: found and reference, of the same shape."""
     gaussians, segments, points = (
         panels["A1"][name] for name in ("gaussians", "segments", "points")
     )
@@ -152,14 +152,14 @@ def tables(panels: Mapping[str, Any]) -> dict[str, dict[str, tuple[Any, Any]]]:
 
 
 def deviation(table: Mapping[str, tuple[Any, Any]]) -> tuple[float, str, int]:
-    """The largest difference in a table, the name of where it is, and how many numbers were compared."""
+    """Finds the largest difference in a table and its name; counts the numbers compared."""
     worst, where, count = 0.0, next(iter(table)), 0
     for name, (found, expected) in table.items():
         got, want = np.asarray(found, np.float64), np.asarray(expected, np.float64)
         if got.shape != want.shape:
             raise ValueError(f"{name} must have shape {want.shape}, got {got.shape}")
         known = ~np.isnan(want)
-        # Two infinities agree; NaN where a number belongs is the largest difference there is.
+        # Two infinities agree; a NaN in place of a number counts as an infinite difference.
         with np.errstate(invalid="ignore"):
             apart = np.where(got == want, 0.0, np.abs(got - want))[known]
         apart = np.where(np.isnan(apart), np.inf, apart)

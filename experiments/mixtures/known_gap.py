@@ -20,7 +20,7 @@ MEAN, RADIUS = 0.5, 2.0
 
 
 def game() -> tuple[Setup, mg.MixGanState, float]:
-    """The game, its two points and two slopes at a place that is no equilibrium, and the gap there."""
+    """Returns the game, two points and two slopes that are no equilibrium, and the gap there."""
 
     def player(high: float, outputs: Any) -> mg.Player:
         def init(key: Key, *example: Array) -> tuple[Any, Any]:

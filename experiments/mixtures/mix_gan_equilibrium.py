@@ -9,21 +9,7 @@ Time: ring and grid 7 minutes each on two CPU cores; paper wants a GPU, not time
     python -m experiments mix_gan_equilibrium --preset grid    25 modes
     python -m experiments mix_gan_equilibrium --preset paper   ring, ten times the steps, 10 seeds
 
-What is measured (mg.duality_gap_curve). After training, either side may leave its mixture for one player. With budget 0
-that is one of its own components: the sum of what both sides gain is NashConv over components, 0 by definition for k =
-1. With budget b it may also be a player trained for at most b steps against the other side's mixture, which stands
-still, from a cold start (two fresh networks), a warm one (its best component) or a perturbed one (two copies of that
-with noise of a tenth of each tensor's root mean square). The gap is the zero-sum value that the best discriminator
-found reaches, less what the best generator found brings it down to. It bounds the true gap from below, as finite
-training and one architecture do: it is a curve against b and not a number. Deviations are chosen on one half of the
-held-out data and paid on the other, so a gap may come out a little below 0.
-
-Protocol: data, networks, optimisers and measures are those of mix_gan_ring's presets of the same names, with Latin
-pairing and a batch of 120 that every k divides; a step of k components costs k times that of one, so k components train
-for 1/k of the steps. Seeds are 0, 1, ..., all at once; the last iterate is measured; no seed and no checkpoint is
-chosen. Columns from cold to pert. have one kind of start alone, at the largest budget; discr. is the discriminators'
-part of the gap there. Deviations train with the components' optimiser at its first learning rate. The control is a game
-whose gap is known (known_gap.py): the curve must reach it.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import dataclasses
@@ -56,21 +42,21 @@ class Config(plane.Config):
     """Everything a run depends on; ``steps`` are those of k = 1."""
 
     components: options.ComponentsToCompare = (1, 2, 3, 5, 8)
-    """Numbers of generators, and of discriminators, from 1 up."""
+    """Numbers of generators to compare, rising from 1; there are as many discriminators."""
     seeds: options.Count = 6
-    """Runs of each number of components, seeds 0, 1, ..."""
+    """Number of runs for each number of components, with seeds 0, 1, ..."""
     steps: options.Count = 40_000
-    """Updates of either side with k = 1; k components have 1/k of them."""
+    """Number of updates of each player with k = 1; k components have 1/k of them."""
     batch: options.Count = 120
-    """Reals in a step, which every k divides."""
+    """Number of reals in a step; every k divides it."""
     budgets: options.Sizes = (10, 100, 1000)
-    """Steps that a deviation trains."""
+    """Numbers of steps for which a deviation trains."""
     perturbation: options.Rate = 0.1
-    """Noise of a perturbed start, in root mean squares of a tensor."""
+    """Size of the noise on a perturbed start, as a share of each tensor's root mean square."""
 
 
 def _preset(name: str, **changes: Any) -> Config:
-    """The plane's protocol of that name, with this experiment's sizes."""
+    """Returns the plane's protocol of that name, with this experiment's sizes."""
     base = dataclasses.asdict(plane.PROTOCOLS[name])
     names = ("components", "seeds", "steps", "batch")
     own = {name: getattr(Config(), name) for name in names}
@@ -101,7 +87,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     for k in config.components:
         if config.batch % k:
             raise ValueError(
@@ -116,7 +102,7 @@ def check(config: Config) -> None:
 def gaps(
     key: Key, config: Config, setup: Setup, state: mg.MixGanState, reals: Array
 ) -> dict[str, Array]:
-    """The gap of one run against the budget, ``[1 + budgets]``, on ``reals [N, B, ...]``."""
+    """Measures one run's gap at every budget, ``[1 + budgets]``, on ``reals [N, B, ...]``."""
     return mg.duality_gap_curve(
         key,
         setup.generator,
@@ -165,7 +151,7 @@ def measure(run: harness.Run, k: int, bar: harness.ProgressBar) -> dict[str, Any
 
 
 def control(run: harness.Run) -> dict[str, Any]:
-    """The control's curve, all seeds, beside its true gap."""
+    """Measures the curve of the control game for all seeds, beside its true gap."""
     setup, state, gap = known_gap.game()
     # Steps that cross the players' whole range within the largest budget.
     config = dataclasses.replace(
@@ -188,7 +174,7 @@ def control(run: harness.Run) -> dict[str, Any]:
 def judge(
     config: Config, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Any]
 ) -> list[dict]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     reached, error = verdicts.mean_and_error(np.asarray(known["curve"])[:, -1])
     control = verdicts.claim(
         "the control's curve reaches its known gap",
@@ -200,7 +186,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     gan = rows[0]
     middle = next((row for row in rows if row["components"] == 5), rows[-1])
     largest = rows[-1]
@@ -224,7 +210,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
 
 @drawing.styled
 def gap_curves(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """The gap against the budget for each k, and against k for each kind of start; mean ± standard error."""
+    """Draws the gap against the budget for each k, and against k for each start; mean ± standard error."""
     figure = drawing.new_figure(7.2, 2.9)
     left, right = figure.subplots(1, 2)
     places = np.arange(1 + len(config.budgets))
@@ -267,7 +253,7 @@ def gap_curves(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     return {"gaps": report.save_figure(run, gap_curves(run.config, rows), "gaps")}
 
 

@@ -10,13 +10,10 @@ Time: 12 minutes on two CPU cores; paper wants a GPU and has not been timed.
     python -m experiments mix_gan_mnist --data-dir DIR --preset gpu       the same in minutes, for a tenth of the steps
     python -m experiments mix_gan_mnist --dataset digits                  scikit-learn's 8x8 digits, no data needed
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), a file mnist.npz, or MNIST's own files in a folder
-mnist; with --memory-budget MIB training images of the first two that are larger are streamed from there. Digits are
-counted by a classifier trained on the real ones (98.5 % or better on MNIST's test images). Protocol: the last iterate
-is measured. The learning rate decays since a first run.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,61 +45,42 @@ class Config:
     dataset: str = "mnist"
     """Name of the data set, or digits for scikit-learn's bundled ones."""
     memory_budget: options.Budget = None
-    """MiB that training images may take; above it they are streamed."""
+    """Memory in MiB that training images may take; larger sets are streamed."""
     components: options.Components = (1, 3)
-    """Numbers of generators, and of discriminators."""
+    """Numbers of generators to compare; there are as many discriminators."""
     seeds: options.Count = 4
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 3_000
-    """Updates of either side."""
+    """Number of updates of each player."""
     batch: options.Count = 60
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     pairing: Pairing = "latin"
     """Which fakes meet which discriminators."""
     latent_size: options.Count = 64
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     width: options.Count = 32
     """Channels of DCGAN's narrowest hidden layer."""
     loss: options.LossName = "non_saturating"
-    """Of both sides, a name in mixgan_jax.losses."""
+    """Loss of both players, a name in mixgan_jax.losses."""
     learning_rate: options.Rate = 3e-4
-    """Of Adam, both sides; falls to 0 over the run, along a cosine."""
+    """Learning rate of Adam, both players; it falls to 0 over the run, along a cosine."""
     beta1: options.Decay = 0.5
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient."""
+    """Step size of exponentiated gradient on the mixture weights."""
     weight_barrier: options.Rate = 0.1
-    """Coefficient of -(1/k) sum log w."""
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     samples: options.Samples = 2_000
-    """Images that the table's measures are taken on."""
+    """Number of images on which the table's measures are taken."""
     log_every: options.Count = 50
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
+LARGE = Config(batch=64, pairing="full", latent_size=100, width=64, samples=10_000)
 PRESETS = {
     "cpu": Config(),
-    "paper": Config(
-        components=(1, 2, 3, 5),
-        seeds=5,
-        steps=30_000,
-        batch=64,
-        pairing="full",
-        latent_size=100,
-        width=64,
-        samples=10_000,
-        log_every=200,
-    ),
-    "gpu": Config(
-        components=(1, 3, 5),
-        seeds=3,
-        steps=3_000,
-        batch=64,
-        pairing="full",
-        latent_size=100,
-        width=64,
-        samples=10_000,
-        log_every=100,
-    ),
+    "paper": replace(LARGE, components=(1, 2, 3, 5), seeds=5, steps=30_000, log_every=200),
+    "gpu": replace(LARGE, components=(1, 3, 5), seeds=3, steps=3_000, log_every=100),
     "smoke": Config(
         dataset="digits",
         components=(1, 2),
@@ -126,7 +104,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     for components in config.components:
         try:
             mg.fakes_per_generator(config.pairing, config.batch, components, components)
@@ -135,7 +113,7 @@ def check(config: Config) -> None:
 
 
 def check_images(config: Config, images: Images) -> None:
-    """Raises ValueError for images that could not be trained on, or judged, to the end."""
+    """Raises ValueError for images on which training or judging could not reach its end."""
     if len(images.test_images) < 2 * config.batch:
         raise ValueError(
             f"--batch must be at most half of the {len(images.test_images)} test images, got {config.batch}"
@@ -144,7 +122,7 @@ def check_images(config: Config, images: Images) -> None:
 
 
 def build(config: Config, images: Images, components: int) -> Setup:
-    """Players, loss, optimisers and data."""
+    """Builds players, loss, optimisers and data."""
     shape = images.train_images.shape[1:]
     generator = mg.from_linen(DCGANGenerator(shape, width=config.width))
     discriminator = mg.from_linen(DCGANDiscriminator(width=config.width))
@@ -176,7 +154,7 @@ def evaluate(
     key: Key,
     state: mg.MixGanState,
 ) -> dict[str, Any]:
-    """The table's measures of one run."""
+    """Computes the table's measures of one run."""
     keys = jax.random.split(key, 4)
     latents = jax.random.normal(keys[0], (config.samples, config.latent_size))
     drawn, _ = mg.sample(keys[1], setup.generator, state.generators, latents)
@@ -213,7 +191,7 @@ def evaluate(
 def held_out(
     config: Config, images: Images, setup: Setup, key: Key, state: mg.MixGanState
 ) -> Array:
-    """Payoff matrices ``[N, I, J]`` on the test images, batch norm and pairing as in training."""
+    """Computes payoff matrices ``[N, I, J]`` on the test images, with batch norm and pairing as in training."""
     count = len(images.test_images) // config.batch
     reals = to_float(images.test_images[: count * config.batch])
     batches = reals.reshape(count, config.batch, *reals.shape[1:])
@@ -221,7 +199,7 @@ def held_out(
 
 
 def summarise(name: str, runs: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """The table's row from every seed's measures; the equilibrium report of each seed is kept whole."""
+    """Makes the table's row from every seed's measures, and keeps each seed's whole equilibrium report."""
     for measures in runs:
         measures |= {key: measures["game"][key] for key in ("nash_conv", "nash_conv_uniform")}
     names = (*COLUMNS, "confidence", "overlap")
@@ -237,7 +215,7 @@ def summarise(name: str, runs: list[dict[str, Any]], seconds: float) -> dict[str
 
 
 def judge(config: Config, rows: list[dict[str, Any]], classifier: Classifier) -> list[dict]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     mixture, accuracy = rows[-1], 100 * classifier.test_accuracy
     got, count = report.cell(mixture, "classes", 1), classifier.num_classes
     text, drawn = f"{mixture['method']} draws every class", mixture["classes_mean"] == count
@@ -249,7 +227,7 @@ def judge(config: Config, rows: list[dict[str, Any]], classifier: Classifier) ->
 
 
 def judge_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell of the mixture's weights."""
+    """Judges the claims on the mixture's weights, which the table's rows decide."""
     if rows[-1]["method"] == "GAN":
         return []
     learned, uniform = (
@@ -264,7 +242,7 @@ def judge_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def draw(
     run: harness.Run, trained: dict[str, tuple[Setup, mg.MixGanState, Array]]
 ) -> dict[str, Path]:
-    """The figures of every method's seed 0: images by component, and payoffs between the weights."""
+    """Draws seed 0 of every method: images by component, and payoffs between the weights."""
     files = {}
     for name, (setup, state, matrix) in trained.items():
         generators, stem = state.generators, f"{run.folder / name.replace(' ', '_')}"
@@ -293,7 +271,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
-    """All methods one after the other; the results, and figures by what they show."""
+    """Trains all methods one after the other; returns the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
     keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
     rows, trained = [], {}

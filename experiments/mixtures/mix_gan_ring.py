@@ -9,15 +9,7 @@ Time: ring 2 minutes, grid 4 minutes on two CPU cores; paper and paper_grid want
     python -m experiments mix_gan_ring --preset paper        PacGAN's networks, ring and number of steps, 10 seeds
     python -m experiments mix_gan_ring --preset paper_grid   the same on the grid
 
-The benchmark and its measures are those of VEEGAN and PacGAN (Lin et al. 2018, arXiv 1712.04086), whose table gives one
-GAN with its networks 6.3 +- 0.5 of 8 and 17.3 +- 0.8 of 25 modes. Departure in the paper presets: data are drawn fresh,
-PacGAN cycles through 100,000 fixed points.
-
-Protocol: seeds are 0, 1, ..., all trained at once in one compiled program; the last iterate is measured, on samples and
-reals that training has not seen; no seed and no checkpoint is chosen. The Latin row makes no more network evaluations a
-step than the full pairing above it, and spends them on a larger batch; for the ring it is in `pairing`. The cpu preset
-had 4 seeds of 10,000 steps and claimed that each mean is above the one before: 7 of 10 runs would repeat that, by a
-bootstrap of 26 other seeds. With 14 seeds of 5,000 steps 9,999 of 10,000 runs would repeat all of today's claims.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import dataclasses
@@ -53,14 +45,14 @@ PRESETS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if config.latin and latin_batch(config) < 1:
         k = max(config.components)
         raise ValueError(f"--batch must be larger for k = {k}, got {config.batch}")
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows: one GAN, one wide GAN, mixtures, the largest mixture with Latin pairing if that is wanted."""
+    """Lists the rows: one GAN, one wide GAN, mixtures, and on demand the largest mixture with Latin pairing."""
     largest = max(config.components)
     found = [Method("GAN", 1), Method(f"GAN, {largest}x parameters", 1, wide=True)]
     found += [Method(f"MIX+GAN k={k}", k) for k in config.components if k > 1]
@@ -71,7 +63,7 @@ def methods(config: Config) -> list[Method]:
 
 
 def latin_batch(config: Config) -> int:
-    """The largest batch with which Latin pairing makes no more network evaluations a step than full pairing.
+    """Returns the largest batch with which Latin pairing makes no more network evaluations a step than full pairing.
 
     Reals, fakes and fakes judged are 2 k + k^2 evaluations of a batch with full pairing, 3 k with Latin; alternating
     updates make and judge fakes twice.
@@ -82,7 +74,7 @@ def latin_batch(config: Config) -> int:
 
 
 def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     gan, wide, *mixtures = rows[:-1] if config.latin else rows
     largest, counts = mixtures[-1], sorted({1, *config.components})
     rise = verdicts.trend([gan, *mixtures], np.log(counts), "modes")
@@ -100,7 +92,7 @@ def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[str, Any]]) -> dict:
-    """The figures, all of seed 0: samples of every method, and the payoffs of the largest mixture."""
+    """Draws figures of seed 0: samples of every method, and the payoffs of the largest mixture."""
     config, key = run.config, jax.random.key(0)
     samples, captions = {}, {}
     for method, row in zip(methods(config), rows, strict=True):

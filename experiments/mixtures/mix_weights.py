@@ -1,36 +1,15 @@
-r"""Weight rules: which one should move a mixture's weights, in games that stand still, that drift, and in MIX+GAN?
+"""Weight rules: which one should move a mixture's weights, in games that stand still, that drift, and in MIX+GAN?
 
 Claim: optimistic exponentiated gradient (EG) has the smallest last-iterate NashConv on fixed games and the smallest
 mean NashConv on drifting ones; regret matching+ is better where the players move in turns than where they move at once;
-inside MIX+GAN with the usual barrier, optimistic EG is not worse than EG; and the barrier spreads the weights.
+inside MIX+GAN (Arora et al. 2017, arXiv 1703.00573) with the usual barrier, optimistic EG is not worse than EG; and the
+barrier spreads the weights.
 Time: 7 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments mix_weights                  two CPU cores
     python -m experiments mix_weights --preset paper   more games, longer, 20 seeds
 
-Rules, all fed the gradient with respect to the weights: EG, optimistic EG, back-propagation through a softmax with SGD
-and with Adam (the code released with MIX+GAN in 2017), Euclidean projection, regret matching+ (whose first regrets are
-1 / step size), and for reference exact equilibria by linear programming: solved once on a fixed game, every 100 steps
-on a drifting one and kept in between, and at each checkpoint of MIX+GAN on the payoffs of EG's run, played at the next.
-
-Games: zero-sum, of several sizes, standard normal payoffs at every time. Fixed, or drifting smoothly: every payoff is a
-sum of four waves whose periods are random, the shortest possible one 1,000 steps. Both sides use the same rule and
-start from uniform weights. MIX+GAN: 5 generators and 5 discriminators on a ring of 8 Gaussians, minimax loss (it is
-zero-sum), Latin pairing, alternating updates; payoffs of the table are on held-out data.
-
-Measures: *last*, NashConv at the end; *mean*, in fixed games NashConv of the average weights, elsewhere the mean of
-NashConv over the second half of the steps (of MIX+GAN: over the last five of ten checkpoints), each in the game as it
-stood; *regret*, what the best fixed component would have gained a step, both sides together; *eff. k*, effective number
-of components at the end, mean of both sides. All in turns unless said: generators answer discriminators' new weights.
-
-Protocol: a seed is 4 games of each size, and one run of MIX+GAN; values are means over the seed's games and sizes, and
-rules are compared seed by seed, by the mean difference and two of its standard errors. Step sizes: every rule has the
-same grid of six, for each kind of game, order of moves and barrier the one of smallest last (fixed) or mean
-(drifting) NashConv over all sizes on as many other games, the tuning games; MIX+GAN takes the rates of the drifting
-games, none is tuned on it. Claims were decided from theory. Before the script was finished a trial on 32 other games of
-two sizes had been seen; it contradicted the claim on drifting games, which was left as it was, and led to one addition:
-drifting games with a barrier, since rules that multiply weights lose components for long where there is none. The last
-line of the verdict, on pairs of rule and barrier, was added after a first run and is exploratory.
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import itertools
@@ -64,27 +43,27 @@ class Config:
     """Everything a run depends on."""
 
     sizes: options.Components = (3, 5, 10)
-    """Strategies of either side."""
+    """Numbers of strategies of either side."""
     games: options.Count = 4
-    """Of each size and kind in a seed, and as many to tune on."""
+    """Number of games of each size and kind in a seed; as many others are for tuning."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
     steps: options.Count = 2000
-    """Moves of each side; a multiple of points."""
+    """Number of moves of each side; a multiple of points."""
     points: options.Count = 50
-    """Of the curves."""
+    """Number of points on the curves."""
     period: options.Positive = 1000.0
-    """Of the fastest possible wave of a drifting game, in steps."""
+    """Period of the fastest possible wave of a drifting game, in steps."""
     components: options.Count = 5
-    """k of MIX+GAN."""
+    """Number k of MIX+GAN's components."""
     training: options.Count = 2000
-    """Steps of MIX+GAN; a multiple of its 10 checkpoints."""
+    """Number of steps of MIX+GAN; a multiple of its 10 checkpoints."""
     batch: options.Count = 60
-    """Reals in a step of MIX+GAN; a multiple of k."""
+    """Number of reals in a step of MIX+GAN; a multiple of k."""
     width: options.Count = 32
-    """Of the two hidden layers of its networks."""
+    """Number of units in each of the two hidden layers of MIX+GAN's networks."""
     learning_rate: options.Rate = 1e-3
-    """Of its components' Adam, beta1 .5."""
+    """Learning rate of the Adam that trains MIX+GAN's components, with beta1 0.5."""
 
 
 PRESETS = {
@@ -114,7 +93,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     for name, value, part in (
         ("steps", config.steps, config.points),
         ("training", config.training, weight_ring.CHECKPOINTS),
@@ -127,7 +106,7 @@ def check(config: Config) -> None:
 def rows_of(
     config: Config, laboratory: Laboratory, ring: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The table: fixed games, drifting ones without and with the usual barrier, MIX+GAN with it."""
+    """Lists the table's rows: fixed games, drifting ones without and with the usual barrier, MIX+GAN with it."""
     rows = []
     for kind, barrier in (("fixed", 0.0), ("drifting", 0.0), ("drifting", USUAL)):
         name = f"drift {barrier:g}" if barrier else {"fixed": "fixed", "drifting": "drift"}[kind]
@@ -150,7 +129,7 @@ def _row(name: str, found: Mapping[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def ring_measures(ring: Mapping[str, Any], rule: int, barrier: float) -> dict[str, Any]:
-    """MIX+GAN's measures ``[S]`` with one rule and barrier, and the step size."""
+    """Returns MIX+GAN's measures ``[S]`` with one rule and barrier, and the step size."""
     place = rule * len(BARRIERS) + BARRIERS.index(barrier)
     found = {name: np.array(ring[name])[:, place] for name in (*COLUMNS, "modes")}
     return {**found, "rate": ring["rate"][place]}
@@ -159,7 +138,7 @@ def ring_measures(ring: Mapping[str, Any], rule: int, barrier: float) -> dict[st
 def judge(
     laboratory: Laboratory, ring: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out, and what it recommends."""
+    """Returns the verdict: what was claimed before the run against the results, and a recommendation."""
     at_once = [
         _row(rule, laboratory.measures("fixed", index, 0.0, in_turns=False), 0.0)
         for index, rule in enumerate(RULES)
@@ -198,7 +177,7 @@ def judge(
 
 
 def _group(rows: Sequence[Mapping[str, Any]], prefix: str) -> list[Mapping[str, Any]]:
-    """The rows of the six rules in one kind of game, by the rule's name."""
+    """Returns the rows of the six rules in one kind of game, by the rule's name."""
     found = [row for row in rows if row["method"].startswith(prefix)]
     return [
         {**row, "method": row["method"].removeprefix(prefix)}
@@ -226,7 +205,7 @@ def _smallest(
 def _recommendation(
     groups: Mapping[str, tuple[Sequence[Mapping[str, Any]], str]],
 ) -> dict[str, Any]:
-    """The rules that are everywhere the best or not worse, if there are any."""
+    """Recommends the rules that are nowhere worse than the best, if there are any."""
     good = {where: _not_worse(rows, metric) for where, (rows, metric) in groups.items()}
     everywhere = [rule for rule in RULES if all(rule in rules for rules in good.values())]
     got = "; ".join(f"{where}: {', '.join(rules)}" for where, rules in good.items())
@@ -237,9 +216,10 @@ def _recommendation(
 
 
 def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
-    """The row of smallest mean, and those of at most twice that which it does not beat by two standard errors.
+    """Returns the row of smallest mean, and the rows that it does not beat by two standard errors.
 
-    The bound is for what fails by much on few seeds, which its standard error would excuse.
+    A row whose mean is more than twice the smallest is left out: if it fails by much on few seeds, its large standard
+    error would excuse it otherwise.
     """
     mean = f"{metric}_mean"
     best = min(rows, key=lambda row: row[mean])
@@ -252,7 +232,7 @@ def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
 
 
 def _combination(laboratory: Laboratory, ring: Mapping[str, Any]) -> dict[str, Any]:
-    """The pairs of rule and barrier that are good both on drifting games and in MIX+GAN."""
+    """Judges which pairs of rule and barrier are good both on drifting games and in MIX+GAN."""
     games, mixtures = [], []
     for (index, rule), barrier in itertools.product(enumerate(RULES), BARRIERS):
         name = f"{rule} with {barrier:g}"

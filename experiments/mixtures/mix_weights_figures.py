@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @drawing.styled
 def curves(laboratory: Laboratory, steps: int, barrier: float) -> "Figure":
-    """NashConv over steps of every rule and the oracle, mean over games: fixed at once and in turns, drifting."""
+    """Draws NashConv over steps of every rule and the oracle: fixed games at once and in turns, drifting games."""
     figure = drawing.new_figure(7.2, 5.0)
     panels = figure.subplots(2, 2, sharex="row", sharey="row")
     kinds = (
@@ -44,7 +44,7 @@ def curves(laboratory: Laboratory, steps: int, barrier: float) -> "Figure":
 
 @drawing.styled
 def barriers(laboratory: Laboratory, ring: Mapping[str, Any]) -> "Figure":
-    """NashConv and effective number of components over the barrier: drifting games above, MIX+GAN below."""
+    """Draws NashConv and effective number of components over the barrier: drifting games above, MIX+GAN below."""
     figure = drawing.new_figure(7.2, 4.8)
     panels = figure.subplots(2, 2, sharex=True)
     places = np.arange(len(BARRIERS))
@@ -56,7 +56,7 @@ def barriers(laboratory: Laboratory, ring: Mapping[str, Any]) -> "Figure":
             for axes, values in zip(panels[:, column], pairs, strict=True):
                 seeds = len(values)
                 error = values.std(axis=0, ddof=min(1, seeds - 1)) / np.sqrt(seeds)
-                shifted = places + 0.06 * (index - 2.5)  # else the bars cover each other
+                shifted = places + 0.06 * (index - 2.5)  # otherwise the bars cover each other
                 axes.errorbar(shifted, values.mean(axis=0), error, ms=4, label=rule, **_look(index))
     for row, title in zip(panels, ("drifting games", "MIX+GAN"), strict=True):
         row[0].set(title=title, ylabel="NashConv, mean over time", yscale="log")

@@ -1,7 +1,7 @@
 """Pairings on rings and grids of Gaussians: is Latin at twice the batch as good as full pairing, for less time?
 
-Claim: with k = 5, Latin pairing at twice the batch is not worse than full pairing, by half a mode and by .05 nats of
-reverse KL, and takes less time a step.
+Claim: with k = 5 in MIX+GAN (Arora et al. 2017, arXiv 1703.00573), Latin pairing at twice the batch is not worse than
+full pairing, by half a mode and by 0.05 nats of reverse KL, and takes less time a step.
 Time: 6 minutes each for ring and grid on two CPU cores; paper and paper_grid want a GPU, not timed.
 
     python -m experiments pairing                       8 modes, 16 seeds, on two CPU cores
@@ -9,20 +9,7 @@ Time: 6 minutes each for ring and grid on two CPU cores; paper and paper_grid wa
     python -m experiments pairing --preset paper        PacGAN's networks, ring and number of steps, 10 seeds
     python -m experiments pairing --preset paper_grid   the same on the grid
 
-Data, networks, optimisers and measures are those of mix_gan_ring's presets of the same names. Only the number of steps
-on the ring, 10,000, and the batch differ: 60 reals a step instead of 64, and 120 in the row at twice the batch, since k
-must divide it (paper: 100 and 200).
-
-Protocol, fixed before any run: seeds are 0, 1, ..., all trained at once in one compiled program; the last iterate is
-measured, on samples and reals that training has not seen; no seed and no checkpoint is chosen. A seed starts all rows
-with the same networks, so quality is compared by seed: the mean of the differences, and its standard error. "Not worse"
-means that the difference to full pairing, counted as positive where Latin is worse, plus two of its standard errors is
-at most the margin: .5 modes, .05 nats of reverse KL. All else in the table is shown and not claimed.
-
-Milliseconds a step are of all seeds together: the median over the log's entries of the time between two entries, which
-leaves out compilation, and has in it, alike for all rows, what evaluating and saving cost. They have no standard error:
-the rows train one after another, once each, so a machine that slows down meanwhile distorts their ratio. Ratios whose
-sides are measured in turns are the benchmark's (experiments/benchmark).
+Protocol, departures and trials are in experiments/mixtures/README.md.
 """
 
 import dataclasses
@@ -40,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def _preset(name: str, **changes: Any) -> Config:
-    """The plane's protocol of that name, with one number of components."""
+    """Returns the plane's protocol of that name, with one number of components."""
     return dataclasses.replace(plane.PROTOCOLS[name], **{"components": (5,), **changes})
 
 
@@ -60,7 +47,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.components) != 1:
         raise ValueError(f"--components must be one number, got {config.components}")
     (k,) = config.components
@@ -70,7 +57,7 @@ def check(config: Config) -> None:
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows: full, Latin, Latin at twice the batch, stratified."""
+    """Lists the rows: full, Latin, Latin at twice the batch, stratified."""
     (k,), batch = config.components, config.batch
     return [
         Method(f"full, B={batch}", k, batch=batch),
@@ -81,13 +68,13 @@ def methods(config: Config) -> list[Method]:
 
 
 def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[str, Any]:
-    """Trains all seeds of a method at once; the table's row."""
+    """Trains all seeds of a method at once; returns the table's row."""
     row, _ = plane.measure(run, method, bar)
     return row | report.measured_once(step_ms=harness.step_milliseconds(run, method.name))
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     full, _, latin, _ = rows
     pair = f"{latin['method']} than {full['method']}"
     by_seed = "mean difference by seed + 2 standard errors"
@@ -112,7 +99,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @drawing.styled
 def quality_over_time(rows: Sequence[Mapping[str, Any]], total: int) -> "Figure":
-    """Modes, mean ± standard error, over milliseconds a step; as many as the data have is a dotted line."""
+    """Draws modes, mean ± standard error, over milliseconds a step; a dotted line marks the data's number of modes."""
     figure = drawing.new_figure(4.6, 2.9)
     axes = figure.add_subplot()
     for row, colour, marker in zip(rows, drawing.COLOURS, drawing.MARKERS, strict=False):
@@ -133,7 +120,7 @@ def quality_over_time(rows: Sequence[Mapping[str, Any]], total: int) -> "Figure"
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     figure = quality_over_time(rows, 8 if run.config.target == "ring" else 25)
     return {"quality": report.save_figure(run, figure, "quality")}
 

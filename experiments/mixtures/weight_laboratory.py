@@ -1,4 +1,4 @@
-"""Every weight rule on matrix games of several sizes, at every step size and barrier; which step size is chosen."""
+"""Plays every weight rule on matrix games of several sizes, at every step size and barrier; chooses step sizes."""
 
 import itertools
 import math
@@ -23,10 +23,10 @@ class Plan(NamedTuple):
     """How much is played.
 
     Attributes:
-        games: of each size and kind in a seed, and as many to tune on.
-        period: of a drifting game's fastest wave, in steps.
+        games: games of each size and kind in a seed; as many others are for tuning.
+        period: period of a drifting game's fastest wave, in steps.
         steps: moves of each side.
-        points: of the curves.
+        points: points on the curves.
     """
 
     games: int
@@ -36,7 +36,7 @@ class Plan(NamedTuple):
 
 
 def draw_games(keys: Key, plan: Plan, kind: str, size: int, tuning: bool) -> Drift:
-    """Games ``[S * games]`` of keys ``[S]``; those to tune on are others than those to test on."""
+    """Draws games ``[S * games]`` from keys ``[S]``; the tuning games differ from the test games."""
     period = plan.period if kind == "drifting" else math.inf
     name = 2 * KINDS.index(kind) + tuning
 
@@ -49,7 +49,7 @@ def draw_games(keys: Key, plan: Plan, kind: str, size: int, tuning: bool) -> Dri
 
 
 def play_size(keys: Key, plan: Plan, size: int) -> dict[str, Any]:
-    """Of seeds ``[S]`` both kinds of games of one size in all settings of the grid, and the oracle."""
+    """Plays both kinds of games of one size, for seeds ``[S]``, in all settings of the grid, and the oracle."""
     rule, rate, barrier, in_turns = zip(*GRID, strict=True)
     settings = Setting(
         jnp.int32(rule), jnp.float32(rate), jnp.float32(barrier), jnp.array(in_turns)
@@ -73,39 +73,39 @@ def play_size(keys: Key, plan: Plan, size: int) -> dict[str, Any]:
 
 
 def _by_seed(plan: Plan, values: np.ndarray) -> np.ndarray:
-    """Means over a seed's games: ``[S * games, ...]`` to ``[S, ...]``."""
+    """Averages over a seed's games: ``[S * games, ...]`` to ``[S, ...]``."""
     return values.reshape(-1, plan.games, *values.shape[1:]).mean(axis=1)
 
 
 class Laboratory:
-    """What was played on matrix games of all sizes, and the step sizes that came of the tuning games."""
+    """Results on matrix games of all sizes, and the step sizes that the tuning games chose."""
 
     def __init__(self, parts: Sequence[Mapping[str, Any]]) -> None:
-        """``parts`` of :func:`play_size`, one for each size."""
+        """Joins the results of :func:`play_size`, one of ``parts`` for each size."""
         self.parts = parts
 
     def mean(self, kind: str, name: str) -> np.ndarray:
-        """A measure of all settings, averaged over sizes: ``[S, R]``, or ``[R, points]`` for the curve."""
+        """Averages a measure of all settings over sizes: ``[S, R]``, or ``[R, points]`` for the curve."""
         return np.mean([part[kind][name] for part in self.parts], axis=0)
 
     def oracle(self, kind: str, name: str) -> np.ndarray:
-        """The same of the oracle: ``[S]``, or ``[S, points]``."""
+        """Averages a measure of the oracle over sizes: ``[S]``, or ``[S, points]``."""
         return np.mean([part[kind]["oracle"][name] for part in self.parts], axis=0)
 
     def chosen(self, kind: str, rule: int, barrier: float, in_turns: bool = True) -> int:
-        """The place in the grid of the setting whose step size was best on the tuning games."""
+        """Returns the place in the grid of the setting whose step size was best on the tuning games."""
         tuning = self.mean(kind, "tuning")
         places = [GRID.index((rule, rate, barrier, in_turns)) for rate in RATES]
         return min(places, key=lambda place: tuning[place])
 
     def rate(self, rule: int, barrier: float) -> float:
-        """The step size that MIX+GAN takes: that of drifting games."""
+        """Returns the step size that MIX+GAN takes: the one chosen on drifting games."""
         return GRID[self.chosen("drifting", rule, barrier)][1]
 
     def measures(
         self, kind: str, rule: int, barrier: float, in_turns: bool = True
     ) -> dict[str, Any]:
-        """The table's measures ``[S]`` at the chosen step size, and that."""
+        """Returns the table's measures ``[S]`` at the chosen step size, and that step size."""
         place = self.chosen(kind, rule, barrier, in_turns)
         found = {name: self.mean(kind, name)[:, place] for name in MEASURES}
         return {**as_columns(kind, found), "rate": GRID[place][1]}

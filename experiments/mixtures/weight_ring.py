@@ -1,4 +1,4 @@
-"""MIX+GAN on the ring with any weight rule and barrier: one program for all rules, rates and barriers."""
+"""Trains MIX+GAN on the ring with any weight rule and barrier: one program for all rules, rates and barriers."""
 
 import dataclasses
 import itertools
@@ -14,10 +14,11 @@ import optax
 
 import mixgan_jax as mg
 from experiments.mixtures.weight_laboratory import BARRIERS, Laboratory
-from experiments.mixtures.weight_rules import RULES, any_rule, choose, effective, measures
+from experiments.mixtures.weight_rules import RULES, any_rule, choose, measures
 from mixgan_jax import losses
 from mixgan_jax.data import feed_from_distribution, ring
 from mixgan_jax.metrics import mode_coverage
+from mixgan_jax.metrics.equilibrium import effective_number
 from mixgan_jax.networks import MLP
 from mixgan_jax.types import Array, Key
 
@@ -27,15 +28,15 @@ HELD_OUT = 2000  # reals behind a payoff at a checkpoint
 
 @dataclass(frozen=True)
 class Ring:
-    """What is trained.
+    """What MIX+GAN is trained with.
 
     Attributes:
-        components: k of either side.
-        steps: of training, a multiple of the checkpoints.
+        components: number k of components on either side.
+        steps: training steps, a multiple of the checkpoints.
         batch: reals in a step, a multiple of k; pairing is Latin.
-        width: of the two hidden layers.
-        learning_rate: of the components' Adam, beta1 .5.
-        latent_size: Z.
+        width: units in each of the two hidden layers.
+        learning_rate: learning rate of the components' Adam, with beta1 0.5.
+        latent_size: number Z of latents.
     """
 
     components: int
@@ -47,11 +48,11 @@ class Ring:
 
 
 def train(key: Key, rule: Array, rate: Array, barrier: Array, setup: Ring) -> dict[str, Any]:
-    """One run, its two sides with the same rule.
+    """Trains one run in which both sides have the same rule.
 
     Args:
-        key: of the run.
-        rule: int32 ``[]``, in the order of ``RULES``.
+        key: the run's key.
+        rule: int32 ``[]``, the rule's place in ``RULES``.
         rate: the rule's step size ``[]``.
         barrier: coefficient of the weight barrier ``[]``.
         setup: all that runs share.
@@ -121,7 +122,7 @@ def train(key: Key, rule: Array, rate: Array, barrier: Array, setup: Ring) -> di
 
 
 def with_rule(state: mg.MixGanState, rule: Array, rate: Array) -> mg.MixGanState:
-    """The first state of a run whose weights, on both sides, the given rule moves."""
+    """Returns the first state of a run in which the given rule moves both sides' weights."""
     sides = [
         dataclasses.replace(side, weight_opt_state=choose(rule, rate, side.mixture.log_weights))
         for side in (state.generator_side, state.discriminator_side)
@@ -130,7 +131,7 @@ def with_rule(state: mg.MixGanState, rule: Array, rate: Array) -> mg.MixGanState
 
 
 def summary(found: Mapping[str, Any]) -> dict[str, float]:
-    """The table's measures of one run; NashConv and effective number of components on held-out data."""
+    """Computes one run's measures for the table; NashConv and effective number of components are on held-out data."""
     values, p, q = (
         np.asarray(found[name], np.float64) for name in ("values", "generators", "discriminators")
     )
@@ -146,7 +147,7 @@ def summary(found: Mapping[str, Any]) -> dict[str, float]:
 
 
 def oracle(found: Mapping[str, Any]) -> dict[str, float]:
-    """The same of exact equilibria on a run's own payoffs, each solved at a checkpoint and played at the next."""
+    """Measures exact equilibria of a run's own payoffs, each solved at a checkpoint and played at the next."""
     values = np.asarray(found["values"], np.float64)
     solved = [mg.zero_sum_equilibrium(matrix) for matrix in values]
     p, q = (
@@ -159,17 +160,19 @@ def oracle(found: Mapping[str, Any]) -> dict[str, float]:
         "last": last.gap,
         "average": late["tracking"],
         "regret": late["regret"],
-        "effective": float(np.mean([effective(last.generator), effective(last.discriminator)])),
+        "effective": float(
+            np.mean([effective_number(last.generator), effective_number(last.discriminator)])
+        ),
     }
 
 
 def sweep(keys: Key, setup: Ring, laboratory: Laboratory, usual: float) -> dict[str, Any]:
-    """Every rule and barrier on seeds ``[S]``, all at once: measures ``[S, rules * barriers]``, and the oracle's.
+    """Trains every rule and barrier on seeds ``[S]`` at once: measures ``[S, rules * barriers]``, and the oracle's.
 
     Args:
-        keys: of the seeds.
+        keys: the seeds' keys.
         setup: what is trained.
-        laboratory: says the step sizes, those of drifting games.
+        laboratory: gives the step sizes, those chosen on drifting games.
         usual: the barrier of the run of EG whose payoffs the oracle solves.
     """
     rule, barrier = zip(*itertools.product(range(len(RULES)), BARRIERS), strict=True)

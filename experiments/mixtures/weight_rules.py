@@ -11,6 +11,7 @@ import optax
 
 import mixgan_jax as mg
 from mixgan_jax import penalties
+from mixgan_jax.metrics.equilibrium import effective_number
 from mixgan_jax.types import Array, Key
 
 RULES: Mapping[str, Callable[[Any], optax.GradientTransformation]] = {
@@ -19,7 +20,7 @@ RULES: Mapping[str, Callable[[Any], optax.GradientTransformation]] = {
     "softmax SGD": mg.softmax_sgd,
     "softmax Adam": mg.softmax_adam,
     "projection": mg.projected_gradient,
-    # It has no step size: what it starts with is the inverse of the first step's.
+    # It has no step size: the rate is the inverse of its first regrets.
     "RM+": lambda rate: mg.regret_matching_plus(1.0 / rate),
 }
 RESOLVE = 100  # steps for which the oracle keeps its weights
@@ -29,9 +30,9 @@ class Choice(NamedTuple):
     """State of :func:`any_rule`.
 
     Attributes:
-        rule: int32 ``[]``, which one is played, in the order of ``RULES``.
+        rule: int32 ``[]``, the played rule's place in ``RULES``.
         rate: ``[]``, its step size.
-        states: of all rules.
+        states: the states of all rules.
     """
 
     rule: Array
@@ -40,12 +41,12 @@ class Choice(NamedTuple):
 
 
 def choose(rule: Array, rate: Array, log_weights: Any) -> Choice:
-    """The state with which a rule starts; both may be traced, so that one program serves all rules and rates."""
+    """Returns a rule's first state. Rule and rate may be traced, so that one program serves all of them."""
     return Choice(rule, rate, tuple(make(rate).init(log_weights) for make in RULES.values()))
 
 
 def any_rule() -> optax.GradientTransformation:
-    """A weight rule that its state chooses: all are computed, which costs little, and one moves the weights."""
+    """Makes a weight rule that its state chooses: all rules are computed, which costs little; one moves the weights."""
 
     def update(updates: Any, state: Choice, params: Any = None) -> tuple[Any, Choice]:
         results = [
@@ -68,7 +69,7 @@ class Drift(NamedTuple):
     Attributes:
         cosines: ``[M, I, J]``.
         sines: ``[M, I, J]``.
-        speeds: ``[M]``, angular, in radians a step; 0 for a game that stands still.
+        speeds: ``[M]``, angular speeds in radians a step; 0 for a game that stands still.
     """
 
     cosines: Array
@@ -76,7 +77,7 @@ class Drift(NamedTuple):
     speeds: Array
 
     def at(self, step: Array) -> Array:
-        """The payoffs ``[..., I, J]`` at steps ``[...]``."""
+        """Computes the payoffs ``[..., I, J]`` at steps ``[...]``."""
         angles = jnp.tensordot(step, self.speeds, axes=0)
         waves = jnp.tensordot(jnp.cos(angles), self.cosines, axes=1)
         waves = waves + jnp.tensordot(jnp.sin(angles), self.sines, axes=1)
@@ -84,7 +85,7 @@ class Drift(NamedTuple):
 
 
 def drift(key: Key, size: int, period: float, waves: int = 4) -> Drift:
-    """A game ``[size, size]`` of ``waves`` waves whose fastest has that period, in steps; ``inf`` for a fixed game."""
+    """Draws a game ``[size, size]`` of ``waves`` waves; the fastest has ``period`` steps (``inf`` for a fixed game)."""
     keys = jax.random.split(key, 3)
     shape = (waves, size, size)
     speeds = jax.random.uniform(keys[2], (waves,)) * (2 * jnp.pi / period)
@@ -92,10 +93,10 @@ def drift(key: Key, size: int, period: float, waves: int = 4) -> Drift:
 
 
 class Setting(NamedTuple):
-    """How a game is played; scalars, or vectors of as many settings.
+    """How a game is played: scalars, or vectors for several settings.
 
     Attributes:
-        rule: int32, in the order of ``RULES``.
+        rule: int32, the rule's place in ``RULES``.
         rate: its step size.
         barrier: coefficient of the weight barrier.
         in_turns: whether the generators answer the discriminators' new weights.
@@ -108,13 +109,13 @@ class Setting(NamedTuple):
 
 
 def play(game: Drift, setting: Setting, steps: int, points: int) -> dict[str, Array]:
-    """A whole game, both sides with the same rule, from uniform weights.
+    """Plays a whole game from uniform weights, both sides with the same rule.
 
     Args:
-        game: what is played.
-        setting: scalars.
+        game: the game to play.
+        setting: one setting, of scalars.
         steps: moves of each side, a multiple of ``points``.
-        points: of the curve.
+        points: number of points on the curve.
 
     Returns:
         ``last``, NashConv at the end; ``average``, of the average weights in a fixed game; ``tracking``, the mean of
@@ -159,7 +160,7 @@ def play(game: Drift, setting: Setting, steps: int, points: int) -> dict[str, Ar
 
 
 def gap_of(values: Array, p: Array, q: Array) -> Array:
-    """NashConv of weights in a zero-sum game ``[I, J]``; weights are normalised, since sums of many are not quite 1."""
+    """Computes NashConv in a zero-sum game ``[I, J]``; normalises the weights, whose sums are not quite 1."""
     p, q = p / jnp.sum(p), q / jnp.sum(q)
     return mg.nash_conv(mg.zero_sum(values), p, q)
 
@@ -170,13 +171,13 @@ def _push(setting: Setting, weights: Array) -> Array:
 
 @partial(jax.jit, static_argnums=(2, 3))
 def play_all(games: Drift, settings: Setting, steps: int, points: int) -> dict[str, Array]:
-    """Every game ``[G]`` in every setting ``[R]``: results ``[G, R]``."""
+    """Plays every game ``[G]`` in every setting ``[R]``: results ``[G, R]``."""
     one = partial(play, steps=steps, points=points)
     return jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))(games, settings)
 
 
 def oracle(games: Drift, steps: int, points: int) -> dict[str, np.ndarray]:
-    """The same measures ``[G]`` of exact equilibria that are solved anew every 100 steps and kept in between."""
+    """Takes the same measures ``[G]`` of exact equilibria, solved anew every 100 steps and kept in between."""
     every = min(RESOLVE, steps)
     times = jnp.arange(steps, dtype=jnp.float32)
     found: list[dict[str, Any]] = []
@@ -195,7 +196,7 @@ def oracle(games: Drift, steps: int, points: int) -> dict[str, np.ndarray]:
 
 
 def measures(values: np.ndarray, p: np.ndarray, q: np.ndarray, points: int) -> dict[str, Any]:
-    """What :func:`play` measures, in float64, of weights ``[T, I]`` and ``[T, J]`` on payoffs ``[T, I, J]``."""
+    """Takes :func:`play`'s measures, in float64, of weights ``[T, I]`` and ``[T, J]`` on payoffs ``[T, I, J]``."""
     steps = len(values)
     p_loss, q_loss = np.einsum("tij,tj->ti", values, q), -np.einsum("ti,tij->tj", p, values)
     gaps = np.maximum(-q_loss.min(axis=1) - p_loss.min(axis=1), 0.0)
@@ -205,12 +206,6 @@ def measures(values: np.ndarray, p: np.ndarray, q: np.ndarray, points: int) -> d
         "average": max((p_mean @ values[-1]).max() - (values[-1] @ q_mean).min(), 0.0),
         "tracking": gaps[steps // 2 :].mean(),
         "regret": -(p_loss.mean(axis=0).min() + q_loss.mean(axis=0).min()),
-        "effective": np.mean([effective(p[-1]), effective(q[-1])]),
+        "effective": np.mean([effective_number(p[-1]), effective_number(q[-1])]),
         "curve": gaps[steps // points - 1 :: steps // points],
     }
-
-
-def effective(weights: np.ndarray) -> float:
-    """Effective number of components, the exponential of the entropy."""
-    positive = weights[weights > 0]
-    return float(np.exp(-np.sum(positive * np.log(positive))))

@@ -1,40 +1,16 @@
-r"""Two players that take turns: does training each to its best answer converge, and does averaging cure it?
+"""Two players that take turns: does training each to its best answer converge, and does averaging cure it?
 
-Claim: answering the opponent's *last* player cycles. In the exact game the generator jumps between two points for ever,
-with period 2; two networks that are trained near to their best in each turn leave their mode in at least 80 % of the
-turns, on 2 modes and on 8. Answering the *average* of the opponent's past, fictitious play, cures it: each generator
-still sits on a mode or two, but their average comes near the data, within a quarter of the total variation of a single
-mode, and what the discriminator tells apart from the data falls to a third or less.
+Claim: answering the opponent's *last* player cycles (Nie, Liu and Patel, "GANs from first principles", poster). In the
+exact game the generator jumps between two points for ever, with period 2; two networks trained near to their best leave
+their mode in at least 80 % of the turns, on 2 modes and on 8. Answering the *average* of the past, fictitious play,
+cures it: the average of all generators comes near the data, within a quarter of the total variation of a single mode,
+and what the discriminator tells apart from the data falls to a third or less.
 Time: 3 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments alternating_best_response                  2 and 8 modes, 8 seeds, on two CPU cores
     python -m experiments alternating_best_response --preset paper   wider networks, 200 turns, 20 seeds
 
-That alternating play cycles, and that this is a cause of mode collapse, is argued by Nie, Liu and Patel ("GANs from
-first principles", poster); averages of the past are the idea of fictitious play (Brown 1951) and of Fictitious GAN (Ge,
-Xia, Chen, Berry and Wu 2018, arXiv 1803.08647).
-
-Exact game: data on K atoms, D = p / (p + q) against the average of the last generators, and the generator on the atom
-that is best against the sum of the last discriminators; 1 - D is floored at 1e-6. Memories: 1, 5, all. Uneven weights
-are .4, .3, .2, .1. Beside it fictitious play of matching pennies and of rock, paper and scissors, whose duality gap
-times sqrt t must lie in [1.2, 1.8] at the last turn.
-
-Networks: data on M modes of the circle of radius 1, std .1; the generator's samples lie on that circle, since in the
-open plane no best answer exists. Minimax loss, zero-sum. In a turn first the discriminator, which goes on from its last
-parameters, then the generator, the best of 4 that start anew, is trained by Adam against players drawn anew for each
-step from the opponent's last ``memory`` ones. The memory, 1 or all, is the only difference between rows of one M.
-
-Columns: turns in which the generator's most frequent mode changes ("moves"); total variation to the data of a turn's
-generator, mean over turns; of the average of all turns' generators; and the JS that the discriminator finds between
-data and what it faces (exact, or a lower bound on samples of its own), mean over the last quarter. Seeds 0, 1, ...;
-none is left out. Exact rows are the same for every seed: their standard error is 0.
-
-Changed: networks, steps and the numbers in the claims on networks were set after trials of seeds 0 and 1, in the last
-of which the claims held: they are no predictions. In earlier ones a generator in the open plane ran off to where the
-discriminator had never been trained; one that went on from its last parameters stayed where it was; and a single one
-that started anew stayed with its mode in a third of the turns on 2 modes. That the plain average of alternating play
-comes as near the data was seen then: it is reported, and not claimed to be worse. What such play lacks is an opponent
-that settles.
+Protocol, departures and trials are in experiments/past_play/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,7 +44,7 @@ MATRICES = {
     "rock, paper, scissors": ((0.0, 1.0, -1.0), (-1.0, 0.0, 1.0), (1.0, -1.0, 0.0)),
 }
 CHANGES, CLOSE, EXACT_CLOSE, SETTLED = 80.0, 0.25, 0.03, 1 / 3
-GAP = (1.2, 1.8)  # of the duality gap times sqrt t
+GAP = (1.2, 1.8)  # bounds of the duality gap times sqrt t
 
 
 @dataclass(frozen=True)
@@ -76,33 +52,33 @@ class Config:
     """Everything a run depends on."""
 
     modes: options.ComponentsToCompare = (2, 8)
-    """M, of the networks' data; each >= 2."""
+    """Numbers M of modes in the networks' data; each >= 2."""
     turns: options.Count = 60
-    """T, of the networks; 4 or more."""
+    """Number T of turns that the networks take; 4 or more."""
     steps: options.Count = 300
-    """Of Adam, for each answer."""
+    """Number of steps of Adam for each answer."""
     opponents: options.Count = 8
-    """Players of the past in each step."""
+    """Number of past players drawn for each step."""
     candidates: options.Count = 4
-    """Generators in each turn, of which the best is kept."""
+    """Number of generators trained in each turn, of which the best is kept."""
     batch: options.Count = 64
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     width: options.Count = 32
-    """Of the hidden layers of either network."""
+    """Number of units in each hidden layer of either network."""
     depth: options.Count = 2
-    """Hidden layers of either network."""
+    """Number of hidden layers of either network."""
     latent_size: options.Count = 4
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     learning_rate: options.Rate = 5e-3
-    """Of Adam, beta1 .5, falling to 0 along a cosine in each answer."""
+    """Learning rate of Adam, with beta1 0.5; it falls to 0 along a cosine in each answer."""
     std: options.Positive = 0.1
-    """Of a mode."""
+    """Standard deviation of a mode."""
     samples: options.Count = 512
-    """Of a generator, for its histogram; a multiple of 16."""
+    """Number of a generator's samples in its histogram; a multiple of 16."""
     exact_turns: options.Count = 10_000
-    """Of the exact games; 20 or more."""
+    """Number of turns of the exact games; 20 or more."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of runs of the networks, with seeds 0, 1, ..."""
 
 
 PRESETS = {
@@ -132,7 +108,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.modes[0] < 2:
         raise ValueError(f"--modes must each be >= 2, got {config.modes}")
     if config.turns < 4:
@@ -144,7 +120,7 @@ def check(config: Config) -> None:
 
 
 def exact_games(config: Config) -> dict[str, Any]:
-    """Each game with each memory: atoms ``[T]`` and what is told apart ``[T]``; and the gaps of fictitious play."""
+    """Plays each game with each memory: atoms ``[T]``, JS told apart ``[T]``; and the gaps of fictitious play."""
     games = {}
     for name, p in GAMES.items():
         for memory, length in MEMORIES.items():
@@ -160,7 +136,7 @@ def exact_games(config: Config) -> dict[str, Any]:
 
 
 def networks(run: harness.Run) -> dict[str, Any]:
-    """All networks' runs in one program: ``histograms`` ``[S, M, 2, T, K]``, ``told_apart`` ``[S, M, 2, T]``."""
+    """Trains all networks in one program: ``histograms`` ``[S, M, 2, T, K]``, ``told_apart`` ``[S, M, 2, T]``."""
     config = run.config
     setup = Turns(
         largest=config.modes[-1],
@@ -189,7 +165,7 @@ def networks(run: harness.Run) -> dict[str, Any]:
 def rows_of(
     config: Config, exact: Mapping[str, Any], nets: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The table: exact games, then networks."""
+    """Makes the table's rows: exact games, then networks."""
     rows = []
     for name, p in GAMES.items():
         for memory in MEMORIES:
@@ -214,7 +190,7 @@ def rows_of(
 def judge(
     config: Config, exact: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     cycles = [np.asarray(exact["games"][f"{name}, last"]["atoms"]) for name in GAMES]
     periods = [np.all(a[2:] == a[:-2]) and np.all(a[1:] != a[:-1]) for a in cycles]
     got = f"{sum(periods)} of {len(periods)}"
@@ -229,7 +205,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     by_name = {row["method"]: row for row in rows}
     worst = max(by_name[f"exact, {name}, average"]["average_mean"] for name in GAMES)
     text, bound = (
@@ -246,7 +222,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 def judge_networks(
     modes: int, last: Mapping[str, Any], average: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The verdict on one number of modes."""
+    """Judges the claims on networks for one number of modes."""
     least, close = 0.8 * (1 - 1 / modes), CLOSE * (1 - 1 / modes)
     leaves = [
         verdicts.of_mean(last, "changes", ">=", CHANGES),

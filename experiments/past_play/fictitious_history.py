@@ -1,35 +1,16 @@
 """Fictitious GAN with a history of C players: how long must it be, and is its own mixture what was learned?
 
 Claim: in the exact game on equal atoms a short history goes on turning. The *long average* of the generators comes
-nearer to the data the longer the history is, while the mixture *in* the history stays far away; on uneven atoms
-a bounded history leaves the long average biased. Networks on a ring of 8 Gaussians: the mixture in the history, and the
-long average, are nearer to the data with the longest history than with a history of 1.
+nearer to the data the longer the history is, while the mixture *in* the history stays far away; on uneven atoms a
+bounded history leaves the long average biased. Networks on a ring of 8 Gaussians: the mixture in the history, and the
+long average, are nearer to the data with the longest history than with a history of 1 (after Ge, Xia, Chen, Berry and
+Wu 2018, arXiv 1803.08647).
 Time: 3 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments fictitious_history                  exact games and networks, 8 seeds
     python -m experiments fictitious_history --preset paper   wider networks, longer histories, 20 seeds
 
-Fictitious GAN (Ge, Xia, Chen, Berry and Wu 2018, arXiv 1803.08647) has either side answer the average of a bounded
-queue of the other's past players; how long the authors' queues are is not known to us.
-
-Exact game, as in alternating_best_response: data on K atoms, D = p / (p + q) against the average of the last C
-generators, and the generator on the atom that is best against the sum of the last C discriminators. Uneven weights are
-.4, .3, .2, .1. Networks: `fictitious_gan` by Adam, non-saturating; the current players enter the histories every
-``record_every`` steps, and then 500 samples of the current generator are counted by their nearest mode.
-
-Between two records opponents stand still, also with a history of 1; plain GAN training that is where a record is made
-at every step.
-
-Columns: total variation to the data, of the average of all players recorded; of the mixture in the history; of the
-single player; the latter two are means over the last quarter of the records. Modes are those that the mixture in the
-history gives any mass, likewise. Moves: records in which the generator's most frequent mode is another one than before.
-Seeds 0, 1, ...; none is left out. Exact rows are the same for every seed.
-
-Protocol fixed before any run of the networks; the exact numbers that the claims allow for were known from
-alternating_best_response (C = 1, 5, all). The claims on networks failed. The column of moves was added then, and says
-why: a generator that has 50 steps of Adam against opponents that stand still sits on one mode, as in the exact game,
-with a history of 1 too, where nothing is averaged; and the longer the history, the longer it takes until what it faces
-has changed enough to move it.
+Protocol, departures and trials are in experiments/past_play/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,7 +40,7 @@ GAMES: Mapping[str, tuple[float, ...]] = {
     "4 uneven": (0.4, 0.3, 0.2, 0.1),
 }
 SAMPLES = 500
-FAR, NEAR, BIASED = 0.4, 0.03, 0.05  # of total variations, in the claims on exact games
+FAR, NEAR, BIASED = 0.4, 0.03, 0.05  # total variations in the claims on exact games
 
 
 @dataclass(frozen=True)
@@ -67,25 +48,25 @@ class Config:
     """Everything a run depends on."""
 
     capacities: options.SizesReachingFive = (1, 2, 5, 10, 20, 50)
-    """C, of the exact games, beside an unbounded history."""
+    """Capacities C of the exact games' histories; an unbounded history is run too."""
     exact_turns: options.Count = 10_000
-    """Of the exact games; 100 or more."""
+    """Number of turns of the exact games; 100 or more."""
     network_capacities: options.Sizes = (1, 2, 5, 20)
-    """C, of the networks."""
+    """Capacities C of the networks' histories."""
     records: options.Count = 160
-    """Of the networks; 4 or more."""
+    """Number of records that the networks make; 4 or more."""
     record_every: options.Count = 50
-    """Steps between two records."""
+    """Number of steps between two records."""
     batch: options.Count = 64
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     width: options.Count = 64
-    """Of the two hidden layers of either network."""
+    """Number of units in each of the two hidden layers of either network."""
     latent_size: options.Count = 16
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, beta1 .5, both sides; not decayed, since all of the past counts."""
+    """Learning rate of Adam, both players, with beta1 0.5; it does not decay, since all of the past counts."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of runs of the networks, with seeds 0, 1, ..."""
 
 
 PRESETS = {
@@ -121,7 +102,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.records < 4:
         raise ValueError(f"--records must be >= 4, got {config.records}")
     if config.exact_turns < 100:
@@ -129,7 +110,7 @@ def check(config: Config) -> None:
 
 
 def exact(config: Config) -> dict[str, Any]:
-    """The generators' atoms ``[T]`` by game and capacity, None for unbounded."""
+    """Plays the exact games: the generators' atoms ``[T]`` by game and capacity, None for unbounded."""
     games = {}
     for name, weights in GAMES.items():
         for capacity in (*config.capacities, None):
@@ -140,14 +121,14 @@ def exact(config: Config) -> dict[str, Any]:
 
 
 def networks(run: harness.Run, capacity: int) -> dict[str, Any]:
-    """All seeds of one capacity: histograms ``[S, T, 8]`` of the generator at each record."""
+    """Trains all seeds of one capacity: histograms ``[S, T, 8]`` of the generator at each record."""
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     one = partial(train, run.config, capacity)
     return {"histograms": jax.jit(map_runs(keys, one))(keys)}
 
 
 def train(config: Config, capacity: int, key: Key) -> Array:
-    """One run: shares of the 8 modes among the generator's samples at each record, ``[T, 8]``."""
+    """Trains one run: shares of the 8 modes among the generator's samples at each record, ``[T, 8]``."""
     target = ring(8)
     generator = mg.from_linen(MLP((config.width, config.width), outputs=2))
     adam = optax.adam(config.learning_rate, b1=0.5)
@@ -181,12 +162,12 @@ def train(config: Config, capacity: int, key: Key) -> Array:
 
 
 def row_name(name: str, capacity: int | None) -> str:
-    """Of a row."""
+    """Names a row."""
     return f"{name}, C={'all' if capacity is None else capacity}"
 
 
 def measures(histograms: Any, weights: Any, capacity: int | None) -> dict[str, Any]:
-    """The table's numbers by seed, of histograms ``[S, T, K]`` at each record."""
+    """Computes the table's numbers by seed from histograms ``[S, T, K]`` at each record."""
     histograms = np.asarray(histograms, np.float64)
     leading = histograms.argmax(axis=-1)
     total = np.cumsum(histograms, axis=1)
@@ -207,7 +188,7 @@ def measures(histograms: Any, weights: Any, capacity: int | None) -> dict[str, A
 def rows_of(
     config: Config, games: Mapping[str, Any], nets: Mapping[int, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """The table: exact games, then networks."""
+    """Makes the table's rows: exact games, then networks."""
     rows = []
     for name, p in GAMES.items():
         for capacity in (*config.capacities, None):
@@ -224,7 +205,7 @@ def rows_of(
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     even, uneven, nets = blocks(rows).values()
     bounded = [row["average_mean"] for row in even[:-1]]
     rank = all(np.diff(bounded) < 0)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def blocks(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Rows by game, in order of C."""
+    """Groups rows by game, in order of C."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         found.setdefault(row["method"].rpartition(", ")[0], []).append(row)
@@ -20,7 +20,7 @@ def blocks(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any
 
 @drawing.styled
 def by_capacity(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Total variation against C, for the exact games and the networks; unbounded histories are dotted lines."""
+    """Draws total variation against C, for exact games and networks; unbounded histories are dotted lines."""
     found = blocks(rows)
     figure = drawing.new_figure(7.2, 2.7)
     panels = figure.subplots(1, len(found), sharey=True)
@@ -34,7 +34,7 @@ def by_capacity(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def draw_block(axes: "Axes", block: Sequence[Mapping[str, Any]]) -> None:
-    """One game's panel."""
+    """Draws one game's panel."""
     bounded = [row for row in block if row["capacity"] is not None]
     capacities = [row["capacity"] for row in bounded]
     for index, (metric, label) in enumerate(

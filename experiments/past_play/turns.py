@@ -28,18 +28,18 @@ class Turns:
     """What a run of turns depends on, beside its key and its memory.
 
     Attributes:
-        largest: of the numbers of modes.
-        turns: T, in each of which both sides answer once.
-        steps: of Adam, for each answer.
-        opponents: drawn from the past for each step.
-        candidates: generators, each from its own first parameters, of which the best is the answer.
-        batch: reals in a step, and fakes of each generator.
-        width: of the hidden layers of either network.
-        depth: hidden layers of either network.
-        latent_size: Z, standard normal.
-        learning_rate: of Adam, beta1 .5, falling to 0 along a cosine in each answer.
-        std: of a mode, before it is projected to the circle.
-        samples: of a generator, behind its histogram over the modes, a multiple of 16.
+        largest: largest of the numbers of modes.
+        turns: number T of turns, in each of which both sides answer once.
+        steps: number of Adam's steps for each answer.
+        opponents: number of players drawn from the past for each step.
+        candidates: number of generators, each from its own first parameters, of which the best is the answer.
+        batch: number of reals in a step, and of fakes of each generator.
+        width: number of units in each hidden layer of either network.
+        depth: number of hidden layers of either network.
+        latent_size: number Z of standard normal latents.
+        learning_rate: learning rate of Adam, with beta1 0.5, falling to 0 along a cosine in each answer.
+        std: standard deviation of a mode, before it is projected to the circle.
+        samples: number of a generator's samples in its histogram over the modes, a multiple of 16.
     """
 
     largest: int
@@ -57,25 +57,25 @@ class Turns:
 
 
 def play(key: Key, modes: Array, memory: Array, setup: Turns) -> dict[str, Array]:
-    """One run.
+    """Plays one run.
 
-    The discriminator's answers go on from its last one; the generator's start anew, since one that is trained on stays
-    on the mode where it is, however bad that has become.
+    The discriminator's answers go on from its last one. The generator's start anew, since a generator that trains on
+    stays on its mode, however bad that has become.
 
     Args:
-        key: of the run.
-        modes: M, int32 ``[]``, evenly spaced on the circle.
-        memory: int32 ``[]``, >= 1: so many last players of the other side are answered, all of equal weight.
+        key: the run's key.
+        modes: number M of modes, int32 ``[]``, evenly spaced on the circle.
+        memory: int32 ``[]``, >= 1: number of the other side's last players that are answered, with equal weights.
         setup: what all runs share.
 
     Returns:
         ``histograms`` ``[T, largest]``, the shares of each turn's generator nearest to each mode, and ``told_apart``
-        ``[T]``, the lower bound of JS, in nats, that each turn's discriminator proves between the data and the
-        generators that it answers, on samples that it was not trained on.
+        ``[T]``, a lower bound of JS in nats between the data and the generators that each turn's discriminator
+        answers, on samples that it was not trained on.
     """
     generator, discriminator = players(setup)
     keys = jax.random.split(key, 3)
-    # All that start anew are initialised at once: one turn's candidates after the other, and the first of all.
+    # Initialise all generators that start anew at once: every turn's candidates, and the first of all.
     count = setup.turns * setup.candidates
     fresh = mg.uniform(keys[0], generator, count + 1, jnp.zeros((2, setup.latent_size)))
     opening = mg.uniform(keys[1], discriminator, 1, jnp.zeros((2, 2)))
@@ -103,7 +103,7 @@ def play(key: Key, modes: Array, memory: Array, setup: Turns) -> dict[str, Array
 
 
 def deal(fresh: mg.Mixture, setup: Turns) -> tuple[mg.Mixture, Params]:
-    """The generator before the first turn, and the candidates' parameters ``[T, candidates, ...]``."""
+    """Splits fresh generators into the one before the first turn and the candidates, ``[T, candidates, ...]``."""
 
     def by_turn(leaf: Array) -> Array:
         return leaf[1:].reshape(setup.turns, setup.candidates, *leaf.shape[1:])
@@ -113,13 +113,13 @@ def deal(fresh: mg.Mixture, setup: Turns) -> tuple[mg.Mixture, Params]:
 
 
 def equal(params: Params) -> mg.Mixture:
-    """Players of these parameters, leaves ``[K, ...]``, with equal weights; networks here have no other state."""
+    """Makes a mixture of parameters ``[K, ...]`` with equal weights; networks here have no other state."""
     count = jax.tree.leaves(params)[0].shape[0]
     return mg.Mixture(params, {}, jax.nn.log_softmax(jnp.zeros(count)))
 
 
 def players(setup: Turns) -> tuple[mg.Player, mg.Player]:
-    """A generator of points on the circle, and a discriminator of the plane."""
+    """Makes a generator of points on the circle, and a discriminator of the plane."""
     net = mg.from_linen(MLP((setup.width,) * setup.depth, outputs=2))
 
     def apply(
@@ -132,12 +132,12 @@ def players(setup: Turns) -> tuple[mg.Player, mg.Player]:
 
 
 def on_circle(points: Array) -> Array:
-    """Points ``[B, 2]`` projected to the circle; the origin stays where it is."""
+    """Projects points ``[B, 2]`` to the circle; the origin stays where it is."""
     return points * jax.lax.rsqrt(jnp.sum(points**2, axis=-1, keepdims=True) + 1e-6)
 
 
 def reals(key: Key, count: int, modes: Array, std: float) -> Array:
-    """``[count, 2]``: the ring of Gaussians, projected to the circle; the number of modes may be traced."""
+    """Draws reals ``[count, 2]``: the ring of Gaussians, projected to the circle; ``modes`` may be traced."""
     noise = jax.random.normal(key, (count, 3))
     number = modes.astype(jnp.float32)
     mode = jnp.minimum(jnp.floor(number * jax.scipy.special.ndtr(noise[:, 2])), number - 1.0)
@@ -147,17 +147,17 @@ def reals(key: Key, count: int, modes: Array, std: float) -> Array:
 
 
 def slots(player: mg.Mixture, count: int) -> mg.Mixture:
-    """A past of ``count`` slots, with one player in the first."""
+    """Makes a past of ``count`` slots, with one player in the first."""
     return jax.tree.map(lambda leaf: jnp.repeat(leaf, count, axis=0), player)
 
 
 def store(past: mg.Mixture, player: mg.Mixture, slot: Array) -> mg.Mixture:
-    """The past with a player in that slot."""
+    """Stores a player in that slot of the past."""
     return jax.tree.map(lambda leaf, new: leaf.at[slot].set(new[0]), past, player)
 
 
 def remember(past: mg.Mixture, last: Array, memory: Array) -> mg.Mixture:
-    """The past with equal weights on the ``memory`` slots up to ``last``, and none on others."""
+    """Sets equal weights on the ``memory`` slots of the past up to ``last``, and none on others."""
     slot = jnp.arange(past.num_components)
     known = (slot <= last) & (slot > last - memory)
     log_weights = jax.nn.log_softmax(jnp.where(known, 0.0, -jnp.inf))
@@ -165,7 +165,7 @@ def remember(past: mg.Mixture, last: Array, memory: Array) -> mg.Mixture:
 
 
 def draw(key: Key, past: mg.Mixture, count: int) -> mg.Mixture:
-    """Players drawn from the past by its weights, as a mixture with equal ones."""
+    """Draws players from the past by its weights; returns a mixture with equal weights."""
     chosen = jax.random.categorical(key, past.log_weights, shape=(count,))
     return equal(jax.tree.map(lambda leaf: leaf[chosen], past.params))
 
@@ -173,7 +173,7 @@ def draw(key: Key, past: mg.Mixture, count: int) -> mg.Mixture:
 def answer(
     key: Key, side: Responder, own: mg.Mixture, past: mg.Mixture, modes: Array, setup: Turns
 ) -> mg.Mixture:
-    """Players of one side, trained from ``own`` against the other side's past; each step meets new draws from it."""
+    """Trains one side's players from ``own`` against the other side's past; each step meets new draws from it."""
     solver = mg.best_response(
         side,
         *players(setup),
@@ -198,7 +198,7 @@ def answer(
 
 
 def judged(judges: mg.Mixture, points: Array, setup: Turns) -> Array:
-    """Logits ``[J, B]`` of points ``[B, 2]``."""
+    """Computes logits ``[J, B]`` of points ``[B, 2]``."""
     _, discriminator = players(setup)
 
     def one(params: Params, state: ModelState) -> Array:
@@ -208,13 +208,13 @@ def judged(judges: mg.Mixture, points: Array, setup: Turns) -> Array:
 
 
 def made(key: Key, makers: mg.Mixture, count: int, setup: Turns) -> Array:
-    """``[I, count, 2]``, samples of each generator."""
+    """Draws samples ``[I, count, 2]`` of each generator."""
     latents = jax.random.normal(key, (makers.num_components, count, setup.latent_size))
     return mg.generate(players(setup)[0], makers, latents)[0]
 
 
 def bound(key: Key, judge: mg.Mixture, faced: mg.Mixture, modes: Array, setup: Turns) -> Array:
-    """``log 2 + value / 2``, at most the JS of the data and the generators faced."""
+    """Computes ``log 2 + value / 2``, a lower bound of the JS of the data and the generators faced."""
     keys = jax.random.split(key, 3)
     drawn = draw(keys[0], faced, JUDGED)
     fakes = made(keys[1], drawn, setup.samples // JUDGED, setup).reshape(-1, 2)
@@ -223,7 +223,7 @@ def bound(key: Key, judge: mg.Mixture, faced: mg.Mixture, modes: Array, setup: T
 
 
 def best(key: Key, makers: mg.Mixture, faced: mg.Mixture, setup: Turns) -> mg.Mixture:
-    """The candidate that loses least to the discriminators faced, on samples that it was not trained on."""
+    """Picks the candidate that loses least to the discriminators faced, on samples that it was not trained on."""
     keys = jax.random.split(key)
     drawn = draw(keys[0], faced, JUDGED)
     fakes = made(keys[1], makers, setup.samples // JUDGED, setup)
@@ -234,7 +234,7 @@ def best(key: Key, makers: mg.Mixture, faced: mg.Mixture, setup: Turns) -> mg.Mi
 
 
 def shares(key: Key, maker: mg.Mixture, modes: Array, setup: Turns) -> Array:
-    """The shares of a generator's samples that are nearest to each mode, ``[largest]``."""
+    """Computes the shares of a generator's samples nearest to each mode, ``[largest]``."""
     x, y = made(key, maker, setup.samples, setup)[0].T
     turn = jnp.arctan2(y, x) / (2.0 * jnp.pi)
     nearest = jnp.round(turn * modes.astype(jnp.float32)).astype(jnp.int32) % modes

@@ -1,4 +1,4 @@
-"""The figure of alternating_best_response: who sits where over the turns, and what averaging does."""
+"""The figure of alternating_best_response: the generators' modes over the turns, and the effect of averaging."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,10 +21,10 @@ class Block(NamedTuple):
     """One row of panels.
 
     Attributes:
-        title: of the game.
+        title: the game's title.
         place: what a histogram counts, "atom" or "mode".
-        histograms: of either memory, ``[S, T, K]``.
-        told_apart: of either memory, ``[S, T]``.
+        histograms: histograms ``[S, T, K]`` for either memory.
+        told_apart: JS told apart ``[S, T]`` for either memory.
     """
 
     title: str
@@ -38,7 +38,7 @@ def blocks(
     exact: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
 ) -> list[Block]:
-    """The exact game on equal atoms, and the networks on each number of modes."""
+    """Lists the rows of panels: the exact game on equal atoms, and the networks on each number of modes."""
     size = len(games[SHOWN])
     found = [exact[f"{SHOWN}, {memory}"] for memory in ("last", "average")]
     atoms = [np.eye(size)[one["atoms"]][None] for one in found]
@@ -54,7 +54,7 @@ def blocks(
 
 @drawing.styled
 def over_turns(rows: Sequence[Block]) -> "Figure":
-    """For each game: histograms by turn of seed 0 with either memory, TV of the average, and JS told apart."""
+    """Draws for each game: seed 0's histograms by turn with either memory, TV of the average, and JS told apart."""
     figure = drawing.new_figure(9.0, 1.75 * len(rows) + 0.5)
     panels = figure.subplots(len(rows), 4, squeeze=False, width_ratios=(1.25, 1.25, 1.0, 1.0))
     for block, axes in zip(rows, panels, strict=True):
@@ -79,7 +79,7 @@ def over_turns(rows: Sequence[Block]) -> "Figure":
 
 
 def raster(axes: "Axes", histogram: np.ndarray) -> None:
-    """Shares of a generator by turn and mode, in grey."""
+    """Draws a generator's shares by turn and mode, in grey."""
     shown = histogram[:SHOWN_TURNS]
     axes.imshow(
         shown.T,
@@ -96,7 +96,7 @@ def raster(axes: "Axes", histogram: np.ndarray) -> None:
 
 
 def curves(axes: "Axes", by_memory: Sequence[Any]) -> None:
-    """Mean over seeds by turn, and its standard error as a band; over many turns along a logarithm."""
+    """Draws the mean over seeds by turn, with its standard error as a band; the axis of many turns is logarithmic."""
     for index, values in enumerate(by_memory):
         values = np.asarray(values)
         turns = np.arange(1, values.shape[1] + 1)

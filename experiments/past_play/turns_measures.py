@@ -1,4 +1,4 @@
-"""What is measured of players that take turns, from their histograms over modes or atoms."""
+"""Measures of players that take turns, from their histograms over modes or atoms."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from mixgan_jax import theory
 
 
 def away(histograms: Any, weights: Any) -> Any:
-    """Total variation ``[...]`` of histograms ``[..., K]`` to the data's weights ``[K]``."""
+    """Computes the total variation ``[...]`` of histograms ``[..., K]`` to the data's weights ``[K]``."""
     return 0.5 * np.abs(np.asarray(histograms) - weights).sum(axis=-1)
 
 
 def running_average(histograms: Any) -> Any:
-    """The averages ``[..., T, K]`` of the first 1, 2, ..., T histograms."""
+    """Averages the first 1, 2, ..., T histograms: ``[..., T, K]``."""
     histograms = np.asarray(histograms)
     return np.cumsum(histograms, axis=-2) / np.arange(1, histograms.shape[-2] + 1)[:, None]
 
 
 def summary(histograms: Any, told_apart: Any, weights: Any) -> dict[str, Any]:
-    """The table's numbers by seed, of histograms ``[S, T, K]`` and what was told apart ``[S, T]``."""
+    """Computes the table's numbers by seed from histograms ``[S, T, K]`` and JS told apart ``[S, T]``."""
     histograms, told_apart = np.asarray(histograms), np.asarray(told_apart)
     modes = histograms.argmax(axis=-1)
     last_quarter = told_apart[:, -(told_apart.shape[1] // 4) :]
@@ -32,7 +32,7 @@ def summary(histograms: Any, told_apart: Any, weights: Any) -> dict[str, Any]:
 
 
 def faced_exactly(atoms: Any, weights: Any, memory: int | None) -> Any:
-    """JS ``[T]`` between the data and the average of the generators that each discriminator answered."""
+    """Computes JS ``[T]`` between the data and the average of the generators that each discriminator answered."""
     plays = np.eye(len(weights))[np.concatenate([[0], np.asarray(atoms)])]
     total = np.concatenate([np.zeros((1, len(weights))), np.cumsum(plays, axis=0)])
     end = np.arange(1, len(plays))

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = {"none": "none", "GP": "WGAN-GP", "R1": "R1", "jare": "JARE"}
-"""R2 is R1 here, and consensus and symplectic adjustment look as JARE does."""
+"""Penalties in the figure. R2 equals R1 here; consensus and the symplectic adjustment look like JARE."""
 LIMIT = 2.2
 
 
 @drawing.styled
 def portraits(found: Mapping[str, Any]) -> "Figure":
-    """The first seed's trajectory under every shown penalty and loss.
+    """Draws the first seed's trajectory under every shown penalty and loss.
 
     Args:
-        found: cells by row and loss, with ``path`` ``[T, 2]``.
+        found: results by row and loss, each with ``path`` ``[T, 2]``.
     """
     figure = drawing.new_figure(7.4, 5.2)
     grid = figure.subplots(len(SHOWN), len(LOSSES), sharex=True, sharey=True)

@@ -1,36 +1,15 @@
-r"""The Dirac-GAN: which losses and penalties reach the equilibrium, and which turn around it for ever?
+"""The Dirac-GAN: which losses and penalties reach the equilibrium, and which turn around it for ever?
 
 Claim: without a penalty no loss converges at a linear rate, since all eigenvalues are imaginary: simultaneous steps
-leave the equilibrium, of zero-sum losses for good, and alternating steps of zero-sum losses stay on their orbit;
+leave the equilibrium, of zero-sum losses for good, and alternating steps of zero-sum losses stay on their orbit.
 WGAN-GP's penalty does not change that; R1, R2, consensus optimisation, JARE and the symplectic adjustment converge, at
-the rate that the eigenvalues say.
+the rate that the eigenvalues say (after Mescheder, Geiger and Nowozin 2018, arXiv 1801.04406, section 2).
 Time: 15 seconds on two CPU cores.
 
     python -m experiments dirac_gan                  1,000 steps of 0.1, 16 starts
     python -m experiments dirac_gan --preset paper   10,000 steps of 0.01, 100 starts
 
-After Mescheder, Geiger and Nowozin (2018, arXiv 1801.04406, section 2): data at 0, the generator is a point theta, the
-discriminator's logit is psi x. Losses are mixgan_jax's; for least squares, whose neutral output is 1/2, the logit is
-1/2 + psi x. The coefficient of every penalty is gamma; WGAN-GP's target norm is 1. Penalties and adjustments are the
-library's, the dynamics gradient descent. Rows are of simultaneous (sim.) and alternating (alt.) steps; adjusted
-gradients are defined for simultaneous ones only. GP is WGAN-GP's penalty.
-
-Protocol: a seed is a start, at a radius uniform in [0.5, 1.5] and at any angle, the same for all losses and rows. A
-cell is log10 of the last radius over the first: 0 is an orbit, positive is outward. Turns around the equilibrium are in
-the JSON. The rate predicted is log10 of the largest ``|1 - step x eigenvalue|`` at the equilibrium; the measured one is
-the slope of log10 radius while the radius is between 1e-2, below which the game is nearly linear, and 1e-30, averaged
-over starts.
-
-At psi = 0 the norm in WGAN-GP has no derivative, and a run may come to rest there away from the equilibrium, where the
-penalty's push and the discriminator's pull cancel, at theta = 2 gamma / a: as wrong as turning, and counted with it.
-
-What is predicted beyond the eigenvalues (``theory.dirac_gan_inward_pull``): losses that are not zero-sum contract by
-higher-order terms, so that simultaneous steps end on a cycle of radius ``2 a sqrt(step / k)``, .45 for non-saturating
-and relativistic and .22 for least squares at steps of 0.1, and alternating steps approach as ``t^(-1/2)`` only. A
-Wasserstein loss under simultaneous steps grows by ``sqrt(1 + step^2)`` a step, exactly.
-
-Changed: in a first smoke run, with adjustments of coefficient 1 and rates taken over the second half of a run, radii
-underflowed there and had no rate; the coefficient has been 0.5 since, and rates are taken where radii are in range.
+Protocol, departures and trials are in experiments/rotation/README.md.
 """
 
 import math
@@ -50,7 +29,7 @@ from experiments.rotation.phase_portrait import DAMPED, LOSSES, ROWS, Row
 from mixgan_jax import spectrum, theory
 
 HORIZON = 100.0
-"""Least time, step times steps: what converges must have had time to."""
+"""Least time, step size times steps, in which a run can converge."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +37,15 @@ class Config:
     """Everything a run depends on."""
 
     step_size: options.Positive = 0.1
-    """Of gradient descent, both players."""
+    """Step size of gradient descent, both players."""
     steps: options.Count = 1000
-    """Of either player."""
+    """Number of steps of each player."""
     gamma: options.Positive = 0.3
-    """Of R1, R2 and the gradient penalty."""
+    """Coefficient of R1, R2 and the gradient penalty."""
     adjustment: options.Positive = 0.5
-    """Of consensus, JARE and the symplectic adjustment."""
+    """Coefficient of consensus, JARE and the symplectic adjustment."""
     seeds: options.Count = 16
-    """Random starts, seeds 0, 1, ..."""
+    """Number of random starts, with seeds 0, 1, ..."""
 
 
 PRESETS = {
@@ -86,7 +65,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would say nothing."""
+    """Raises ValueError for a config whose results would say nothing."""
     if config.step_size > 0.5:
         raise ValueError(f"--step-size must be at most 0.5, got {config.step_size:g}")
     if config.step_size * config.steps < HORIZON * (1 - 1e-9):
@@ -97,7 +76,7 @@ def check(config: Config) -> None:
 
 
 def measure(run: harness.Run) -> dict[str, Any]:
-    """Of every row: ``ratio``, ``rate``, ``turns``, ``radius`` by loss and seed; the first seed's trajectory."""
+    """Measures every row: ``ratio``, ``rate``, ``turns``, ``radius`` by loss and seed; the first seed's trajectory."""
     config = run.config
     play = jax.jit(
         lambda keys: phase_portrait.run_all(
@@ -108,7 +87,7 @@ def measure(run: harness.Run) -> dict[str, Any]:
 
 
 def rate(config: Config, row: Row, loss: str) -> float:
-    """log10 of the contraction per simultaneous step that the eigenvalues at the equilibrium predict."""
+    """Predicts log10 of the contraction per simultaneous step from the eigenvalues at the equilibrium."""
     damping = config.gamma if row.penalty in ("R1", "R2") else 0.0
     jacobian = _jacobian(loss, damping)
     rule = row.penalty if row.penalty in DAMPED else "none"
@@ -118,7 +97,7 @@ def rate(config: Config, row: Row, loss: str) -> float:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     return [*_unpenalised(config, rows), *_penalised(config, rows)]
 
 

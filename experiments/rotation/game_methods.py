@@ -1,4 +1,4 @@
-"""The methods that game_optimisers compares, and what they do on the bilinear game."""
+"""The methods that game_optimisers compares, and their runs on the bilinear game."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -28,20 +28,20 @@ Name: TypeAlias = Literal[
     "uniform average",
     "exponential average",
 ]
-"""The methods, in the order of the table. Averages are of alternating descent."""
+"""The methods, in the order of the table. The averages average alternating descent."""
 
 
 class Method(NamedTuple):
-    """One row of the table: a choice of order, gradients, optimiser, and what stands around.
+    """One row of the table: a choice of order of moves, gradients, optimiser, and wrapping solver.
 
     Attributes:
-        name: of the row.
-        update: of the solver inside.
-        adjust: of its gradients, on the ring.
-        adjust_bilinear: the same in the bilinear game.
+        name: the row's name.
+        update: order of moves of the inner solver.
+        adjust: adjustment of its gradients, on the ring.
+        adjust_bilinear: adjustment of its gradients, in the bilinear game.
         optimistic: whether the optimiser is an optimistic one.
-        around: from a solver to a solver.
-        rate: closed form of the bilinear rate by step, where there is one.
+        around: wraps a solver in another one.
+        rate: closed form of the bilinear rate by step size, where there is one.
     """
 
     name: Name
@@ -60,11 +60,11 @@ def _optimistic_rate(step: float) -> float:
 def methods(
     *, consensus: float, jare: float, symplectic: float, period: int, decay: float
 ) -> list[Method]:
-    """All methods, with their coefficients on the ring; in the bilinear game consensus and JARE have 1.
+    """Lists all methods, with their coefficients on the ring; in the bilinear game consensus and JARE have 1.
 
-    There ``z = x + i y`` is multiplied at each step by a complex number whose modulus is ``rate``: written down, or of
-    optimistic descent the larger root of ``m^2 - (1 - 2 i s) m - i s``. Its game is nothing but off-diagonal and
-    antisymmetric, so that consensus, JARE and the symplectic adjustment are one.
+    In the bilinear game a step multiplies ``z = x + i y`` by a complex number whose modulus is ``rate``. For optimistic
+    descent that number is the larger root of ``m^2 - (1 - 2 i s) m - i s``. The game's Jacobian is antisymmetric and
+    off-diagonal, so that consensus, JARE and the symplectic adjustment are the same.
     """
     damped = {"rate": lambda step: abs(1 - step - 1j * step)}
     unit = {"jare": adjustments.jare(1.0), "consensus": adjustments.consensus(1.0)}
@@ -103,7 +103,7 @@ def methods(
 
 
 def bilinear(method: Method, steps: int, size: Array, key: Key) -> Array:
-    """Where a method is after each step of that size on ``min_x max_y x y``: ``[steps + 1, 2]``, the start first."""
+    """Runs a method on ``min_x max_y x y``: its place ``[steps + 1, 2]`` at the start and after each step."""
     tx = optax.optimistic_gradient_descent(size) if method.optimistic else optax.sgd(size)
     solver = method.around(
         mg.gradient_play(
@@ -125,12 +125,12 @@ def bilinear(method: Method, steps: int, size: Array, key: Key) -> Array:
 
 
 def reported(state: Any) -> Any:
-    """The state whose players are reported: the average where there is one."""
+    """Picks the state whose players are reported: the average where there is one."""
     return state.average if isinstance(state, mg.Averaged) else state
 
 
 def bilinear_rates(methods: Sequence[Method], steps: int, keys: Key) -> dict[str, Any]:
-    """By method, ``rates`` ``[seeds, sizes]`` over the second half of the steps, and seed 0's ``path`` at .3."""
+    """Measures each method: ``rates`` ``[seeds, sizes]`` over the steps' second half; seed 0's ``path`` at 0.3."""
     found = {}
     with jax.enable_x64(True):
         for method in methods:

@@ -1,34 +1,15 @@
 """Optimisers made for games: which of them turn rotation into convergence, in a bilinear game and in GANs?
 
-Claim: measured contraction on ``min_x max_y x y`` is the closed form's to 1e-5, optimistic descent diverges at .6 where
-extragradient converges; the eigenvalues of a GAN's Jacobian at an equilibrium predict which steps of simultaneous
-descent diverge; on a ring of Gaussians extragradient, consensus and the symplectic adjustment capture more modes than
-simultaneous Adam.
+Claim: measured contraction on ``min_x max_y x y`` is the closed form's to 1e-5, and optimistic descent diverges at step
+0.6 where extragradient converges; the eigenvalues of a GAN's Jacobian at an equilibrium predict which steps of
+simultaneous descent diverge; on a ring of Gaussians (PacGAN's: Lin et al. 2018, arXiv 1712.04086) extragradient,
+consensus and the symplectic adjustment capture more modes than simultaneous Adam.
 Time: 2 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments game_optimisers                    8 seeds of the ring, on two CPU cores
     python -m experiments game_optimisers --preset paper     PacGAN's networks, ring and number of steps, 10 seeds
 
-Three parts, each with protocol and claims fixed before the run. Bilinear: from a random start, float64; the factor a
-step over steps 101-200 (the distance at 200 over that at 100, its 100th root), with plain gradient steps inside every
-method; for averages it is the average's distance. gamma = 1 here. Closed forms are in game_methods.py; there are
-none for alternating descent (an orbit), lookahead and averages.
-
-Small GAN: a deterministic game of two tanh networks in float64 whose equilibria are found to rounding (see
-small_gan.py). From the Jacobian's eigenvalues there, ``eta* = min 2 Re / |lambda|^2`` is the predicted stable
-step; simultaneous descent is started 1e-8 beside the equilibrium at six multiples of eta*, and grows or shrinks. Seeds
-whose search ends with gradients above 1e-9 found no equilibrium and are counted, not used; equilibria that no step
-makes stable are tried at .5 times the same multiples. A trial of seeds 0-5 came before, to see that equilibria are
-found at all: it said how to count those that are not, and what to do where no step is stable.
-
-Ring: data, networks and measures are mix_gan_ring's with k = 1. Every method has the same Adam, learning rate and
-batch; all are simultaneous but "alternating" and the two averages, of alternating Adam. The last iterate is measured,
-for averages the average's, on samples that training has not seen; seeds 0, 1, ... all at once; nothing is chosen.
-Coefficients are the authors' (10 for consensus, 1000 for JARE on a ring, 1 with alignment for the symplectic
-adjustment) though they used RMSProp; lookahead goes half of the way back every 5 steps. Rotation is the share of the
-antisymmetric part in the Jacobian of the trained networks' gradients on 512 samples, estimated with 20 probes. A step
-of extragradient has two gradients in it, one of consensus, JARE or the symplectic adjustment two or three second-order
-products; ms/step is of all seeds together, one reading each.
+Protocol, departures and trials are in experiments/rotation/README.md.
 """
 
 import dataclasses
@@ -56,32 +37,32 @@ from mixgan_jax.types import Array, Key
 
 @dataclass(frozen=True)
 class Config(plane.Config):
-    """The plane's, with one component, and the coefficients of the methods."""
+    """Everything a run depends on: the plane's fields with one component, and the methods' coefficients."""
 
     components: options.Components = (1,)
-    """One GAN."""
+    """Number of components: one GAN."""
     methods: tuple[Name, ...] = get_args(Name)
-    """Trained on the ring; all of them play the bilinear game."""
+    """Methods trained on the ring; all of them play the bilinear game."""
     seeds: options.Count = 8
-    """Runs of each method, random starts of the bilinear game, and small GANs."""
+    """Number of runs of each method, of random starts of the bilinear game, and of small GANs."""
     consensus: options.Rate = 10.0
-    """gamma of consensus optimisation on the ring."""
+    """Coefficient gamma of consensus optimisation on the ring."""
     jare: options.Rate = 1000.0
-    """gamma of JARE on the ring."""
+    """Coefficient gamma of JARE on the ring."""
     symplectic: options.Rate = 1.0
     """Coefficient of the symplectic adjustment."""
     lookahead_period: options.Count = 5
-    """Steps between two looks back."""
+    """Number of steps between two looks back."""
     average_decay: options.Fraction = 0.999
-    """Of the exponential average."""
+    """Decay of the exponential average."""
     bilinear_steps: options.Samples = 200
-    """Steps of the bilinear game, of which the second half is measured."""
+    """Number of steps of the bilinear game; the second half is measured."""
     small_width: options.Count = 6
-    """Hidden units of the small GAN's networks."""
+    """Number of hidden units of the small GAN's networks."""
     small_steps: options.Count = 20_000
-    """Steps towards its equilibrium."""
+    """Number of steps of the small GAN towards its equilibrium."""
     descent_steps: options.Count = 4000
-    """Steps from beside its equilibrium."""
+    """Number of steps of the small GAN that start beside its equilibrium."""
 
 
 PRESETS = {
@@ -118,7 +99,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.components != (1,):
         raise ValueError(f"--components must be 1, got {config.components}")
     if "simultaneous" not in config.methods:
@@ -127,7 +108,7 @@ def check(config: Config) -> None:
 
 
 def methods(config: Config) -> list[Method]:
-    """All of them, with the config's coefficients on the ring."""
+    """Lists all methods, with the config's coefficients on the ring."""
     return game_methods.methods(
         consensus=config.consensus,
         jare=config.jare,
@@ -138,7 +119,7 @@ def methods(config: Config) -> list[Method]:
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimiser and data of a method on the ring."""
+    """Builds players, loss, optimiser and data of a method on the ring."""
     generator, discriminator = plane.players(config, wide=False)
     rate = config.learning_rate
     schedule = optax.cosine_decay_schedule(rate, config.steps) if config.cosine_decay else rate
@@ -160,7 +141,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def evaluate(setup: Setup, key: Key, state: Any) -> dict[str, Array]:
-    """The plane's measures, and the share of rotation in the game between the trained networks."""
+    """Takes the plane's measures, and the share of rotation in the game between the trained networks."""
     state = reported(state)
     coverage = plane.evaluate(setup, key, state)
     real_key, latent_key, probe_key = jax.random.split(jax.random.fold_in(key, 1), 3)
@@ -186,7 +167,7 @@ def evaluate(setup: Setup, key: Key, state: Any) -> dict[str, Array]:
 
 
 def measure(run: harness.Run, method: Method, rates: Any, bar: Any) -> dict[str, Any]:
-    """Trains all seeds of a method on the ring at once; the table's row."""
+    """Trains all seeds of a method on the ring at once; returns the table's row."""
     setup = build(run.config, method)
     state, seconds = harness.train(run, method.name, setup, bar)
     metrics = harness.evaluate_seeds(run, partial(evaluate, setup), state)
@@ -203,7 +184,7 @@ def judge(
     toy: Mapping[str, Any],
     small: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     errors = [
         np.abs(np.asarray(toy[method.name]["rates"]) - [method.rate(s) for s in BILINEAR_STEPS])
         for method in methods(config)
@@ -230,7 +211,7 @@ def judge(
 
 
 def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell of the ring."""
+    """Judges the claims on the ring, which the table's rows decide."""
     by_name, verdict = {row["method"]: row for row in rows}, []
     for name in ("extragradient", "consensus", "symplectic"):
         if name not in by_name:
@@ -242,7 +223,7 @@ def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def draw(run: harness.Run, toy: Mapping[str, Any], small: Mapping[str, Any]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     figure = game_optimisers_figure.dynamics(toy, small)
     return {"dynamics": report.save_figure(run, figure, "dynamics")}
 

@@ -18,7 +18,7 @@ STYLES = (":", "--", "-", "-.", (0, (4, 1, 1, 1, 1, 1)))
 
 @drawing.styled
 def dynamics(toy: Mapping[str, Any], small: Mapping[str, Any]) -> "Figure":
-    """Distances on the bilinear game; a small GAN's eigenvalues in their circle; predicted against observed rates."""
+    """Draws distances on the bilinear game, a small GAN's eigenvalues, and predicted against observed rates."""
     figure = drawing.new_figure(9.0, 2.9)
     left, middle, right = figure.subplots(1, 3)
     _distances(left, toy)
@@ -43,7 +43,7 @@ def _distances(axes: "Axes", toy: Mapping[str, Any]) -> None:
 
 
 def _eigenvalues(axes: "Axes", small: Mapping[str, Any], solved: np.ndarray) -> None:
-    """Of the first seed with an equilibrium that attracts; steps are stable up to where the circle holds all."""
+    """Draws the eigenvalues of the first seed whose equilibrium attracts; a stable step's circle contains them all."""
     axes.set(title="eigenvalues of a small GAN", xlabel="real part", ylabel="imaginary part")
     steps = np.asarray(small["stable_step"])
     found = np.flatnonzero(solved & (steps > 0))

@@ -1,4 +1,4 @@
-"""The Gaussian toy of jare: its spectrum, its decay as the linear game has it and without noise, and with batches."""
+"""The Gaussian toy of jare: its spectrum, and its decay in the linear game, without noise, and with batches."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,15 +18,15 @@ from mixgan_jax.types import Array, Key
 
 
 class Toy(NamedTuple):
-    """Data ``N((0, distance), std^2)`` and how they are trained on.
+    """Data ``N((0, distance), std^2)`` and the settings of training on them.
 
     Attributes:
-        std: s.
-        distance: |v|, of the data's mean from 0, where the discriminator is centred.
-        learning_rate: of gradient descent.
-        steps: at which the distance from the equilibrium is looked at, rising.
-        batch: of the run with noise.
-        start: each coordinate of the shift less the mean, and of the discriminator.
+        std: standard deviation s of the data.
+        distance: distance |v| of the data's mean from 0, where the discriminator is centred.
+        learning_rate: step size of gradient descent.
+        steps: numbers of steps after which the distance from the equilibrium is measured, rising.
+        batch: batch of the run with noise.
+        start: start of each coordinate: of the shift less the mean, and of the discriminator.
     """
 
     std: float
@@ -38,7 +38,7 @@ class Toy(NamedTuple):
 
 
 class Method(NamedTuple):
-    """A row: who is penalised, and how much."""
+    """One row: which player is penalised, and how much."""
 
     name: str
     rule: Any
@@ -46,7 +46,7 @@ class Method(NamedTuple):
 
     @property
     def adjustment(self) -> Adjustment | None:
-        """The same as a rule of gradients."""
+        """Returns the row as an adjustment of gradients."""
         return {
             "none": None,
             "consensus": adjustments.consensus(self.gamma),
@@ -55,7 +55,7 @@ class Method(NamedTuple):
 
 
 def factors(std: float, distance: float, rule: Any, gamma: float) -> dict[str, Any]:
-    """Phase and conditioning factor, the best step's contraction, the iterations it needs to 1e-3, determinants."""
+    """Computes phase and conditioning factor, the best step's contraction, its iterations to 1e-3, and determinants."""
     matrices = theory.adjusted_jacobian(_jacobian(std, distance), gamma, rule)
     values = np.linalg.eigvals(matrices).ravel()
     _, contraction = spectrum.best_step(values)
@@ -69,7 +69,7 @@ def factors(std: float, distance: float, rule: Any, gamma: float) -> dict[str, A
 
 
 def predicted(toy: Toy, method: Method) -> list[float]:
-    """Distances from the equilibrium after each of the numbers of steps, of the linear game."""
+    """Computes the linear game's distances from the equilibrium after each of the numbers of steps."""
     matrices = theory.adjusted_jacobian(_jacobian(toy.std, toy.distance), method.gamma, method.rule)
     start = np.full((2, 2), toy.start)
     ends = [theory.linear_descent(matrices, start, toy.learning_rate, n) for n in toy.steps]
@@ -77,7 +77,7 @@ def predicted(toy: Toy, method: Method) -> list[float]:
 
 
 def noise_free(toy: Toy, method: Method) -> Array:
-    """Distances ``[T]`` under the exact expected losses, in float64: they fall below what float32 resolves."""
+    """Runs the exact expected losses: distances ``[T]``, in float64, since they fall below what float32 resolves."""
     with jax.enable_x64(True):
         exact = theory.gaussian_shift_losses(losses.minimax(), _mean(toy), toy.std)
         rule = _solver(toy, method, lambda key, players, batch: exact(players))
@@ -85,7 +85,7 @@ def noise_free(toy: Toy, method: Method) -> Array:
 
 
 def with_noise(toy: Toy, method: Method, keys: Key) -> Array:
-    """Distances ``[S, T]`` with a batch of reals and one of fakes in each step."""
+    """Runs with a batch of reals and one of fakes in each step: distances ``[S, T]``."""
     loss = losses.minimax()
 
     def sampled(key: Key, players: Players, reals: Array) -> tuple[Array, Array]:
@@ -102,9 +102,9 @@ def with_noise(toy: Toy, method: Method, keys: Key) -> Array:
 
 
 def measure(toy: Toy, methods: list[Method], keys: Key) -> dict[str, Any]:
-    """All of the toy, by method: factors, ``predicted`` and ``noise_free`` ``[T]``, ``with_noise`` ``[S, T]``.
+    """Measures the whole toy by method: factors, ``predicted`` and ``noise_free`` ``[T]``, ``with_noise`` ``[S, T]``.
 
-    ``predicted_near`` and ``noise_free_near`` are of runs from half as far.
+    ``predicted_near`` and ``noise_free_near`` belong to runs that start half as far away.
     """
     near = toy._replace(start=toy.start / 2)
     return {
@@ -121,13 +121,13 @@ def measure(toy: Toy, methods: list[Method], keys: Key) -> dict[str, Any]:
 
 
 def deviation(found: Mapping[str, Any], start: str = "") -> float:
-    """The largest relative difference between noise-free runs and the linear game; ``start`` may be ``_near``."""
+    """Computes the largest relative difference of noise-free runs from the linear game; ``start`` may be ``_near``."""
     ratios = np.array(found[f"noise_free{start}"]) / np.array(found[f"predicted{start}"])
     return float(np.abs(ratios - 1.0).max())
 
 
 def claims(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What was claimed of the toy: rows of simultaneous descent, consensus and JARE, and of JARE with other gammas."""
+    """Judges the toy's claims on the rows of simultaneous descent, consensus, JARE, and JARE with other gammas."""
     plain, consensus, jare, *_ = rows
     phases, conditions, iterations = (
         [row["toy"]["factors"][name] for row in (jare, plain, consensus)]
@@ -173,7 +173,7 @@ def claims(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @cache
 def _jacobian(std: float, distance: float) -> np.ndarray:
-    """Both directions': across the mean and along it."""
+    """Computes the Jacobians of both directions: across the mean and along it."""
     variances = np.array([std**2, std**2 + distance**2])
     return theory.gaussian_shift_jacobian(losses.minimax(), variances)
 
@@ -191,7 +191,7 @@ def _solver(toy: Toy, method: Method, game: Any) -> mg.Solver:
 
 
 def _distances(rule: mg.Solver, toy: Toy, draw: Any, key: Key) -> Array:
-    """Of one run, after each of the numbers of steps."""
+    """Computes one run's distances after each of the numbers of steps."""
 
     def body(state: Any, index: Array) -> tuple[Any, Array]:
         batch_key, step_key = jax.random.split(jax.random.fold_in(key, index))

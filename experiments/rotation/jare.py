@@ -1,44 +1,16 @@
-r"""JARE: does penalising each player's gradient by the other cure both rotation and bad conditioning?
+"""JARE: does penalising each player's gradient by the other cure both rotation and bad conditioning?
 
-Claim: on a Gaussian that a linear discriminator drives to its place, JARE has smaller phase and conditioning factors
-than simultaneous descent, where consensus optimisation trades the one for the other; at their best steps JARE is faster
-than simultaneous descent and that is faster than consensus; noise-free runs decay as the linear game says, within 5 %;
-and networks on a ring of 8 Gaussians make more good samples, more evenly spread, with JARE than without.
+Claim: on a Gaussian that a linear discriminator drives to its place, JARE (Nie and Patel 2019, arXiv 1806.09235) has
+smaller phase and conditioning factors than simultaneous descent, where consensus optimisation trades the one for the
+other. At their best steps JARE is faster than simultaneous descent, and that is faster than consensus. Noise-free runs
+decay as the linear game says, within 5 %. Networks on a ring of 8 Gaussians make more good samples, more evenly spread,
+with JARE than without.
 Time: 10 minutes on two CPU cores that had other work; paper wants a GPU and has not been timed.
 
     python -m experiments jare                  networks cut down to 3 layers of 64 units
     python -m experiments jare --preset paper   the authors' networks, learning rate and number of steps, 10 seeds
 
-After Nie and Patel (2019, arXiv 1806.09235). JARE adds ``gamma / 2 ||dL_D/dw_D||^2`` to the generator's loss and
-``gamma / 2 ||dL_G/dw_G||^2`` to the discriminator's; one-sided is the first alone; consensus optimisation (Mescheder,
-Nowozin and Geiger 2017, arXiv 1705.10461) adds the sum of both to either loss.
-
-The toy: data ``N((0, 2), .7^2)``, generator ``phi + z``, discriminator ``theta . x``, minimax loss, gradient descent
-with step 1e-3 from .05 in each of the four coordinates, 15,000 steps, batch 128: the defaults of the authors' code, as
-is gamma = 10. The factors are of the Jacobian's four eigenvalues: the largest |Im / Re|, and the largest modulus over
-the smallest; "per step" is the largest |1 - step x eigenvalue| at the step that makes it smallest. They are closed
-forms (``theory``), so have no error. Expected, from our algebra: factors 3.957 and 18.1 of simultaneous descent, 0 and
-272 of consensus, 0 and 88 one-sided, 0 and 5.9 of JARE; distances of the noise-free toy after 1,000, 5,000 and 15,000
-steps .0876, .0572, .0178 of simultaneous descent, .0323, .0138, .00167 of consensus, .0241, 3.6e-4, 1e-8 of JARE. The
-noise-free run integrates over the data exactly and keeps the losses' whole curvature; the column is of runs with noise.
-
-The ring: 8 Gaussians on a circle of radius 2, standard deviation .06; latents N(0, 4); minimax loss, simultaneous
-updates, RMSProp. The authors' gamma there is 1,000, a row of its own; what they gave consensus we do not know, and take
-its own authors' 10. Departures of cpu: 3 x 64 units for 4 x 256, 16 latents for 64, 10,000 steps of 1e-3 for 20,000 of
-1e-4. Measured on 2,500 samples of the last iterate; a mode counts as covered with one good sample, which the scattered
-samples of a bad generator reach too: the share of samples within 3 standard deviations of a mode, and the reverse KL of
-those over the modes, say more.
-
-Protocol: seeds are 0, 1, ..., all of a row trained at once; nothing is chosen. Differences count from two standard
-errors on. The sizes of cpu were set after one trial of 4,000 steps with two seeds, in which simultaneous descent had
-14 % good samples, consensus 51 % and JARE 54 %.
-
-Changed: a trial of 3,000 steps with four seeds found the noise-free toy 1.3 % from the linear game under simultaneous
-descent, 4.6 % under consensus and 6.1 % under JARE: more than the 5 % expected. From half as far it was half of that
-(in proportion to the start, as terms of second order make it), so the claim was left as it was, and a second one
-from half as far added. On the ring the trial had 21 +- 13 % good samples under simultaneous descent, 27 +- 10 % under
-consensus, 41 +- 5 % under JARE: too few seeds to tell, so that they were raised from 4 to 6. A row of the one-sided
-penalty was left out after a smoke run, for time; its factors are in the figure.
+Protocol, departures and trials are in experiments/rotation/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,35 +43,35 @@ class Config:
     """Everything a run depends on."""
 
     gammas: options.Coefficients = (10.0, 1000.0)
-    """Of the penalties; consensus has the first alone, JARE a row with each."""
+    """Coefficients of the penalties: JARE has a row with each, consensus has the first only."""
     toy_std: options.Positive = 0.7
-    """s of the toy, in each direction."""
+    """Standard deviation s of the toy's data, in each direction."""
     toy_distance: options.Positive = 2.0
-    """|v| of the toy."""
+    """Distance |v| of the toy's data from the origin."""
     toy_rate: options.Positive = 1e-3
-    """Step of gradient descent on the toy."""
+    """Step size of gradient descent on the toy."""
     toy_steps: options.Sizes = (1000, 5000, 15_000)
-    """After which the toy's distance is measured."""
+    """Numbers of steps after which the toy's distance is measured."""
     toy_start: options.Positive = 0.05
-    """Of each of the toy's coordinates, less the equilibrium's."""
+    """Distance of each of the toy's coordinates from the equilibrium at the start."""
     std: options.Positive = 0.06
-    """Of each Gaussian on the ring."""
+    """Standard deviation of each Gaussian on the ring."""
     seeds: options.Count = 6
-    """Runs of each method, seeds 0, 1, ..."""
+    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 10_000
-    """Simultaneous updates on the ring."""
+    """Number of simultaneous updates on the ring."""
     batch: options.Count = 128
-    """Reals in a step, and fakes; also on the toy."""
+    """Number of reals in a step, and of fakes; also on the toy."""
     width: options.Count = 64
-    """Of the hidden layers of both networks."""
+    """Number of units in each hidden layer of both networks."""
     depth: options.Count = 3
-    """Hidden layers of both networks."""
+    """Number of hidden layers of both networks."""
     latent_size: options.Count = 16
-    """Latents, of standard deviation 2."""
+    """Number of normal latents, of standard deviation 2."""
     learning_rate: options.Positive = 1e-3
-    """Of RMSProp, both networks."""
+    """Learning rate of RMSProp, both networks."""
     log_every: options.Count = 500
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {
@@ -130,13 +102,13 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if len(set(config.gammas)) < len(config.gammas):
         raise ValueError(f"--gammas must differ from each other, got {config.gammas}")
 
 
 def methods(config: Config) -> list[Method]:
-    """The rows."""
+    """Lists the rows."""
     first = config.gammas[0]
     return [
         Method("simultaneous", "none", 0.0),
@@ -146,7 +118,7 @@ def methods(config: Config) -> list[Method]:
 
 
 def toy(config: Config) -> Toy:
-    """The Gaussian toy."""
+    """Makes the Gaussian toy."""
     return Toy(
         std=config.toy_std,
         distance=config.toy_distance,
@@ -158,12 +130,12 @@ def toy(config: Config) -> Toy:
 
 
 def latent_sampler(key: Key, shape: tuple[int, ...]) -> Array:
-    """N(0, 4)."""
+    """Draws latents from N(0, 4)."""
     return LATENT_STD * jax.random.normal(key, shape)
 
 
 def build(config: Config, method: Method) -> Setup:
-    """Players, loss, optimisers and data on the ring."""
+    """Builds players, loss, optimisers and data on the ring."""
     hidden = (config.width,) * config.depth
     generator, discriminator = mg.from_linen(MLP(hidden, outputs=2)), mg.from_linen(MLP(hidden))
     loss, tx = losses.minimax(), optax.rmsprop(config.learning_rate)
@@ -183,7 +155,7 @@ def build(config: Config, method: Method) -> Setup:
 
 
 def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
-    """Coverage of the ring by 2,500 samples."""
+    """Measures the coverage of the ring by 2,500 samples."""
     target, (latents_key, key) = setup.feed.arrays, jax.random.split(key)
     latents = latent_sampler(latents_key, (2500, setup.latent_size))
     samples, _ = mg.sample(key, setup.generator, state.generators, latents)
@@ -198,7 +170,7 @@ def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
 def measure(
     run: harness.Run, method: Method, found: Mapping[str, Any], bar: harness.ProgressBar
 ) -> tuple[dict[str, Any], mg.MixGanState]:
-    """Trains all seeds of a method on the ring; its row, with what the toy gave, and the state."""
+    """Trains all seeds of a method on the ring; returns its row, with the toy's numbers, and the state."""
     setup, config = build(run.config, method), run.config
     look = partial(evaluate, setup)
     state, seconds = harness.train(run, method.name, setup, bar, look)
@@ -213,7 +185,7 @@ def measure(
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     plain, consensus, jare, *_ = rows
     return [*gaussian_shift.claims(rows), *_on_the_ring(plain, consensus, jare)]
 
@@ -221,7 +193,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _on_the_ring(
     plain: Mapping[str, Any], consensus: Mapping[str, Any], jare: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """The claims about networks."""
+    """Judges the claims about networks."""
     verdict = []
     for better, worse, metric, text in (
         (jare, plain, "high_quality", "more good samples"),
@@ -244,7 +216,7 @@ def _on_the_ring(
 def draw(
     run: harness.Run, rows: Sequence[Mapping[str, Any]], states: Mapping[str, mg.MixGanState]
 ) -> dict[str, Path]:
-    """The toy's figure, and samples of seed 0 on the ring."""
+    """Draws the toy's figure, and samples of seed 0 on the ring."""
     config = run.config
     samples, captions = {}, {}
     for method, row in zip(methods(config), rows, strict=True):

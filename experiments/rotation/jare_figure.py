@@ -1,4 +1,4 @@
-"""The toy's figure in jare."""
+"""The figure of jare's toy."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,12 +29,12 @@ PANELS = {
 
 @drawing.styled
 def toy_figure(rows: Sequence[Mapping[str, Any]], toy: Toy, gamma: float) -> "Figure":
-    """Both factors and the speed over gamma, for every rule; and the decay of runs against the linear game.
+    """Draws both factors and the speed over gamma, for every rule; and the decay of runs against the linear game.
 
     Args:
-        rows: of simultaneous descent, consensus and JARE, with the toy's numbers.
-        toy: which.
-        gamma: of the runs, a dotted line in the other panels.
+        rows: rows of simultaneous descent, consensus and JARE, with the toy's numbers.
+        toy: the toy.
+        gamma: gamma of the runs, a dotted line in the other panels.
     """
     figure = drawing.new_figure(7.2, 4.9)
     panels = figure.subplots(2, 2).ravel()
@@ -70,7 +70,7 @@ def _draw_factor(axes: "Axes", name: str, toy: Toy) -> None:
 
 
 def _draw_decay(axes: "Axes", rows: Sequence[Mapping[str, Any]], toy: Toy, gamma: float) -> None:
-    """Lines for the linear game, markers for the exact losses, bars for runs with noise."""
+    """Draws lines for the linear game, markers for the exact losses, bars for runs with noise."""
     steps = np.unique(np.linspace(0, toy.steps[-1], 61).astype(int))
     for row, rule in zip(rows, ("none", "consensus", "jare"), strict=True):
         index, found = list(RULES).index(rule), row["toy"]

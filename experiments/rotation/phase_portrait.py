@@ -13,7 +13,7 @@ import mixgan_jax as mg
 from mixgan_jax import adjustments, losses, penalties, theory
 from mixgan_jax.adjustments import Players
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.solvers.core.generator_gradients import Update
+from mixgan_jax.solvers.core.turns import Update
 from mixgan_jax.types import Array, Key
 
 LOSSES: dict[str, Callable[[], mg.GanLoss]] = {
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 def row_of(penalty: str, update: Update) -> Row:
-    """A row by what it is made of, with a short name."""
+    """Makes a row from its parts, with a short name."""
     if penalty in DAMPED:
         return Row("JARE" if penalty == "jare" else penalty, penalty, update)
     return Row(f"{penalty} {update[:3]}.", penalty, update)
@@ -62,12 +62,12 @@ ROWS = [
 def run_all(
     keys: Key, gamma: float, adjustment: float, step_size: float, steps: int
 ) -> dict[str, Any]:
-    """Measures by row and loss, of starts ``[S]`` by key: see :func:`_run`; the path of the first.
+    """Runs every row and loss from the keys' starts ``[S]``; takes the measures of :func:`_run`, and the first path.
 
     Penalties of the discriminator differ in their coefficients alone, so that one program runs all of them.
     """
     found: dict[str, Any] = {row.name: {} for row in ROWS}
-    # Of all penalties but "none", whose coefficients are all 0.
+    # Coefficients of the penalties; "none" has only zeros.
     coefficients = gamma * jnp.eye(len(PENALTIES))[:, 1:]
 
     def over_starts(rule: mg.Solver) -> Any:
@@ -95,7 +95,7 @@ def run_all(
 
 
 def _weighted(weights: Array) -> Penalty:
-    """The sum of all penalties of the discriminator with coefficients ``[3]``."""
+    """Sums all penalties of the discriminator with coefficients ``[3]``."""
     made = [make(weights[index]) for index, make in enumerate(filter(None, PENALTIES.values()))]
 
     def penalty(*arguments: Any) -> Array:
@@ -111,7 +111,7 @@ def _solver(loss: mg.GanLoss, penalty: Penalty | None, step_size: float, **optio
 
 
 def start(key: Key) -> Players:
-    """A point at a radius uniform in [0.5, 1.5], at any angle."""
+    """Draws a point at a radius uniform in [0.5, 1.5], at any angle."""
     radius_key, angle_key = jax.random.split(key)
     radius = jax.random.uniform(radius_key, minval=0.5, maxval=1.5)
     angle = jax.random.uniform(angle_key, maxval=2 * math.pi)
@@ -119,12 +119,12 @@ def start(key: Key) -> Players:
 
 
 def _run(rule: mg.Solver, steps: int, key: Key) -> dict[str, Array]:
-    """One run.
+    """Runs the dynamics from one start.
 
     Args:
         rule: the dynamics.
-        steps: of them.
-        key: of the start.
+        steps: number of steps.
+        key: key of the start.
 
     Returns:
         ``ratio``, log10 of the last radius over the first; ``rate``, the slope of log10 radius while the radius is
@@ -139,7 +139,7 @@ def _run(rule: mg.Solver, steps: int, key: Key) -> dict[str, Array]:
 
     _, points = jax.lax.scan(body, first, None, length=steps)
     points = jnp.concatenate([jnp.stack(first.iterate)[None], points])
-    # What has come to 0 in float32 has no logarithm: the least number stands for it. Squares would come there sooner.
+    # A 0 in float32 has no logarithm: the least number stands for it. Squares would underflow sooner.
     radii = jnp.maximum(jnp.hypot(*points.T), jnp.finfo(points.dtype).tiny)
     logs = jnp.log10(radii)
     before, after = points[:-1], points[1:]
@@ -157,7 +157,7 @@ def _run(rule: mg.Solver, steps: int, key: Key) -> dict[str, Array]:
 
 
 def _slope(values: Array, kept: Array) -> Array:
-    """Least-squares slope per step of those of ``values`` ``[T]`` that are kept, 0 of none."""
+    """Computes the least-squares slope per step of the kept ``values`` ``[T]``; 0 if none is kept."""
     weights = kept.astype(values.dtype)
     time = jnp.arange(values.shape[0], dtype=values.dtype)
     centred = weights * (time - jnp.vdot(weights, time) / jnp.maximum(weights.sum(), 1.0))

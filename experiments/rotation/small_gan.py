@@ -20,10 +20,10 @@ from mixgan_jax import adjustments, penalties, spectrum
 from mixgan_jax.types import Array, Key
 
 FACTORS = (0.5, 0.8, 0.95, 1.05, 1.2, 2.0)
-"""Steps that are tried, in units of the predicted stable one."""
+"""Step sizes that are tried, in units of the predicted stable one."""
 
 NOMINAL = 0.5
-"""The unit at an equilibrium that no step makes stable."""
+"""Unit of the step sizes at an equilibrium that no step makes stable."""
 
 
 class Solved(NamedTuple):
@@ -32,7 +32,7 @@ class Solved(NamedTuple):
     Attributes:
         data: reals and latents, ``[B, 1]`` each.
         players: generator and discriminator at the equilibrium.
-        residual: ``[]``, the norm of their gradients.
+        residual: ``[]``, the norm of the players' gradients.
     """
 
     data: tuple[Array, Array]
@@ -44,8 +44,8 @@ class SmallGan(NamedTuple):
     """The game.
 
     Attributes:
-        width: hidden units of either network.
-        batch: reals, and latents.
+        width: number of hidden units of either network.
+        batch: number of reals, and of latents.
         gamma: coefficient of R1.
         decay: coefficient of ``||w||^2 / 2``, in both players' losses.
     """
@@ -56,7 +56,7 @@ class SmallGan(NamedTuple):
     decay: float
 
     def losses(self, data: tuple[Array, Array], players: Any) -> tuple[Array, Array]:
-        """Both players' losses, zero-sum but for penalty and decay."""
+        """Computes both players' losses, zero-sum but for penalty and decay."""
         reals, latents = data
         generator, discriminator = players
         loss = mg.losses.minimax()
@@ -73,22 +73,22 @@ class SmallGan(NamedTuple):
         )
 
     def field(self, data: tuple[Array, Array]) -> adjustments.Field:
-        """The simultaneous gradients."""
+        """Computes the simultaneous gradients."""
         return adjustments.gradient_field(partial(self.losses, data))
 
 
 def network(params: Any, inputs: Array) -> Array:
-    """Inputs ``[B, 1]`` to outputs ``[B]``."""
+    """Maps inputs ``[B, 1]`` to outputs ``[B]``."""
     return jnp.tanh(inputs @ params["in"] + params["shift"][None]) @ params["out"] + params["bias"]
 
 
 def squares(params: Any) -> Array:
-    """Half of the squared norm."""
+    """Computes half of the squared norm."""
     return 0.5 * optax.tree.norm(params, squared=True)
 
 
 def first_network(key: Key, width: int) -> Any:
-    """Parameters of a network with ``width`` hidden units."""
+    """Draws parameters of a network with ``width`` hidden units."""
     keys = jax.random.split(key, 3)
     return {
         "in": jax.random.normal(keys[0], (1, width)),
@@ -99,12 +99,12 @@ def first_network(key: Key, width: int) -> Any:
 
 
 def solve(game: SmallGan, steps: int, step_size: float, key: Key) -> Solved:
-    """A seed's game and its equilibrium: consensus optimisation, then Newton's method on the gradients.
+    """Draws a seed's game and finds its equilibrium by consensus optimisation, then Newton's method on the gradients.
 
     Args:
-        game: but for its data.
-        steps: of consensus optimisation.
-        step_size: of these.
+        game: the game without its data.
+        steps: number of steps of consensus optimisation.
+        step_size: step size of consensus optimisation.
         key: consumed.
     """
     keys = jax.random.split(key, 5)
@@ -135,7 +135,7 @@ def solve(game: SmallGan, steps: int, step_size: float, key: Key) -> Solved:
 
 
 def distances(game: SmallGan, steps: int, key: Key, found: Solved, step_size: Array) -> Array:
-    """``||w - w*||`` after each of some steps of simultaneous descent that start 1e-8 beside the equilibrium."""
+    """Computes ``||w - w*||`` after each step of simultaneous descent that starts 1e-8 beside the equilibrium."""
     centre, unravel = ravel_pytree(found.players)
     nudge = jax.random.normal(key, centre.shape)
     start = unravel(centre + 1e-8 * nudge / jnp.linalg.norm(nudge))
@@ -153,13 +153,13 @@ def distances(game: SmallGan, steps: int, key: Key, found: Solved, step_size: Ar
 
 
 def observed_rate(distances: np.ndarray) -> float:
-    """The factor a step, over the second half of the steps in which the game is as good as linear: below 1e-4.
+    """Computes the factor a step, over the second half of the steps below 1e-4, where the game is nearly linear.
 
-    NaN where those are fewer than 4, as where no equilibrium was found.
+    NaN where those are fewer than 4, for example where no equilibrium was found.
     """
     linear = np.flatnonzero(~(distances < 1e-4))
     end = int(linear[0]) if linear.size else len(distances)
-    end = min(end, int(np.flatnonzero(distances > 1e-13)[-1]) + 1)  # what is left then is rounding
+    end = min(end, int(np.flatnonzero(distances > 1e-13)[-1]) + 1)  # only rounding is left
     if end < 4:
         return float("nan")
     half = end // 2
@@ -173,10 +173,10 @@ def measure(
 
     Args:
         keys: ``[S]``, consumed.
-        game: but for its data, which are a seed's own.
-        solve_steps: of consensus optimisation, towards the equilibrium.
-        step_size: of these.
-        steps: of simultaneous descent at each factor of :data:`FACTORS`.
+        game: the game without its data, which are a seed's own.
+        solve_steps: number of steps of consensus optimisation, towards the equilibrium.
+        step_size: step size of consensus optimisation.
+        steps: number of steps of simultaneous descent at each factor of :data:`FACTORS`.
 
     Returns:
         By seed, ``[S]`` or longer: ``residual``, ``eigenvalues`` real and imaginary ``[S, N, 2]``, ``stable_step``,
@@ -206,20 +206,20 @@ def measure(
 
 
 def _rotation(game: SmallGan, found: Solved) -> tuple[Array, Array]:
-    """The Jacobian ``[N, N]``, and how much of it is rotation ``[]``."""
+    """Computes the Jacobian ``[N, N]``, and its share of rotation ``[]``."""
     field = game.field(found.data)
     return spectrum.jacobian(field, found.players), spectrum.rotational_share(field, found.players)
 
 
 def _arnoldi_error(game: SmallGan, found: Solved, values: np.ndarray) -> float:
-    """The largest relative error in the six largest moduli by Arnoldi's method, against all eigenvalues."""
+    """Computes the largest relative error of Arnoldi's method in the six largest moduli, against all eigenvalues."""
     largest = np.abs(spectrum.eigenvalues(game.field(found.data), found.players, 6))
     exact = np.sort(np.abs(values))[::-1][:6]
     return float(np.max(np.abs(largest / exact - 1.0)))
 
 
 def judge(small: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What the eigenvalues foretell of the small GAN."""
+    """Judges the claims on the small GAN, which its eigenvalues predict."""
     solved = np.asarray(small["residual"]) < 1e-9
     stable = np.asarray(small["stable_step"]) > 0
     predicted, observed = (np.asarray(small[name])[solved] for name in ("predicted", "observed"))

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import mixgan_jax as mg
 from mixgan_jax.types import Array, Key
 
-CHUNK = 64  # latents that the folded network sees at once: all T components run on each
+CHUNK = 64  # latents that the folded network maps at once: all T components run on each
 
 
 def atom_init(key: Key, z: Array) -> tuple[Any, Any]:
@@ -25,7 +25,7 @@ ATOM = mg.Player(atom_init, atom_apply)
 
 
 def atoms(key: Key, count: int, dimension: int, std: float) -> mg.Mixture:
-    """T Gaussians about T samples of P, with equal weights."""
+    """Makes T Gaussians about T samples of P, with equal weights."""
     points = jax.random.normal(key, (count, dimension))
     kernel = jnp.broadcast_to(std * jnp.eye(dimension), (count, dimension, dimension))
     log_weights = jnp.full(count, -math.log(count), jnp.float32)
@@ -33,7 +33,7 @@ def atoms(key: Key, count: int, dimension: int, std: float) -> mg.Mixture:
 
 
 def play(mixture: mg.Mixture, latents: Array) -> Array:
-    """The unfolded mixture on latents ``[B, d + 1]``: each goes to the one component that its seed stands for."""
+    """Plays the unfolded mixture on latents ``[B, d + 1]``: a latent's seed picks its component."""
     chosen = mg.theory.chosen_component(mixture.log_weights, latents[:, -1])
     params = jax.tree.map(lambda leaf: leaf[chosen], mixture.params)
     return jax.vmap(lambda own, z: atom_apply(own, {}, z[None], train=False)[0][0])(
@@ -42,7 +42,7 @@ def play(mixture: mg.Mixture, latents: Array) -> Array:
 
 
 class Game(NamedTuple):
-    """A mixture, and draws ``[samples, d]`` of P and of it, to train a discriminator and to judge it."""
+    """A mixture, and draws ``[samples, d]`` of P and of the mixture, to train and to judge a discriminator."""
 
     mixture: mg.Mixture
     real: Array
@@ -52,7 +52,7 @@ class Game(NamedTuple):
 
 
 def draw_samples(key: Key, *, count: int | None, samples: int, dimension: int, std: float) -> Game:
-    """One seed's atoms, the same for every p, and samples; for None those of P blurred."""
+    """Draws one seed's atoms, the same for every p, and samples; a count of None stands for P blurred."""
     atoms_key, *keys = jax.random.split(jax.random.fold_in(key, count or 0), 5)
     mixture = atoms(atoms_key, count or 1, dimension, std)
     shape = (samples, dimension)
@@ -71,7 +71,7 @@ def draw_samples(key: Key, *, count: int | None, samples: int, dimension: int, s
 def compare_folded(
     key: Key, mixture: mg.Mixture, params: Any, *, player: mg.Player, samples: int, ramp: float
 ) -> dict[str, Array]:
-    """How far the folded network's mean payoff is from the mixture's, on the same latents outside the ramps."""
+    """Compares the folded network's mean payoff with the mixture's, on the same latents outside the ramps."""
     dimension = mixture.params["bias"].shape[-1]
     key = jax.random.fold_in(key, samples)
     latents = jax.random.normal(key, (samples, dimension + 1))

@@ -1,4 +1,4 @@
-"""NashConv, in the whole game, of mixtures of few of its strategies: sampled, or the best ones."""
+"""NashConv, in the whole game, of mixtures of few of its strategies: sampled ones, or those of largest weight."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,21 +21,21 @@ Sides: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 
 def bound(size: int, strategies: Sequence[int]) -> np.ndarray:
-    """``sqrt(2 log n / k)``: what sampled NashConv stays below in expectation, in units of the payoffs' range."""
+    """Computes ``sqrt(2 log n / k)``, the bound on expected sampled NashConv, in units of the payoffs' range."""
     return np.sqrt(2.0 * math.log(size) / np.array(strategies))
 
 
 def sampled(
     values: np.ndarray, sides: Sides, strategies: Sequence[int], resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
-    """Mean NashConv ``[k]`` over draws of k strategies of each side, which are then played equally often.
+    """Averages NashConv ``[k]`` over draws of k strategies of each side, which are played equally often.
 
     Args:
         values: the game ``[n, n]``, float64.
-        sides: what is drawn from.
+        sides: weights from which strategies are drawn.
         strategies: every k.
-        resamples: draws for each k.
-        seed: of the draws (NumPy).
+        resamples: number of draws for each k.
+        seed: NumPy's seed for the draws.
 
     Returns:
         ``sampled``, with all deviations, and ``in_support``, with deviations to strategies that have weight.
@@ -56,15 +56,15 @@ def sampled(
 def best(
     values: np.ndarray, sides: Sequence[Sides], strategies: Sequence[int], num_steps: int
 ) -> dict[str, np.ndarray]:
-    """NashConv of the k strategies of largest weight on each side, at their best weights.
+    """Computes NashConv of the k strategies of largest weight on each side, at their best weights.
 
     A side's best weights on few strategies are its equilibrium weights where the other side keeps all of its own.
 
     Args:
         values: the games ``[S, n, n]``, float64.
-        sides: of each game, what "largest weight" refers to.
+        sides: each game's weights, of which the largest count.
         strategies: every k.
-        num_steps: of optimistic exponentiated gradient.
+        num_steps: number of steps of optimistic exponentiated gradient.
 
     Returns:
         ``[S, k]`` each: ``sparse``, weights by exponentiated gradient, and ``sparse_exact``, by linear programming.
@@ -93,14 +93,14 @@ def best(
 
 
 def exponent(strategies: Sequence[int], gaps: np.ndarray) -> dict[str, Any] | None:
-    """The exponent in k >= 4 of NashConv ``[S, k]``, over the seeds where it is not 0; None for fewer than two."""
+    """Fits the exponent in k >= 4 of NashConv ``[S, k]``, over the seeds where it is not 0; None for fewer than two."""
     k = np.array(strategies, float)
     mixed = gaps[np.all(gaps[:, k >= 4] > 0.0, axis=1)]
     return exponents({"k": k[k >= 4]}, mixed[:, k >= 4])["k"] if len(mixed) > 1 else None
 
 
 def falls(rows: Sequence[Mapping[str, Any]], name: str, text: str) -> dict[str, Any]:
-    """Whether all exponents' intervals have -1/2 in them."""
+    """Judges the claim that every exponent's interval contains -1/2."""
     got, outcomes = [], []
     for entry in rows:
         found = entry["exponents"][name]
@@ -115,14 +115,14 @@ def falls(rows: Sequence[Mapping[str, Any]], name: str, text: str) -> dict[str, 
 
 
 def excess(curves: Mapping[str, Any]) -> list[tuple[float, float | None]]:
-    """By how much the best k-sparse weights do worse than sampled ones: mean and standard error for each k."""
+    """Computes by how much the best k-sparse weights do worse than sampled ones: mean and standard error for each k."""
     best = np.asarray(curves["sparse"])
     worse = best - np.asarray(curves["sampled"])[:, : best.shape[1]]
     return [verdicts.mean_and_error(by_seed) for by_seed in worse.T]
 
 
 def improves(components: Sequence[int], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Whether MIX+GAN with most components has a smaller NashConv than one GAN."""
+    """Judges the claim that MIX+GAN with most components has a smaller NashConv than one GAN."""
     gaps = np.array(entry["curves"]["mix_gan"])
     one, many = (report.row("", {"gap": 100.0 * gaps[:, at]}) for at in (0, -1))
     got, holds = verdicts.separated(one, many, "gap")
@@ -140,6 +140,6 @@ def improves(components: Sequence[int], entry: Mapping[str, Any]) -> dict[str, A
 def _by_gradient(
     rows: jax.Array, columns: jax.Array, num_steps: int
 ) -> tuple[jax.Array, jax.Array]:
-    """The generators' weights on games ``[S, k, n]``, the discriminators' on ``[S, n, k]``."""
+    """Finds the generators' weights on games ``[S, k, n]``, the discriminators' on ``[S, n, k]``."""
     solve = partial(mg.approximate_equilibrium, num_steps=num_steps)
     return jax.vmap(lambda r, c: (solve(r)[0], solve(c)[1]))(rows, columns)

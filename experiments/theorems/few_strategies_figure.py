@@ -12,7 +12,7 @@ from mixgan_jax.plots import drawing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CONTROL = 7  # its place in the colours
+CONTROL = 7  # index of its colour
 
 
 @drawing.styled
@@ -23,14 +23,14 @@ def curves(
     components: Sequence[int],
     losses: Sequence[str],
 ) -> "Figure":
-    """NashConv over k, mean and standard error over seeds, for each kind of game; the bound above them.
+    """Draws NashConv over k, mean and standard error over seeds, for each kind of game; the bound above them.
 
     Args:
-        rows: with ``method``, and in ``curves`` numbers by seed.
-        size: n.
+        rows: rows with ``method``, and numbers by seed in ``curves``.
+        size: number n of strategies.
         strategies: every k of the curves.
         components: every k of MIX+GAN.
-        losses: their names, in the order of the rows of a panel.
+        losses: names of the losses, in the order of the rows of a panel.
     """
     figure = drawing.new_figure(7.2, 3.1)
     panels = figure.subplots(1, 3, sharex=True, sharey=True)
@@ -70,7 +70,7 @@ def _draw_kind(
         gaps = np.array(entry["curves"][name])
         if gaps.size:
             k = (components if name == "mix_gan" else strategies)[: gaps.shape[1]]
-            mean = np.maximum(gaps.mean(axis=0), 1e-9)  # 0 would break the line: it leaves the axes
+            mean = np.maximum(gaps.mean(axis=0), 1e-9)  # a 0 would break the line
             error = gaps.std(axis=0, ddof=min(1, len(gaps) - 1)) / math.sqrt(len(gaps))
             # A bar that reaches 0 has no lower end on a logarithmic axis.
             bars = [np.where(error < 0.9 * mean, error, 0.0), error]

@@ -17,7 +17,7 @@ SCALE = {"xscale": "log", "yscale": "log"}
 
 @drawing.styled
 def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Left: over m, a curve for each network, W1 and JS above; right: over m / p, where they are one."""
+    """Draws a curve for each network: over m on the left, with W1 and JS above, and over m / p on the right."""
     figure = drawing.new_figure(6.9, 3.4)
     left, right = figure.subplots(1, 2, sharey=True)
     ratios = [row["ratio"] for row in rows]
@@ -53,14 +53,14 @@ def over_seeds(
     look: Mapping[str, Any],
     label: str = "",
 ) -> None:
-    """Mean ± standard error."""
+    """Draws mean ± standard error."""
     values = np.asarray(by_seed)
     error = values.std(axis=1, ddof=1) / math.sqrt(values.shape[1]) if values.shape[1] > 1 else None
     axes.errorbar(x, values.mean(axis=1), yerr=error, ms=4, lw=1.1, label=label or None, **look)
 
 
 def classical(axes: "Axes", rows: Sequence[Mapping[str, Any]]) -> None:
-    """W1, over the number of samples that it was found between, and JS."""
+    """Draws JS, and W1 over the number of samples between which it was computed."""
     atoms = [row["networks"][0]["m"] for row in rows]
     samples = [row["w1_samples"] for row in rows]
     whole = sum(a == b for a, b in zip(samples, atoms, strict=True))  # the rest are of fewer atoms

@@ -23,7 +23,7 @@ LOSSES = {
 
 
 def one_of(which: Array) -> mg.GanLoss:
-    """The loss of that number, int32 ``[]``, which may be traced: one program serves all."""
+    """Picks a loss by its number, int32 ``[]``, which may be traced: one program serves all losses."""
 
     def pick(term: str) -> Any:
         functions = [getattr(loss, term) for loss in LOSSES.values()]
@@ -41,8 +41,8 @@ class Sides(NamedTuple):
     """Generators and discriminators.
 
     Attributes:
-        generators: I of them.
-        discriminators: J of them.
+        generators: I generators.
+        discriminators: J discriminators.
     """
 
     generators: mg.Mixture
@@ -50,15 +50,15 @@ class Sides(NamedTuple):
 
 
 class Networks(NamedTuple):
-    """What everybody in a population looks like, and how it is trained.
+    """The networks of a population, and how they are trained.
 
     Attributes:
-        width: of two hidden layers.
-        latent_size: Z.
-        batch: reals in a step, and samples of each generator.
-        learning_rate: of Adam.
-        loss: of both sides; the game is that of its ``value``.
-        gain: of the initial kernels' variance over 1 / inputs.
+        width: number of units in each of two hidden layers.
+        latent_size: number Z of latents.
+        batch: number of reals in a step, and of samples of each generator.
+        learning_rate: learning rate of Adam.
+        loss: loss of both players; its ``value`` is the game's payoff.
+        gain: variance of the initial kernels, times the number of inputs.
     """
 
     width: int
@@ -70,14 +70,14 @@ class Networks(NamedTuple):
 
 
 def players(networks: Networks) -> tuple[mg.Player, mg.Player]:
-    """Generator and discriminator."""
+    """Makes generator and discriminator."""
     kernel_init = jax.nn.initializers.variance_scaling(networks.gain, "fan_in", "normal")
     make = partial(MLP, (networks.width, networks.width), kernel_init=kernel_init)
     return mg.from_linen(make(outputs=2)), mg.from_linen(make())
 
 
 def random_population(key: Key, networks: Networks, size: int) -> Sides:
-    """``size`` generators and as many discriminators as they are initialised."""
+    """Initialises ``size`` generators and as many discriminators."""
     generator, discriminator = players(networks)
     keys = jax.random.split(key)
     latents, samples = jnp.zeros((1, networks.latent_size)), jnp.zeros((1, 2))
@@ -88,7 +88,7 @@ def random_population(key: Key, networks: Networks, size: int) -> Sides:
 
 
 def train(key: Key, networks: Networks, components: int, steps: int, snapshots: int = 1) -> Sides:
-    """MIX+GAN of that many components on the ring, or one GAN: ``snapshots`` of it, leaves ``[T, K, ...]``."""
+    """Trains MIX+GAN of ``components`` (1: a GAN) on the ring; returns ``snapshots`` of it, leaves ``[T, K, ...]``."""
     generator, discriminator = players(networks)
     tx = optax.adam(networks.learning_rate, b1=0.5)
     solver = mg.mix_gan(
@@ -115,7 +115,7 @@ def train(key: Key, networks: Networks, components: int, steps: int, snapshots: 
 def trained_population(
     key: Key, networks: Networks, size: int, steps: int, snapshots: int
 ) -> Sides:
-    """Snapshots, evenly spaced, of ``size / snapshots`` independent GANs."""
+    """Trains ``size / snapshots`` independent GANs; returns their evenly spaced snapshots."""
     one = partial(train, networks=networks, components=1, steps=steps, snapshots=snapshots)
     sides = jax.vmap(one)(jax.random.split(key, size // snapshots))
     flat = jax.tree.map(lambda leaf: leaf.reshape(size, *leaf.shape[3:]), sides)
@@ -124,7 +124,7 @@ def trained_population(
 
 
 def join(*several: Sides) -> Sides:
-    """All of them side by side; the weights are not those of a mixture any more, and uniform."""
+    """Puts mixtures side by side, with uniform weights in place of their own."""
 
     def beside(*mixtures: mg.Mixture) -> mg.Mixture:
         trees = [(mixture.params, mixture.state) for mixture in mixtures]
@@ -136,11 +136,11 @@ def join(*several: Sides) -> Sides:
 
 
 def values(key: Key, networks: Networks, sides: Sides, samples: int) -> Array:
-    """The game ``[I, J]`` between everybody: means over ``samples`` new reals and as many fakes of each generator."""
+    """Computes the game ``[I, J]`` of all pairs on ``samples`` new reals and as many fakes of each generator."""
     generator, discriminator = players(networks)
     real_key, key = jax.random.split(key)
     reals = TARGET.sample(real_key, samples)[None]
-    # In turns: all discriminators at once would hold I x J x samples activations.
+    # One discriminator after the other: all at once would hold I x J x samples activations.
     options: Any = {"latent_size": networks.latent_size, "strategy": "scan"}
     return mg.held_out_values(
         key, generator, discriminator, *sides, networks.loss, reals, **options
@@ -148,7 +148,7 @@ def values(key: Key, networks: Networks, sides: Sides, samples: int) -> Array:
 
 
 def random_game(key: Key, networks: Networks, size: int, samples: int) -> dict[str, Array]:
-    """``values`` ``[n, n]`` of networks as they are initialised."""
+    """Computes ``values`` ``[n, n]`` of networks as they are initialised."""
     own, matrix_key = jax.random.split(key)
     return {"values": values(matrix_key, networks, random_population(own, networks, size), samples)}
 
@@ -163,7 +163,7 @@ def trained_game(
     snapshots: int,
     components: Sequence[int],
 ) -> dict[str, Array]:
-    """``values`` ``[n, n]`` of a trained population, and ``mix_gan``: NashConv of single GANs, then of MIX+GANs."""
+    """Trains a population: ``values`` ``[n, n]``, and ``mix_gan``: NashConv of single GANs, then of MIX+GANs."""
     own, matrix_key, *mixture_keys = jax.random.split(key, 2 + len(components))
     sides = trained_population(own, networks, size, steps, snapshots)
     mixtures = [
@@ -177,12 +177,12 @@ def trained_game(
 
 
 def beside(values: Array, size: int, mixtures: Sequence[Sides]) -> Array:
-    """NashConv of each mixture, over deviations to a population's strategies and to its own components.
+    """Computes NashConv of each mixture, over deviations to a population's strategies and to its own components.
 
     Args:
-        values: the game ``[n + m, n + m]`` between the population, then all mixtures' components.
-        size: n.
-        mixtures: m components of either side in all.
+        values: the game ``[n + m, n + m]`` of the population, then all mixtures' components.
+        size: number n of the population's strategies.
+        mixtures: the mixtures, with m components of either side in all.
 
     Returns:
         ``[mixtures]``, >= 0.
@@ -200,6 +200,6 @@ def beside(values: Array, size: int, mixtures: Sequence[Sides]) -> Array:
 
 
 def pairs(values: Array, snapshots: int) -> Array:
-    """Mean NashConv ``[]`` of the pairs ``(i, i)`` at every last of ``snapshots``: single GANs of the population."""
+    """Averages NashConv ``[]`` over single GANs: the pairs ``(i, i)`` at every last of ``snapshots``."""
     last = slice(snapshots - 1, None, snapshots)
     return jnp.mean(values[last].max(axis=1) - values[:, last].min(axis=0))

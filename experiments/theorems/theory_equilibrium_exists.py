@@ -1,39 +1,15 @@
 """How many generators does an approximate equilibrium need? Mixtures of T Gaussians about samples of the data.
 
 Claim: what the best discriminator of p parameters gains over 2 phi(1/2) against T samples of the data, each convolved
-with a narrow Gaussian and played uniformly, falls as T^(-1/2), for every p; it stays below the explicit bound of the
-theorem that T ~ p log p / eps^2 generators are enough (Arora et al. 2017, arXiv 1703.00573, mixed equilibria); and the
-same mixture folded into one network of ReLUs earns the same against the same discriminators.
+with a narrow Gaussian and played uniformly, falls as T^(-1/2), for every p. It stays below the explicit bound of the
+theorem that T ~ p log p / eps^2 generators are enough (Arora et al. 2017, arXiv 1703.00573, mixed equilibria). The same
+mixture folded into one network of ReLUs earns the same against the same discriminators.
 Time: 6 minutes on two CPU cores; paper wants a GPU, not timed.
 
     python -m experiments theory_equilibrium_exists                    p = 13, 49, 193, 10 seeds, on two CPU cores
     python -m experiments theory_equilibrium_exists --preset paper     up to p = 1,537, T = 32,768, 10 seeds
 
-The game: P = N(0, I) in d dimensions. Generator i of T is ``z -> x_i + std z``, x_i a sample of P, all with weight 1/T.
-Discriminators ``D = sigmoid(MLP)`` have one hidden layer of ReLUs, p parameters in all, in the ball of radius
-``weight * sqrt p``; phi(t) = t, so that 2 phi(1/2) = 1, and the gain is ``sup_D E_P D - E_mixture D``. The supremum is
-``mixgan_jax.metrics.best_discriminator``'s, trained on ``samples`` draws of either side: the atoms x_i stay, the noise
-z is new each time.
-
-Protocol: a seed draws its own atoms for each T, its own samples and initial parameters. Of the restarts the one of the
-largest training value counts. The gain is the *held-out* value, on ``samples`` new draws of P and of the mixture: its
-mean is at most the gain of the best discriminator against these T atoms. Exponents are least-squares slopes of log gain
-against log T, seed by seed, over all T of the preset, with Student's interval at 95 % over seeds. The rows "T = inf"
-play P blurred by the same Gaussian, what the mixture becomes as T grows: the gain there is what the blur alone is
-worth, and no T falls below. What is stated:
-
-- For every p the interval of the exponent holds -1/2.
-- For every p and T the mean gain, two standard errors added, is at most the theorem's eps with the constants derived in
-  ``mixgan_jax.theory.mixture_error``: Delta = 1/2 (phi may be shifted), and L = radius / 4, which is the least that L
-  can be (the last bias alone moves D so much), plus the blur's gain as measured in the row "T = inf".
-- Folded into one network (``mixgan_jax.theory.fold``) the mixture pays the discriminator the same to 1e-5, on the same
-  ``folded_samples`` latents: those whose gate is open in full, all but a share of at most (T - 1) width / sqrt(2 pi),
-  two standard errors allowed for; each of the others can move a mean by 1 / ``folded_samples``.
-
-Steps, learning rate, batch, samples, T and restarts were changed after trials on these seeds had shown slopes too
-steep: the slope is not a blind test. At p = 49 it was -.54 with 3 restarts; on six other keys 12 restarts found 6.5 %
-more gain at T = 4,096, 2 % more at T = 256. Hence 8; what they miss makes a slope too steep. The claim on folding first
-left the latents in ramps in, and failed.
+Protocol, departures and trials are in experiments/theorems/README.md.
 """
 
 import math
@@ -62,19 +38,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    dimension: Count = 4  # d of the data
-    std: Positive = 0.05  # of a generator's Gaussian; the data's is 1
-    widths: Components = (2, 8, 32)  # hidden units; p = (d + 2) of them + 1
-    mixtures: Components = (256, 512, 1024, 2048, 4096)  # T
-    samples: Samples = 262_144  # of P and of the mixture, to train on; as many are held out
-    weight: Positive = 1.0  # root mean square of a discriminator's parameters at most
+    """Everything a run depends on."""
+
+    dimension: Count = 4
+    """Dimension d of the data."""
+    std: Positive = 0.05
+    """Standard deviation of a generator's Gaussian; the data's is 1."""
+    widths: Components = (2, 8, 32)
+    """Numbers of hidden units of the discriminators; p = (d + 2) times the number, plus 1."""
+    mixtures: Components = (256, 512, 1024, 2048, 4096)
+    """Numbers T of generators in a mixture."""
+    samples: Samples = 262_144
+    """Number of samples of P, and of the mixture, to train on; as many are held out."""
+    weight: Positive = 1.0
+    """Largest root mean square of a discriminator's parameters."""
     steps: Count = 1000
+    """Number of steps that train a discriminator."""
     batch: Count = 2048
+    """Number of reals, and of fakes, in a step."""
     restarts: Count = 8
+    """Number of times that each discriminator is trained, from new initial parameters."""
     learning_rate: Positive = 0.05
-    folded_samples: Count = 2048  # latents on which the folded network is compared
-    ramp: Positive = 1e-6  # width of the selector's ramps, in standard deviations of its seed
+    """Learning rate of the discriminators."""
+    folded_samples: Count = 2048
+    """Number of latents on which the folded network is compared."""
+    ramp: Positive = 1e-6
+    """Width of the selector's ramps, in standard deviations of its seed."""
     seeds: Count = 10
+    """Number of seeds: 0, 1, ..."""
 
 
 PRESETS = {
@@ -108,7 +99,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.mixtures) < 2:
         raise ValueError(f"--mixtures must be two or more for a slope, got {config.mixtures}")
     if config.folded_samples % CHUNK:
@@ -122,13 +113,13 @@ def discriminator(width: int) -> mg.Player:
 
 
 def num_parameters(config: Config, width: int) -> int:
-    """``(d + 2) h + 1``."""
+    """Computes p = ``(d + 2) h + 1``."""
     return (config.dimension + 2) * width + 1
 
 
 @lru_cache
 def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[str, Array]]]:
-    """``(keys [S], games) -> (parameters, gains)`` for all seeds at once; one program for every T."""
+    """Makes ``(keys [S], games) -> (parameters, gains)`` for all seeds at once; one program for every T."""
     radius = config.weight * math.sqrt(num_parameters(config, width))
 
     def one(key: Key, game: Game) -> tuple[Any, dict[str, Array]]:
@@ -150,7 +141,7 @@ def best_response(config: Config, width: int) -> Callable[..., tuple[Any, dict[s
 
 
 def respond(run: harness.Run, width: int, count: int | None) -> dict[str, Array]:
-    """All seeds of one p and T: the best discriminators' gains, and what the folded mixtures pay them."""
+    """Trains the best discriminators for all seeds of one p and T: their gains, and the folded mixtures' payoffs."""
     config = run.config
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     sizes = {"count": count, "samples": config.samples, "dimension": config.dimension}
@@ -164,7 +155,7 @@ def respond(run: harness.Run, width: int, count: int | None) -> dict[str, Array]
 
 
 def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
-    """All seeds of one p and T; the table's row."""
+    """Measures all seeds of one p and T; returns the table's row."""
     config = run.config
     p = num_parameters(config, width)
     name = f"p = {p}, T = {count or 'inf'}"
@@ -174,19 +165,19 @@ def measure(run: harness.Run, width: int, count: int | None) -> dict[str, Any]:
 
 
 def of_size(rows: Sequence[Mapping[str, Any]], p: int) -> tuple[list[Any], Mapping[str, Any]]:
-    """The rows of one p by rising T, and that of T = inf."""
+    """Picks the rows of one p by rising T, and the row of T = inf."""
     own = [row for row in rows if row["parameters"] == p]
     return [row for row in own if row["components"]], own[-1]
 
 
 def theorem(config: Config, p: int, count: int) -> float:
-    """The bound on the gain, with the least Lipschitz constant that the class can have."""
+    """Computes the bound on the gain, with the least Lipschitz constant that the class can have."""
     radius = config.weight * math.sqrt(p)
     return mg.theory.mixture_error(count, p, payoff_bound=0.5, lipschitz=radius / 4)
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     claims, below, worst = [], [], -math.inf
     for p in sorted({row["parameters"] for row in rows}):
         finite, blurred = of_size(rows, p)
@@ -211,7 +202,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def folding_claims(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """That the folded mixture pays the same, but for few latents."""
+    """Judges the claims that the folded mixture pays the same, but for few latents."""
     largest = max(max(row["folded_difference_by_seed"]) for row in rows)
     shares, rare = [], []
     for row in rows:
@@ -239,7 +230,7 @@ def folding_claims(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[di
 
 @drawing.styled
 def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """The gain against T for each p, with what the blur alone is worth; and against p log p / T."""
+    """Draws the gain against T for each p, with the blur's own gain; and against p log p / T."""
     figure = drawing.new_figure(6.8, 2.9)
     left, right = figure.subplots(1, 2, sharey=True)
     sizes = sorted({row["parameters"] for row in rows})
@@ -276,7 +267,7 @@ def gains(config: Config, rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     return {"gains": report.save_figure(run, gains(run.config, rows), "gains")}
 
 

@@ -8,31 +8,7 @@ Time: 13 minutes on two CPU cores that had other work; paper wants a GPU, not ti
     python -m experiments theory_low_diversity                   5 networks, 6 seeds, on two CPU cores
     python -m experiments theory_low_diversity --preset paper    7 networks, four times as many samples, 20 seeds
 
-P is N(0, I/d), Q the uniform distribution on m samples of P: a generator of m images. Discriminators are ReLU networks
-with p parameters on coordinates scaled to variance 1; phi(t) = t, so the distance is at most 1. Each has fresh real
-data, a pool many times m, and the m atoms; its value is measured on other reals and the same atoms, as these are all
-of Q. A distance found by training is a lower bound: steps are doubled once to see what is missing.
-
-The class. Parameters lie in a ball of radius sqrt p: they may be of size 1 on average, whatever the network. With one
-radius for all p a large network would be hardly a larger class, its capacity being that of its norm; with a much larger
-one the ball would hold nothing back, and the class not be the theorem's. So log L of the theorem grows as log p only.
-
-The law. Arora et al. have sqrt(p log(p / distance) / m), up to constants, as an upper bound; the fluctuations of p free
-parameters alone are of order sqrt(p / m). So the factor fitted is p, not p log p; the exponent in m may be expected
-between -1/2 and that of sqrt(p log(m / p) / m), the bound for classes of VC dimension p. No power can hold where m is
-about p: the network learns the atoms by heart and the distance nears 1, its largest value. The correction should be the
-square of the distance, relative to it, so the fit is over m >= 16 p, where that is 4 % and less: all networks and both
-factors in one fit. The steps grow as sqrt(m / p), as what is looked for falls so relative to a batch's noise.
-
-Held-out data. Where D is nearly linear in its parameters the best one for m reals and m atoms points along the sum of
-two independent fluctuations, of which only one is that of the atoms: its value on the population is 1 / sqrt 2 of that
-of the best one for unlimited reals. So unlimited reals should be worth a factor of sqrt 2, and not another exponent.
-
-Protocol: seeds are 0, 1, ..., all at once; each has its own atoms and networks, and P's pool in common. Restarts are
-chosen by their training value. No seed is left out. Dimension, learning rate, radius and steps were chosen in trials of
-seeds 0 to 3, by the largest distances found and the time they took. In these the networks did collapse, and the
-exponents lay between -.53, with too few steps for the largest m, and -.43 in m, and .50 and .54 in p: the two claims
-that they are between those of the bounds were added then.
+Protocol, departures and trials are in experiments/theorems/README.md.
 """
 
 import functools
@@ -46,8 +22,8 @@ import numpy as np
 
 from experiments.common import exponents, harness, options, report, verdicts
 from experiments.common.session import session
-from experiments.theorems import low_diversity_figure
-from experiments.theorems.low_diversity import classical, distances, fitted, networks, slopes
+from experiments.theorems import low_diversity, low_diversity_figure
+from experiments.theorems.low_diversity import classical, distances, fitted, slopes
 
 
 @dataclass(frozen=True)
@@ -55,33 +31,33 @@ class Config:
     """Everything a run depends on."""
 
     dimension: options.Count = 64
-    """d, of the Gaussian."""
+    """Dimension d of the Gaussian."""
     widths: options.Sizes = (1, 2, 4, 8)
-    """Hidden units of the networks with one hidden layer."""
+    """Numbers of hidden units of the networks with one hidden layer."""
     deep_widths: options.Sizes = (4,)
-    """Units of each layer of the networks with two."""
+    """Numbers of units in each layer of the networks with two hidden layers."""
     ratios: options.Sizes = (1, 4, 16, 32, 64)
-    """Atoms for each parameter, m / p."""
+    """Numbers of atoms for each parameter, m / p."""
     fit_from: options.Count = 16
-    """The least m / p that the law is fitted to."""
+    """Least m / p to which the law is fitted."""
     parameter_size: options.Positive = 1.0
-    """The ball's radius over sqrt p."""
+    """Radius of the ball over sqrt p."""
     seeds: options.Count = 6
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
     steps: options.Count = 1500
-    """Of Adam where m = p; they grow as sqrt(m / p)."""
+    """Number of steps of Adam where m = p; it grows as sqrt(m / p)."""
     restarts: options.Count = 2
-    """Initial parameters of each discriminator."""
+    """Number of times that each discriminator is trained, from new initial parameters."""
     learning_rate: options.Positive = 0.05
-    """Of the first step, falling to 0 along a cosine."""
+    """Learning rate of the first step; it falls to 0 along a cosine."""
     batch: options.Count = 2048
-    """Reals, and atoms, in a step; fewer atoms than these are used whole."""
+    """Number of reals, and of atoms, in a step; if there are fewer atoms, all are used."""
     pool: options.Samples = 2**20
-    """Reals to train on."""
+    """Number of reals to train on."""
     held_out: options.Samples = 2**17
-    """Reals to measure on."""
+    """Number of reals to measure on."""
     assignment: options.Samples = 4288
-    """The most atoms, and reals, between which W1 is found: its time grows as their cube."""
+    """Largest number of atoms, and of reals, between which W1 is computed: its time grows as their cube."""
 
 
 PRESETS = {
@@ -120,13 +96,18 @@ COLUMNS = {
 }
 
 
+def networks(config: Config) -> list[low_diversity.Network]:
+    """All classes of discriminators, from the fewest parameters to the most."""
+    return low_diversity.networks(config.dimension, config.widths, config.deep_widths)
+
+
 def steps(config: Config, ratio: int) -> int:
-    """Adam's."""
+    """Returns the number of Adam's steps."""
     return round(config.steps * math.sqrt(ratio))
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail at the end."""
+    """Raises ValueError for a config that would fail at the end."""
     fitted = sum(ratio >= config.fit_from for ratio in config.ratios)
     if fitted < 2:
         raise ValueError(
@@ -138,18 +119,17 @@ def check(config: Config) -> None:
 
 
 def measure(run: harness.Run, ratio: int) -> dict[str, Any]:
-    """One row: all networks at one m / p."""
+    """Measures one row: all networks at one m / p."""
     config = run.config
     classes, parts = networks(config), {}
+    one = functools.partial(distances, run, ratio=ratio, steps=steps(config, ratio))
     for network in classes:
-        compute = functools.partial(distances, run, network, ratio, steps=steps(config, ratio))
+        compute = functools.partial(one, network)
         parts[network.name] = harness.once(run, f"{network.name} m={ratio}p", compute)
-    middle = classes[len(classes) // 2]
-    compute = functools.partial(
-        distances, run, middle, ratio, steps=steps(config, ratio), few_reals=True
-    )
+    middle, m = classes[len(classes) // 2], ratio * classes[0].parameters
+    compute = functools.partial(one, middle, few_reals=True)
     few = harness.once(run, f"{middle.name} m={ratio}p few reals", compute)
-    exact = harness.once(run, f"classical m={ratio}p", lambda: classical(run, ratio))
+    exact = harness.once(run, f"classical m={ratio}p", lambda: classical(run, m))
     names = {"smallest": classes[0].name, "largest": classes[-1].name, "middle": middle.name}
     metrics = {column: parts[name]["held_out"] for column, name in names.items()}
     metrics |= {"few_reals": few["held_out"]}
@@ -165,11 +145,9 @@ def measure(run: harness.Run, ratio: int) -> dict[str, Any]:
 
 def longer(run: harness.Run, row: Mapping[str, Any]) -> list[float]:
     """The distance by seed after twice the steps, for the largest network and m."""
-    config, network = run.config, networks(run.config)[-1]
-    compute = functools.partial(
-        distances, run, network, row["ratio"], steps=2 * steps(config, row["ratio"])
-    )
-    part = harness.once(run, f"{network.name} m={row['ratio']}p twice the steps", compute)
+    config, network, ratio = run.config, networks(run.config)[-1], row["ratio"]
+    compute = functools.partial(distances, run, network, ratio, steps=2 * steps(config, ratio))
+    part = harness.once(run, f"{network.name} m={ratio}p twice the steps", compute)
     row["seconds"] += part["seconds"]
     return part["held_out"]
 
@@ -177,7 +155,7 @@ def longer(run: harness.Run, row: Mapping[str, Any]) -> list[float]:
 def judge(
     config: Config, rows: Sequence[Mapping[str, Any]], twice: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     once = rows[-1]["networks"][-1]["held_out"]
     longer_helps = verdicts.claim(
         "twice the steps raise the distance of the largest network and m by at most 10 %",
@@ -189,7 +167,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     law = [row for row in rows if row["ratio"] >= config.fit_from]
     few = [row["middle_mean"] / max(row["few_reals_mean"], 1e-6) for row in law]
     at = f"from m = {config.fit_from} p up"
@@ -211,7 +189,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 def judge_law(
     config: Config, rows: Sequence[Mapping[str, Any]], law: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Of the neural net distance: its two exponents, and the collapse."""
+    """Judges the claims on the neural net distance: two exponents, and the collapse onto one curve."""
     fit, at = fitted(law), f"from m = {config.fit_from} p up"
     small, large = (networks(config)[i].parameters for i in (0, -1))
     first, last = law[0]["ratio"], law[-1]["ratio"]
@@ -251,12 +229,12 @@ def judge_law(
 
 
 def of_logarithm(first: int, last: int) -> float:
-    """The exponent that log x has in x between two points."""
+    """Computes the exponent of log x in x between two points."""
     return math.log(math.log(last) / math.log(first)) / math.log(last / first)
 
 
 def judge_classical(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of W1 and JS: they stay."""
+    """Judges the claims that W1 and JS stay near their limits."""
     w1 = min(row["wasserstein_mean"] for row in rows)
     bound = math.sqrt(2) - math.sqrt(10 / config.dimension)
     js = max(abs(v - math.log(2)) for row in rows for v in row["jensen_shannon_by_seed"])
@@ -277,7 +255,7 @@ def judge_classical(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[d
 
 
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """The figure, by the name under which it is kept."""
+    """Draws the figure; returns its path by the name under which it is kept."""
     figure = low_diversity_figure.curves(rows)
     return {"curves": report.save_figure(run, figure, "curves")}
 

@@ -1,46 +1,15 @@
-r"""Mixed equilibria are small: do k strategies sampled from one of n = 256 do almost as well?
+"""Mixed equilibria are small: do k strategies sampled from one of n = 256 do almost as well?
 
 Claim: k strategies of each side, drawn from an exact equilibrium and played with equal weights, have a NashConv in the
-whole game that falls as k^(-1/2) and stays below R sqrt(2 log n / k), with R the range of the payoffs; the k strategies
-of largest weight, with the best weights, do no worse; and MIX+GAN with 8 trained components has a smaller NashConv
-against all pure strategies of the population than one GAN.
+whole game that falls as k^(-1/2) and stays below R sqrt(2 log n / k), with R the range of the payoffs. The k strategies
+of largest weight, with the best weights, do no worse. MIX+GAN with 8 trained components has a smaller NashConv against
+all pure strategies of the population than one GAN (after Arora et al. 2017, arXiv 1703.00573).
 Time: 6 minutes on two CPU cores; paper wants a GPU and has not been timed.
 
     python -m experiments theory_small_mixtures                  n = 256, two CPU cores
     python -m experiments theory_small_mixtures --preset paper   wider networks, longer training, 20 seeds
 
-After Lipton and Young (1994) and Althofer (1994); Arora, Ge, Liang, Ma and Zhang (2017, arXiv 1703.00573) argue in
-the same way that small mixtures of generators suffice. The bound drawn: what a pure strategy of the other side earns
-against the average of k draws is a mean of k independent numbers from an interval of length R, hence sub-Gaussian with
-variance R^2 / 4k (Hoeffding); the maximum over n of them exceeds the game's value by at most R sqrt(log n / 2k) in
-expectation, and NashConv is the sum of two such excesses.
-
-Games: matrices of independent standard normal payoffs, the control; networks as they are initialised (kernels of four
-times the usual variance, so that they differ), and snapshots of independent GANs on a ring of 8 Gaussians, 16 evenly
-spaced ones of each GAN; the latter two for three losses, all zero-sum with bounded payoffs: the logarithm of
-0.1 + 0.9 D, D itself (the payoff of a Wasserstein GAN with D in [0, 1]), and Brier's quadratic score. The matrix of
-means over finitely many samples *is* the game, and its equilibrium is computed exactly, by linear programming.
-
-Protocol: a seed is a population of its own; NashConv is in units of R; sampled NashConv is the mean over resamples; the
-exponent is fitted for each seed over all k >= 4 and its 95 % interval is Student's over seeds. An equilibrium in pure
-strategies has NashConv 0 at every k and no exponent: such seeds count in the means, are left out of the exponent, and
-their number is reported. The k-sparse row keeps, on each side, the k strategies of largest weight in the equilibrium,
-and finds their weights by optimistic exponentiated gradient against all n strategies of the other side (the floor of
-its curve, below .001 R, is how far that has converged); the exact weights of the same strategies, by linear
-programming, are in the JSON. MIX+GAN is trained with the population's loss, networks and number of steps; its NashConv
-counts deviations to the population's n strategies and to its own components, at its own weights. One GAN's is that of
-the population's last snapshots, averaged over its GANs.
-
-Where the support s of the equilibrium is small, sampling goes on falling as k^(-1/2) beyond k = s, since the empirical
-weights of s strategies are still off by k^(-1/2). The k-sparse weights, in contrast, are exact from k = s on.
-
-Changed: a first run, of 6 seeds and without the second claim, gave exponents of -.51 to -.54 with intervals that
-exclude -1/2. The reason proposed: strategies outside the support, which earn less than the game's value, compete with
-those inside only while the sampling error is as large as what they lack; so log n in sqrt(log n / k) shrinks toward
-log s as k grows, which over k = 1 ... n makes the fall steeper by log(log n / log s) / (2 log n), .01 for the control
-(s = n / 2) and .08 for s = 10. The second claim tests that: deviations within the support have no such slack. It was
-added with 8 seeds; in its first run all seeds shared their resampling draws, which makes intervals too narrow, so that
-draws are each seed's own since, and 500. The first claim was left as it was.
+Protocol, departures and trials are in experiments/theorems/README.md.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +29,7 @@ from experiments.theorems import few_strategies, few_strategies_figure, populati
 from experiments.theorems.populations import LOSSES, Networks
 
 SNAPSHOTS = 16
-SHOWN = 8  # the k of the table
+SHOWN = 8  # k in the table
 LARGEST_SPARSE = 64
 CURVES = ("supports", "gap", "sampled", "in_support", "sparse", "sparse_exact", "mix_gan")
 
@@ -70,29 +39,29 @@ class Config:
     """Everything a run depends on."""
 
     size: options.Count = 256
-    """n, strategies of each side; a multiple of the 16 snapshots of a GAN."""
+    """Number n of strategies of each side; a multiple of the 16 snapshots of a GAN."""
     strategies: options.Components = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-    """k, strategies sampled from each side; 8 must be among them."""
+    """Numbers k of strategies sampled from each side; 8 must be among them."""
     components: options.ComponentsToCompare = (2, 4, 8)
-    """Of MIX+GAN."""
+    """Numbers of components of MIX+GAN."""
     seeds: options.Count = 8
-    """Populations, seeds 0, 1, ..."""
+    """Number of populations, with seeds 0, 1, ..."""
     resamples: options.Count = 500
-    """Draws of k strategies."""
+    """Number of draws of k strategies."""
     samples: options.Count = 256
-    """Reals, and fakes of each generator, behind each payoff."""
+    """Number of reals, and of fakes of each generator, behind each payoff."""
     steps: options.Count = 1600
-    """Of training; a multiple of the snapshots."""
+    """Number of training steps; a multiple of the snapshots."""
     batch: options.Count = 64
-    """Reals in a step, and fakes of each generator."""
+    """Number of reals in a step, and of fakes of each generator."""
     width: options.Count = 32
-    """Of the two hidden layers of every network."""
+    """Number of units in each of the two hidden layers of every network."""
     latent_size: options.Count = 8
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, beta1 .5."""
+    """Learning rate of Adam, with beta1 0.5."""
     sparse_steps: options.Count = 4000
-    """Of optimistic exponentiated gradient for the k-sparse weights."""
+    """Number of steps of optimistic exponentiated gradient for the k-sparse weights."""
 
 
 PRESETS = {
@@ -121,7 +90,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if config.size % SNAPSHOTS:
         raise ValueError(f"--size must be a multiple of {SNAPSHOTS}, got {config.size}")
     if config.steps % SNAPSHOTS:
@@ -135,7 +104,7 @@ def check(config: Config) -> None:
 
 
 def kinds() -> list[tuple[str, str, str]]:
-    """The rows: name, how strategies come about, loss."""
+    """Lists the rows: name, origin of the strategies, loss."""
     networks = [
         (f"{origin}, {loss}", origin, loss) for origin in ("random", "trained") for loss in LOSSES
     ]
@@ -144,7 +113,7 @@ def kinds() -> list[tuple[str, str, str]]:
 
 @cache
 def networks_program(config: Config, origin: str) -> Callable[..., dict[str, Any]]:
-    """Keys ``[S]`` and the number of a loss to games ``[S, n, n]``, with MIX+GAN's NashConv ``[S, components]``."""
+    """Makes a program from keys ``[S]`` and a loss's number to games ``[S, n, n]`` and NashConv ``[S, components]``."""
 
     def game(key: Any, which: Any) -> dict[str, Any]:
         networks = Networks(
@@ -171,7 +140,7 @@ def networks_program(config: Config, origin: str) -> Callable[..., dict[str, Any
 
 
 def games(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
-    """Of each seed the game ``[S, n, n]``; of trained populations also MIX+GAN's NashConv, one GAN's first."""
+    """Makes each seed's game ``[S, n, n]``; for trained populations also MIX+GAN's NashConv, one GAN's first."""
     config, keys = run.config, mg.spread_over_devices(harness.seed_keys(run.seeds))
     if origin == "normal":
         shape = (config.size, config.size)
@@ -180,7 +149,7 @@ def games(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
 
 
 def measure(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
-    """All numbers of one kind of game, by seed; NashConv in units of the range of its payoffs."""
+    """Measures one kind of game by seed; NashConv is in units of the payoffs' range."""
     config, found = run.config, jax.device_get(games(run, origin, loss))
     values = np.asarray(found["values"], np.float64)
     spreads = np.ptp(values, axis=(1, 2))
@@ -208,7 +177,7 @@ def measure(run: harness.Run, origin: str, loss: str) -> dict[str, Any]:
 
 
 def row(config: Config, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the table; the numbers behind it are kept too, and the exponent where there is one."""
+    """Makes a row of the table; keeps the numbers behind it, and the exponent where there is one."""
     at = config.strategies.index(SHOWN)
     metrics = {
         "range": found["range"],
@@ -233,7 +202,7 @@ def row(config: Config, name: str, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = [
         few_strategies.falls(rows, "sampled", "sampled NashConv falls as k^(-1/2)"),
         few_strategies.falls(

@@ -8,20 +8,7 @@ Time: 13 minutes on two CPU cores that had other work; paper wants a GPU, not ti
     python -m experiments theory_training_set_size                   2 discriminators, 6 seeds, on two CPU cores
     python -m experiments theory_training_set_size --preset paper    3 discriminators, up to 262,144 data, 20 seeds
 
-The same GAN is trained on n samples of a grid of Gaussians, n = 64, 256, ...: gradient descent-ascent, the measuring
-function phi(t) = log(.1 + .9 t), R1 on real data. Afterwards discriminators of the same class, in the ball of radius
-sqrt p, are trained anew against the last generator, which is held fixed: on the n data (the objective's value; the same
-discriminators on new reals and fakes give the held-out one), and on a pool of reals (the distance to the population,
-measured on others). Sliced W1 to the population is the generator's quality by a measure that nobody trains.
-
-The theorem's constant is not explicit. We report the one measured, C = n eps^2 / (p log p) with the least n beyond
-which the distance to the population is within eps of that at the largest n, and claim C <= 1. A distance so found is a
-lower bound, and the generator is not the best one: what training leaves over at the largest n is in all rows.
-
-Protocol: seeds are 0, 1, ..., all at once; each has its own data, networks and batches. The last iterate counts;
-restarts are chosen by their training value. No seed is left out. The setting was changed after trials of seeds 0 and 1
-(the target, from a Gaussian in 16 dimensions; steps, penalty, sizes, tolerances), in the last of which the claims held:
-they are no predictions, and C <= 1 can fail at few of the tolerances.
+Protocol, departures and trials are in experiments/theorems/README.md.
 """
 
 import functools
@@ -53,41 +40,41 @@ class Config:
     """Everything a run depends on."""
 
     side: options.Count = 4
-    """The grid has so many Gaussians in a row, and rows."""
+    """Number of Gaussians in each row of the grid, and of rows."""
     spacing: options.Positive = 1.0
-    """Between neighbours."""
+    """Distance between neighbours on the grid."""
     std: options.Positive = 0.15
-    """Of each Gaussian."""
+    """Standard deviation of each Gaussian."""
     sizes: options.Sizes = (64, 256, 1024, 4096, 16_384)
-    """n, of the training set."""
+    """Sizes n of the training set."""
     widths: options.Sizes = (8, 16)
-    """Of the discriminator's two hidden layers."""
+    """Widths of the discriminator's two hidden layers."""
     generator_width: options.Count = 64
-    """Of the generator's two hidden layers."""
+    """Width of the generator's two hidden layers."""
     latent_size: options.Count = 8
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     seeds: options.Count = 6
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
     steps: options.Samples = 12_000
-    """Of the GAN."""
+    """Number of steps of the GAN."""
     batch: options.Count = 256
-    """Reals, and fakes, in a step of the GAN."""
+    """Number of reals, and of fakes, in a step of the GAN."""
     learning_rate: options.Rate = 1e-3
-    """Of the generator; the discriminator's is twice that; both fall to 0 along a cosine."""
+    """Learning rate of the generator; the discriminator's is twice that. Both fall to 0 along a cosine."""
     gamma: options.Rate = 0.1
-    """Of R1."""
+    """Coefficient of R1."""
     delta: options.Positive = 0.1
-    """Of phi(t) = log(delta + (1 - delta) t)."""
+    """Constant delta of phi(t) = log(delta + (1 - delta) t)."""
     distance_steps: options.Count = 3000
-    """Of Adam, for each distance."""
+    """Number of steps of Adam for each distance."""
     distance_batch: options.Count = 1024
-    """Reals, and fakes, in a step of these."""
+    """Number of reals, and of fakes, in a step of the distances."""
     restarts: options.Count = 2
-    """Initial parameters for each distance."""
+    """Number of trainings for each distance, from new initial parameters."""
     pool: options.Samples = 2**17
-    """Reals of the population to train on, as many to measure on, and fakes for either."""
+    """Number of reals of the population to train on, of reals to measure on, and of fakes for either."""
     tolerances: options.Tolerances = (0.1, 0.2, 0.4)
-    """eps."""
+    """Tolerances eps."""
 
 
 PRESETS = {
@@ -115,7 +102,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.sizes) < 2:
         raise ValueError(f"--sizes must be two or more, got {config.sizes}")
     if config.steps % 2:
@@ -125,12 +112,12 @@ def check(config: Config) -> None:
 
 
 def parameters(width: int) -> int:
-    """p, of a discriminator."""
+    """Counts a discriminator's parameters p."""
     return 3 * width + (width + 1) * width + width + 1
 
 
 def train(config: Config, discriminator: mg.Player, key: Key, data: Array) -> Any:
-    """A GAN on these data: a function from latents ``[B, Z]`` to fakes ``[B, 2]``."""
+    """Trains a GAN on the data; returns its generator from latents ``[B, Z]`` to fakes ``[B, 2]``."""
     hidden = (config.generator_width, config.generator_width)
     generator = mg.from_linen(MLP(hidden, outputs=2))
 
@@ -159,7 +146,7 @@ def train(config: Config, discriminator: mg.Player, key: Key, data: Array) -> An
 def run_one(
     config: Config, width: int, n: int, key: Key, pool: Array, new: Array
 ) -> dict[str, Array]:
-    """One seed: trains on n data, then measures."""
+    """Trains one seed on n data, then measures."""
     target = grid(config.side, config.spacing, config.std)
     discriminator = mg.from_linen(MLP((width, width)))
     keys = jax.random.split(key, 6)
@@ -193,12 +180,12 @@ def run_one(
 
 
 def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
-    """All seeds at one n: the table's row."""
+    """Measures all seeds at one n; returns the table's row."""
     config = run.config
 
     def compute() -> dict[str, Array]:
         target = grid(config.side, config.spacing, config.std)
-        reals = target.sample(jax.random.key(2**31 - 1), 2 * config.pool)  # a key of no seed
+        reals = target.sample(jax.random.key(2**31 - 1), 2 * config.pool)  # not a seed's key
         keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
         one = functools.partial(run_one, config, width, n)
         return jax.jit(map_runs(keys, one, shared=2))(
@@ -211,7 +198,7 @@ def measure(run: harness.Run, width: int, n: int) -> dict[str, Any]:
 
 
 def enough(rows: Sequence[Mapping[str, Any]], tolerance: float) -> int:
-    """The least n from which on the distance to the population is within ``tolerance`` of the last."""
+    """Finds the least n from which on the distance to the population is within ``tolerance`` of the last one."""
     last = rows[-1]["population_mean"]
     for row in reversed(rows):
         if row["population_mean"] - last > tolerance:
@@ -221,7 +208,7 @@ def enough(rows: Sequence[Mapping[str, Any]], tolerance: float) -> int:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = []
     for p in (parameters(width) for width in config.widths):
         own = [row for row in rows if row["parameters"] == p]
@@ -250,7 +237,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 @drawing.styled
 def curves(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """A panel for each discriminator: the value on n data, held out, and to the population, over n."""
+    """Draws, over n, a panel for each discriminator: the value on n data, held out, and to the population."""
     sizes = sorted({row["parameters"] for row in rows})
     figure = drawing.new_figure(3.2 * len(sizes) + 0.4, 2.9)
     panels = figure.subplots(1, len(sizes), sharey=True, squeeze=False)[0]

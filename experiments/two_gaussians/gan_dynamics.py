@@ -1,48 +1,15 @@
 """GAN dynamics, exactly: do gradient steps of the discriminator make training fail where its optimum succeeds?
 
 Claim: two Gaussians are learned from every start off the diagonal when the discriminator is optimal, and from about a
-tenth of the starts when both players take gradient steps; more discriminator steps do not help (below .3), while a
-generator that differentiates through 5 virtual ones succeeds in at least .7 (step size .1) and .9 (.3) of all runs.
+tenth of the starts when both players take gradient steps. More discriminator steps do not help (below 0.3), while a
+generator that differentiates through 5 virtual ones succeeds in at least 0.7 (step size 0.1) and 0.9 (0.3) of all runs
+(after Li, Madry, Peebles and Schmidt 2018, arXiv 1706.09884).
 Time: 10 minutes on two CPU cores that had other work; paper, the whole grid for all dynamics, wants a GPU (not timed).
 
     python -m experiments gan_dynamics                   100 x 100 starts x 100 discriminators, first-order dynamics
     python -m experiments gan_dynamics --preset paper    the same for all dynamics
 
-After Li, Madry, Peebles and Schmidt (2018, arXiv 1706.09884). The generator is a mixture of N(mu_1, 1) and N(mu_2, 1)
-with equal weights, data have means -.5 and .5, the discriminator is a union of two intervals, and all integrals are
-closed forms (mixgan_jax.theory). What is ours and not the paper's is said to be: the discriminator starts from four
-sorted draws of U(-2, 2); "k steps" keeps the k discriminator steps, "unrolled" takes one real step and differentiates
-the generator's payoff through k virtual ones (papers do not say which of the two they mean); "in order" makes an
-interval empty that gradient steps would invert.
-
-Protocol: starts are a grid over [-1, 1]^2, of which mu_1 <= mu_2 is run: with equal weights the other half is the same
-runs with the means swapped (tested). Success is both means within .1 of the data's after 3000 steps. Of a cell 100 runs
-are made, each with a discriminator's start of its own: 10 of each of 10 seeds, a seed being one draw of all these
-starts; rates are over all runs off the diagonal, mean and standard error over seeds. The optimal discriminator has no
-start: it runs once, and its rate stands for every seed. Non-finite runs count as escaped, and have total variation 1.
-Runs are in float32: they are chaotic, so that rates are what is claimed of them; single runs are in float64. The
-expected numbers come from an implementation in NumPy that shares no code with this one, on an 11 x 11 grid: .110 / .053
-simultaneous at .1 / .3, .125-.202 / .112-.242 for 2 to 10 discriminator steps, .746 / .94 unrolled by 5. A finer grid
-has more cells near the diagonal, where all rates are smaller. On the diagonal exact arithmetic would keep both means
-equal for good; in float32, unrolling tells them apart by rounding, so that some of these cells, which do not count,
-succeed in the figure.
-
-The table is in % of runs, at step size .1 but for its second column; TV is the median. Rows beyond the grid draw their
-means too, anew for each seed. "unequal": known weights .1 and .9, means from [-2, 2]^2, the data's light mean the left
-one; in order or swapped; a step eta for each mean, or "eta/w", eta / w_j; optimal discriminator. "three": means -1.5, 0
-and 1.5, from [-2.5, 2.5]^3, and three intervals. "single": one interval, means from [-1, 1]^2.
-
-Theorem 4.1 bounds the steps T until TV <= delta by a polynomial in 1 / delta and e^(C^2), for means in [-C, C] that
-start at least delta apart. We take steps of size delta and measure T against each of delta, the separation and C, the
-others fixed; an order is fitted for each seed, which draws where its starts lie.
-
-Seen before these claims were fixed: rates on a 21 x 21 grid (4 seeds), and T (4 seeds), from which the claims on orders
-and on the logarithm come: those two are no predictions. That one interval fails was expected from the NumPy
-implementation; a grid of 30 x 30 (10 seeds) then showed no failure, and the claim was left as it was.
-
-Speed: a first-order step of one run costs 5 ns on two cores (7.7 on one): 16 exponentials of .45 ns, which XLA
-vectorises over runs, the last axis, long and contiguous. Through 5 virtual steps, reverse mode cost 152 ns, forward
-mode with a tangent for each mean 71; the optimal discriminator cost 2100.
+Protocol, departures and trials are in experiments/two_gaussians/README.md.
 """
 
 import functools
@@ -75,33 +42,33 @@ class Config:
     """Everything a run depends on."""
 
     side: options.Samples = 100
-    """Of the grid of starts, for the dynamics that are cheap: optimal, simultaneous, alternating, in order."""
+    """Side of the grid of starts for the cheap dynamics: optimal, simultaneous, alternating, in order."""
     costly_side: options.Samples = 50
-    """The same for k discriminator steps and for unrolling."""
+    """Side of the grid of starts for k discriminator steps and for unrolling."""
     discriminators: options.Count = 10
-    """Runs in a cell, for each seed."""
+    """Number of runs in a cell, for each seed."""
     seeds: options.Count = 10
-    """Draws of all discriminators' starts, seeds 0, 1, ..."""
+    """Number of draws of all discriminators' starts, with seeds 0, 1, ..."""
     steps: options.Count = 3000
-    """Of a run."""
+    """Number of steps of a run."""
     step_size: options.Positive = 0.1
-    """Of both players."""
+    """Step size of both players."""
     large_step_size: options.Positive = 0.3
-    """The same, for the second column."""
+    """Step size of both players in the second column."""
     reach: options.Positive = 2.0
-    """The discriminator's ends are drawn from [-reach, reach]."""
+    """Bound of the discriminator's ends at the start: they are drawn from [-reach, reach]."""
     discriminator_steps: options.Sizes = (2, 5, 10, 30)
-    """k, with the generator's step behind them; 5 must be among them."""
+    """Numbers k of discriminator steps before each generator step; 5 must be among them."""
     depths: options.Sizes = (1, 2, 5, 10)
-    """k, virtual steps; 5 must be among them."""
+    """Numbers k of virtual steps; 5 must be among them."""
     starts: options.Count = 100
-    """Of each seed, in the rows beyond the grid."""
+    """Number of starts for each seed, in the rows beyond the grid."""
     limit: options.Count = 30_000
-    """Steps after which a run of Theorem 4.1 counts as not arrived."""
+    """Number of steps after which a run of Theorem 4.1 counts as not arrived."""
     far_steps: options.Count = 20_000
-    """Of the run that starts far out."""
+    """Number of steps of the run that starts far out."""
     at_once: options.Count = 640
-    """Runs of a seed that are played at the same time; the results do not depend on it."""
+    """Number of a seed's runs that are played at the same time; the results do not depend on it."""
 
 
 PRESETS = {
@@ -115,7 +82,7 @@ PRESETS = {
         steps=20,
         discriminator_steps=(5,),
         depths=(5,),
-        # As many as there are cells: all rows have one shape, and share programs.
+        # As many starts as cells, so that all rows have one shape, and share programs.
         starts=15,
         limit=100,
         far_steps=20,
@@ -129,11 +96,11 @@ COLUMNS = {
     "inverted": ("inverted", 1),
     "tv": ("TV", 3),
 }
-SHOWN = 5  # the k of figures and claims
+SHOWN = 5  # k in figures and claims
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     for name in ("discriminator_steps", "depths"):
         if SHOWN not in getattr(config, name):
             flag = name.replace("_", "-")
@@ -143,7 +110,7 @@ def check(config: Config) -> None:
 
 
 def rules(config: Config) -> list[tuple[Rule, int]]:
-    """The rows on the grid, with its side."""
+    """Lists the rows on the grid, with the grid's side."""
     cheap = [
         Rule("optimal", "optimal"),
         Rule("simultaneous", "simultaneous"),
@@ -156,25 +123,25 @@ def rules(config: Config) -> list[tuple[Rule, int]]:
 
 
 def sizes(config: Config) -> tuple[float, float]:
-    """Both step sizes."""
+    """Returns both step sizes."""
     return config.step_size, config.large_step_size
 
 
 def sweep(run: harness.Run) -> Sweep:
-    """What all rows share."""
+    """Returns what all rows share."""
     config = run.config
     return Sweep(config.seeds, config.steps, config.reach, config.at_once, run.seeds[0])
 
 
 def on_the_grid(run: harness.Run, rule: Rule, side: int) -> dict[str, Any]:
-    """What becomes of the runs on the grid, by step size: rates by seed, maps."""
+    """Plays a row's runs on the grid; returns, by step size, rates by seed, and maps."""
     config, game = run.config, theory.interval_game(jnp.asarray(interval_examples.TARGET))
     if rule.dynamics != "optimal":
         return {
             f"{size:g}": sweep(run).on_grid(game, rule, side, config.discriminators, size)
             for size in sizes(config)
         }
-    # No start of the discriminator, no seeds: both step sizes at once, each on a device of its own.
+    # The optimal discriminator has no start, so no seeds: run both step sizes at once, each on its own device.
     both = sweep(run)._replace(seeds=2)
     means = np.stack([cells(side)] * 2)
     found = both.run(game, rule, IntervalState(means, means, means), sizes(config))
@@ -187,7 +154,7 @@ def on_the_grid(run: harness.Run, rule: Rule, side: int) -> dict[str, Any]:
 
 
 def beyond(run: harness.Run) -> dict[str, Any]:
-    """The same for the rows beyond the grid, by name, without maps; with the seconds of each."""
+    """Plays the rows beyond the grid; returns rates by name, step size and seed, and each row's seconds."""
     config, found = run.config, {}
     for setting in interval_extensions.settings():
         started = time.perf_counter()
@@ -202,7 +169,7 @@ def beyond(run: harness.Run) -> dict[str, Any]:
 
 
 def row(config: Config, name: str, found: Mapping[str, Any], runs: int) -> dict[str, Any]:
-    """A row of the table; what becomes of runs is kept for both step sizes, by seed."""
+    """Makes a row of the table; keeps the rates of all outcomes for both step sizes, by seed."""
     small, large = (found[f"{size:g}"] for size in sizes(config))
     rates = {
         measure: 100.0 * np.asarray(small[measure])
@@ -223,7 +190,7 @@ def judge(
     singles: Mapping[str, Any],
     hits: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     return [
         *verdict.of_optimum([parts["optimal"][f"{size:g}"] for size in sizes(config)], config.side),
         *judge_rows(config, rows),
@@ -233,7 +200,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     named = {entry["method"]: entry for entry in rows}
     plain = [f"{k} steps" for k in config.discriminator_steps]
     of_grid = verdict.of_gradients(named, plain, f"unrolled by {SHOWN}", sizes(config))
@@ -247,7 +214,7 @@ def draw(
     singles: Mapping[str, Any],
     hits: Mapping[str, Any],
 ) -> dict[str, Path]:
-    """The figures, by the names under which they are kept."""
+    """Draws the figures; returns their paths by the names under which they are kept."""
     config = run.config
     shown = ("optimal", "simultaneous", "alternating", f"{SHOWN} steps", f"unrolled by {SHOWN}")
     sides = {rule.name: side for rule, side in rules(config)}

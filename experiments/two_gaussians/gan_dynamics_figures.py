@@ -19,11 +19,11 @@ SHADES = ("#0072B2", "black", "#E69F00", "#CC79A7", "#BBBBBB", "white")
 
 @drawing.styled
 def heat_maps(maps: Mapping[str, Mapping[float, Any]], sides: Mapping[str, int]) -> "Figure":
-    """The probability of success over the generator's start: a row for each step size, a column for each dynamics.
+    """Draws the probability of success over the generator's start, by step size (rows) and dynamics (columns).
 
     Args:
-        maps: by dynamics and step size, ``[cells]`` of ``interval_runs.cells``.
-        sides: of the grid, by dynamics.
+        maps: values ``[cells]`` at ``interval_runs.cells``, by dynamics and step size.
+        sides: the grid's side, by dynamics.
     """
     steps = list(next(iter(maps.values())))
     figure = drawing.new_figure(1.62 * len(maps) + 0.7, 1.45 * len(steps) + 0.55)
@@ -52,14 +52,14 @@ def heat_maps(maps: Mapping[str, Mapping[float, Any]], sides: Mapping[str, int])
 
 
 def _edges(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """The borders of a grid's cells, for both axes."""
+    """Returns the borders of a grid's cells, for both axes."""
     half = 1.0 / (side - 1)
     line = np.linspace(-1.0 - half, 1.0 + half, side + 1)
     return line, line
 
 
 def _square(values: Any, side: int) -> np.ndarray:
-    """A half grid ``[cells]`` as the whole ``[side, side]``, mirrored."""
+    """Mirrors a half grid ``[cells]`` to the whole ``[side, side]``."""
     square = np.zeros((side, side))
     low, high = np.triu_indices(side)
     square[low, high] = square[high, low] = np.asarray(values)
@@ -68,7 +68,7 @@ def _square(values: Any, side: int) -> np.ndarray:
 
 @drawing.styled
 def trajectories(paths: Mapping[str, Any]) -> "Figure":
-    """A column for each example: the means over steps, and below them the intervals."""
+    """Draws a column for each example: the means over steps, and below them the intervals."""
     figure = drawing.new_figure(7.2, 3.7)
     panels = figure.subplots(2, len(paths), sharex=True, sharey="row")
     for (above, below), name in zip(panels.T, interval_examples.EXAMPLES, strict=True):
@@ -108,7 +108,7 @@ def trajectories(paths: Mapping[str, Any]) -> "Figure":
 
 @drawing.styled
 def fates(rows: Sequence[Mapping[str, Any]], steps: Sequence[float]) -> "Figure":
-    """What became of all runs off the diagonal: a stacked bar for each dynamics, a panel for each step size."""
+    """Draws the fates of all runs off the diagonal: a stacked bar for each dynamics, a panel for each step size."""
     figure = drawing.new_figure(7.2, 0.21 * len(rows) + 1.2)
     panels = figure.subplots(1, len(steps), sharey=True, squeeze=False)[0]
     for axes, step in zip(panels, steps, strict=True):
@@ -128,7 +128,7 @@ def fates(rows: Sequence[Mapping[str, Any]], steps: Sequence[float]) -> "Figure"
 
 @drawing.styled
 def collapse(found: Mapping[str, Any]) -> "Figure":
-    """An interval under ascent against a frozen generator; and the means from far out with unequal weights."""
+    """Draws an interval under ascent against a frozen generator, and the means from far out with unequal weights."""
     figure = drawing.new_figure(7.2, 2.6)
     left, middle, right = figure.subplots(1, 3)
     own = found["collapse"]
@@ -158,7 +158,7 @@ def collapse(found: Mapping[str, Any]) -> "Figure":
 
 @drawing.styled
 def orders(found: Mapping[str, Any], fits: Mapping[str, Any]) -> "Figure":
-    """Steps until TV <= delta over what each series varies, and the fitted order; over separation also a line."""
+    """Draws steps until TV <= delta over what each series varies, and the fitted order; over separation also a line."""
     from matplotlib.ticker import NullFormatter
 
     figure = drawing.new_figure(7.2, 2.6)

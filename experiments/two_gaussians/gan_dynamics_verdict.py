@@ -1,4 +1,4 @@
-"""The claims of gan_dynamics, each against what came out."""
+"""The claims of gan_dynamics, each against its result."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from experiments.common import exponents, report, verdicts
 from experiments.two_gaussians import interval_examples, interval_orders
 from experiments.two_gaussians.interval_runs import cells
 
-MERGED_TV = 0.0581  # of the best generator whose two means are equal
+MERGED_TV = 0.0581  # total variation of the best generator whose two means are equal
 
 
 def of_optimum(found: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, Any]]:
-    """Of the optimal discriminator: maps over the grid, for each step size."""
+    """Judges the claims on the optimal discriminator, from maps over the grid for each step size."""
     apart = np.diff(cells(side), axis=0)[0] > 0
     worst = min(np.min(np.array(own["map"])[apart]) for own in found)
     best = max(np.max(np.array(own["map"])[~apart]) for own in found)
@@ -37,7 +37,7 @@ def of_optimum(found: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, 
 def of_gradients(
     rows: Mapping[str, Any], plain: Sequence[str], unrolled: str, sizes: tuple[float, float]
 ) -> list[dict[str, Any]]:
-    """Of gradient steps on the grid; ``plain`` and ``unrolled`` are names of rows."""
+    """Judges the claims on gradient steps on the grid; ``plain`` and ``unrolled`` are names of rows."""
     first, ordered, through = (
         rows[name] for name in ("simultaneous", "simultaneous, in order", unrolled)
     )
@@ -84,7 +84,7 @@ def of_gradients(
 
 
 def _below(rows: Sequence[Mapping[str, Any]], percent: float) -> verdicts.Outcome:
-    """Judges the claim that no row succeeds as often as that, with either step size."""
+    """Judges the claim that every row succeeds less often than that, with either step size."""
     metrics = ("success", "large")
     return verdicts.all_of(
         verdicts.of_mean(row, metric, "<", percent) for row in rows for metric in metrics
@@ -92,7 +92,7 @@ def _below(rows: Sequence[Mapping[str, Any]], percent: float) -> verdicts.Outcom
 
 
 def of_single_runs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of what is deterministic."""
+    """Judges the claims on single, deterministic runs."""
     error, at = found["one_step_error"], found["collapse"]["inverts"]
     ends = {name: np.array(path[-1]) for name, path in found["far"].items()}
     goal = np.array(interval_examples.FAR[1])
@@ -121,7 +121,7 @@ def of_single_runs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def of_extensions(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of the rows beyond the grid, at the smaller step size."""
+    """Judges the claims on rows beyond the grid, at the smaller step size."""
     plain, scaled = (rows[f"unequal, in order, {step}"] for step in ("eta", "eta/w"))
     one, three, first = (
         rows[name] for name in ("single, optimal", "three, optimal", "three, simultaneous")
@@ -150,7 +150,7 @@ def of_extensions(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def of_theorem(hits: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
-    """Of Theorem 4.1: steps until TV <= delta, by series."""
+    """Judges the claims on Theorem 4.1, from steps until TV <= delta by series."""
     arrived = max(np.max(values) for values in hits.values()) < limit
     fits = interval_orders.orders(hits)
     growth = np.diff(np.mean(hits["separation"], axis=0))[1:]

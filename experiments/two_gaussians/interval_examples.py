@@ -18,7 +18,7 @@ EXAMPLES = {
 }
 """Step size, means, left and right ends of first-order runs."""
 
-# After one step of .1: start, then means, left and right ends; and the means when unrolled by 5. From an
+# After one step of 0.1: start, then means, left and right ends; and the means when unrolled by 5. From an
 # implementation in NumPy that shares no code with this one.
 ONE_STEP = (
     (
@@ -38,7 +38,7 @@ COLLAPSE_STEPS = 120
 
 
 def one_step_error() -> float:
-    """The largest deviation from :data:`ONE_STEP`."""
+    """Computes the largest deviation from :data:`ONE_STEP`."""
     errors = []
     with jax.enable_x64(True):
         game = theory.interval_game(jnp.asarray(TARGET))
@@ -55,7 +55,7 @@ def one_step_error() -> float:
 
 
 def examples(steps: int, far_steps: int) -> dict[str, Any]:
-    """Every run of the figures: paths ``[steps + 1, 2]`` of means and ends by example; the collapse; the far start."""
+    """Plays the figures' runs: paths ``[steps + 1, 2]`` of means and ends by example; the collapse; the far start."""
     with jax.enable_x64(True):
         game = theory.interval_game(jnp.asarray(TARGET))
         paths = {
@@ -77,7 +77,7 @@ def _path(game: theory.IntervalGame, start: Any, steps: int, **step: Any) -> dic
 
 
 def _collapse(game: theory.IntervalGame) -> dict[str, Any]:
-    """One interval under ascent while the generator stands still: alternating steps, the generator's being 0."""
+    """Plays one interval under ascent while the generator stands still: alternating steps, the generator's being 0."""
     means, left, right = FROZEN
     state = IntervalState(jnp.asarray(means), jnp.asarray([left]), jnp.asarray([right]))
 
@@ -94,7 +94,7 @@ def _collapse(game: theory.IntervalGame) -> dict[str, Any]:
 
 
 def _far(steps: int) -> dict[str, Any]:
-    """The paths of the means from far out with unequal weights, optimal discriminator: plain steps, and eta / w."""
+    """Plays the means from far out with unequal weights and the optimal discriminator: plain steps, and eta / w."""
     start, target, weights = (jnp.asarray(part) for part in FAR)
     game = theory.interval_game(target, weights)
     nothing = (jnp.zeros(2), jnp.zeros(2))

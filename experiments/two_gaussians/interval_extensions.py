@@ -22,9 +22,9 @@ class Setting(NamedTuple):
     Attributes:
         rule: how both players step; its name is the row's.
         target: the data's means.
-        weights: known to both; equal if None.
-        starts: of a key and a number N, means ``[K, N]``.
-        intervals: of the discriminator.
+        weights: the components' weights, known to both players; equal if None.
+        starts: draws means ``[K, N]`` from a key and a number N.
+        intervals: number of the discriminator's intervals.
     """
 
     rule: Rule
@@ -34,19 +34,19 @@ class Setting(NamedTuple):
     intervals: int
 
     def game(self) -> IntervalGame:
-        """The game."""
+        """Returns the game."""
         weights = None if self.weights is None else jnp.asarray(self.weights)
         return theory.interval_game(jnp.asarray(self.target), weights)
 
     def draw(self, key: Key, count: int, reach: float) -> IntervalState:
-        """One seed's starts ``[K, count]``."""
+        """Draws one seed's starts ``[K, count]``."""
         mean_key, end_key = jax.random.split(key)
         ends = draw_intervals(end_key, count, self.intervals, reach)
         return IntervalState(self.starts(mean_key, count), *ends)
 
 
 def in_box(size: int, reach: float, order: int = 0) -> Callable[[Key, int], Array]:
-    """Starts uniform in ``[-reach, reach]^size``; means rising for order 1, falling for -1, as drawn for 0."""
+    """Samples starts uniform in ``[-reach, reach]^size``: rising for order 1, falling for -1, as drawn for 0."""
 
     def draw(key: Key, count: int) -> Array:
         means = jax.random.uniform(key, (size, count), minval=-reach, maxval=reach)
@@ -56,7 +56,7 @@ def in_box(size: int, reach: float, order: int = 0) -> Callable[[Key, int], Arra
 
 
 def settings() -> list[Setting]:
-    """The rows, in their order."""
+    """Lists the rows, in their order."""
     rows = [
         Setting(
             Rule(f"unequal, {start}, {step}", "optimal", per_weight=step == "eta/w"),
@@ -80,5 +80,5 @@ def settings() -> list[Setting]:
 
 
 def named(kind: str, depth: int) -> str:
-    """The dynamics as a row names it."""
+    """Names the dynamics as a row does."""
     return f"unrolled by {depth}" if kind == "unrolled" else kind

@@ -20,13 +20,13 @@ SERIES = {
     "separation": (r"1 / separation", [1.0 / gap for gap in SEPARATIONS]),
     "box": (r"e^(C^2)", [float(np.exp(box**2)) for box in BOXES]),
 }
-"""What T is measured against: its name, and its values, in which T should be polynomial."""
+"""What T is measured against: name and values; T should be polynomial in the values."""
 
 
 def starts(series: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """One seed's starts ``[N, 2]`` of a series, and their delta ``[N]``; the step size is delta, too.
+    """Draws one seed's starts ``[N, 2]`` of a series, and their delta ``[N]``, which is the step size too.
 
-    All are of data with means -1/2 and 1/2. A seed draws one midpoint for its whole series.
+    The data's means are -1/2 and 1/2. A seed draws one midpoint for its whole series.
     """
     draw = np.random.RandomState(seed).uniform(-0.25, 0.25)
     if series == "delta":
@@ -43,7 +43,7 @@ def starts(series: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def measure(seeds: Sequence[int], limit: int) -> dict[str, Any]:
-    """Steps until ``TV <= delta``, ``[S, N]`` by series; ``limit`` where it was not reached by then."""
+    """Measures steps until ``TV <= delta``, ``[S, N]`` by series; ``limit`` where it was not reached by then."""
     found = {}
     game = theory.interval_game(jnp.asarray((-0.5, 0.5)))
     program = jax.jit(lambda means, deltas: steps_until(game, means, deltas, limit))
@@ -55,7 +55,7 @@ def measure(seeds: Sequence[int], limit: int) -> dict[str, Any]:
 
 
 def steps_until(game: IntervalGame, means: Array, deltas: Array, limit: int) -> Array:
-    """``[N]``, the first step at which the total variation of a run is at most its delta; at most ``limit``."""
+    """Finds the first step ``[N]`` at which a run's total variation is at most its delta; at most ``limit``."""
 
     def one(mean: Array, delta: Array) -> tuple[Array, Array]:
         ends = jnp.zeros_like(mean)
@@ -79,7 +79,7 @@ def steps_until(game: IntervalGame, means: Array, deltas: Array, limit: int) -> 
 
 
 def orders(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The exponent of T in what each series varies, with its interval."""
+    """Fits the exponent of T in what each series varies, with its interval."""
     return {
         series: exponents.exponents({series: factor}, np.maximum(found[series], 1))[series]
         for series, (_, factor) in SERIES.items()

@@ -1,10 +1,10 @@
-"""Many runs of the interval game at once: where they start, what becomes of them, and how that is counted.
+"""Many runs of the interval game at once: their starts, their outcomes, and the outcomes' rates.
 
-All are of the data's means given, of unit Gaussians; see :mod:`mixgan_jax.theory`. Runs are the last axis of every
-array: long and contiguous, so that the CPU's vector units are busy. A seed is one draw of all discriminators' starts.
+The Gaussians have unit variance; see :mod:`mixgan_jax.theory`. Runs are the last axis of every array: long and
+contiguous, so that the CPU's vector units are busy. A seed is one draw of all discriminators' starts.
 
-Three programs follow each other, seeds dealt out to the devices: starts are drawn, played, and judged. The first and
-the last are the same for many rows of the table, and compiled once.
+Three programs follow each other, with seeds dealt out to the devices: they draw starts, play, and judge. The first and
+the last are the same for many rows of the table, and are compiled once.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,10 +22,8 @@ from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.theory import Dynamics, IntervalGame, IntervalState
 from mixgan_jax.types import Array, Key
 
-TOLERANCE = (
-    0.1  # success: every mean this near to its target; merged: two means this near to each other
-)
-ESCAPED = 3.0  # a mean beyond it has left
+TOLERANCE = 0.1  # distance of a mean to its target (success), or of two means (merged)
+ESCAPED = 3.0  # a mean beyond this has escaped
 FATES = (
     "success",
     "not finite",
@@ -33,7 +31,7 @@ FATES = (
     "merged",
     "inverted",
     "other",
-)  # the first that is true
+)  # a run's fate is the first that is true
 MEASURES = ("success", "merged", "inverted", "escaped", "tv")
 
 
@@ -41,10 +39,10 @@ class Rule(NamedTuple):
     """One row of the table: how both players step.
 
     Attributes:
-        name: of the row.
-        dynamics: of :func:`mixgan_jax.theory.interval_step`.
-        depth: of the same.
-        ordered: of the same.
+        name: the row's name.
+        dynamics: argument of :func:`mixgan_jax.theory.interval_step`.
+        depth: argument of the same function.
+        ordered: argument of the same function.
         per_weight: whether a mean's step is divided by its weight.
     """
 
@@ -55,7 +53,7 @@ class Rule(NamedTuple):
     per_weight: bool = False
 
     def step(self, game: IntervalGame, state: IntervalState, step_size: Any) -> IntervalState:
-        """The state after one step."""
+        """Computes the state after one step."""
         sizes = step_size / game.weights if self.per_weight else None
         return theory.interval_step(
             game,
@@ -69,9 +67,9 @@ class Rule(NamedTuple):
 
 
 def cells(side: int) -> np.ndarray:
-    """Starts ``[2, side (side + 1) / 2]`` with ``mu_1 <= mu_2`` on a grid over [-1, 1]^2, the diagonal among them.
+    """Makes starts ``[2, side (side + 1) / 2]`` with ``mu_1 <= mu_2`` on a grid over [-1, 1]^2, including the diagonal.
 
-    The other half would be the same runs again: with equal weights, swapping the generator's means swaps them in every
+    The other half would repeat the same runs: with equal weights, swapping the generator's means swaps them in every
     gradient, and changes nothing else.
     """
     line = np.linspace(-1.0, 1.0, side).astype(np.float32)
@@ -80,20 +78,20 @@ def cells(side: int) -> np.ndarray:
 
 
 def draw_intervals(key: Key, starts: int, intervals: int, reach: float) -> tuple[Array, Array]:
-    """``(left, right)``, each ``[intervals, starts]``: the ends are sorted draws of U(-reach, reach)."""
+    """Draws ``(left, right)``, each ``[intervals, starts]``: the ends are sorted draws of U(-reach, reach)."""
     ends = jax.random.uniform(key, (2 * intervals, starts), minval=-reach, maxval=reach)
     ends = jnp.sort(ends, axis=0)
     return ends[0::2], ends[1::2]
 
 
 def grid_starts(key: Key, side: int, discriminators: int, reach: float) -> IntervalState:
-    """One seed's starts ``[2, cells * discriminators]``: in every cell so many, each with ends of its own."""
+    """Draws one seed's starts ``[2, cells * discriminators]``; each run in a cell has intervals of its own."""
     means = jnp.repeat(jnp.asarray(cells(side)), discriminators, axis=1)
     return IntervalState(means, *draw_intervals(key, means.shape[1], 2, reach))
 
 
 def in_chunks(function: Callable[..., Any], at_once: int, *trees: Any) -> Any:
-    """``function`` of trees of ``[..., N]``, for so many of the N runs at a time: they stay in a core's cache."""
+    """Maps ``function`` over trees of ``[..., N]``, ``at_once`` runs at a time, so that they stay in a core's cache."""
     count = jax.tree.leaves(trees)[0].shape[-1]
     size = min(at_once, count)
     chunks = -(-count // size)
@@ -120,7 +118,7 @@ def play(
     step_size: Array,
     game: IntervalGame,
 ) -> dict[str, Array]:
-    """Runs ``[N]`` after so many steps: means ``[K, N]``, intervals inverted now ``[N]``, and at any time."""
+    """Plays ``steps`` of runs ``[N]``: means ``[K, N]``, intervals inverted at the end ``[N]``, and at any time."""
 
     def step(carry: tuple[IntervalState, Array], _: None) -> tuple[Any, None]:
         state = rule.step(game, carry[0], step_size)
@@ -136,9 +134,9 @@ def play(
 
 
 def judge(at_once: int, end: dict[str, Array], game: IntervalGame) -> dict[str, Array]:
-    """What became of runs: by run ``[N]``, True or False; ``tv``, 1 for what is not finite; ``fate``.
+    """Judges runs ``[N]``: each outcome, True or False; ``tv``, 1 for a run that is not finite; ``fate``.
 
-    With equal weights components have no names: their means are sorted before they are compared with the target.
+    With equal weights components can be swapped, so their means are sorted before they are compared with the target.
     """
     means = end["means"]
     finite = jnp.all(jnp.isfinite(means), axis=0)
@@ -162,11 +160,11 @@ class Sweep(NamedTuple):
     """What all rows share.
 
     Attributes:
-        seeds: how many.
-        steps: of a run.
+        seeds: number of seeds.
+        steps: number of steps of a run.
         reach: discriminators' ends are drawn from [-reach, reach].
-        at_once: runs of a seed that are played at the same time; the results do not depend on it.
-        first_seed: the seeds are this one and those that follow it.
+        at_once: number of a seed's runs that are played at the same time; the results do not depend on it.
+        first_seed: the first seed; the others follow it.
     """
 
     seeds: int
@@ -176,16 +174,16 @@ class Sweep(NamedTuple):
     first_seed: int = 0
 
     def keys(self) -> Key:
-        """Of the seeds, over the devices."""
+        """Spreads the seeds' keys over the devices."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return mg.spread_over_devices(harness.seed_keys(seeds))
 
     def run(
         self, game: IntervalGame, rule: Rule, starts: IntervalState, step_sizes: Any
     ) -> dict[str, np.ndarray]:
-        """What became of runs ``[S, N]`` from starts ``[S, ..., N]``; a step size for each seed, or one."""
+        """Plays and judges runs ``[S, N]`` from starts ``[S, ..., N]``; takes a step size for each seed, or one."""
         step_sizes = np.broadcast_to(step_sizes, (self.seeds,))
-        # By how it steps, not by its name: rows that differ in the game alone share a program.
+        # Rows that differ in name and game alone share a program.
         end = _player(self, rule._replace(name=""))(
             starts, jnp.asarray(step_sizes, jnp.float32), game
         )
@@ -194,13 +192,13 @@ class Sweep(NamedTuple):
     def on_grid(
         self, game: IntervalGame, rule: Rule, side: int, discriminators: int, step_size: float
     ) -> dict[str, np.ndarray]:
-        """What :func:`grid_summary` says of so many runs in every cell."""
+        """Plays ``discriminators`` runs in every cell, and takes their :func:`grid_summary`."""
         starts = _grid_starts(self, side, discriminators)(self.keys())
         found = self.run(game, rule, starts, step_size)
         return grid_summary(found, side)
 
     def draw(self, start: Callable[[Key], IntervalState]) -> IntervalState:
-        """``start(key)`` of every seed, ``[S, ..., N]``."""
+        """Draws ``start(key)`` for every seed, ``[S, ..., N]``."""
         return jax.jit(map_runs(self.keys(), start))(self.keys())
 
 
@@ -222,7 +220,7 @@ def _judge(sweep: Sweep) -> Callable[..., dict[str, Array]]:
 
 
 def grid_summary(runs: Mapping[str, np.ndarray], side: int) -> dict[str, np.ndarray]:
-    """:func:`summary` of the runs ``[S, cells * D]`` off the diagonal, and maps over all cells."""
+    """Takes the :func:`summary` of the runs ``[S, cells * D]`` off the diagonal, and maps over all cells."""
     grid = cells(side)
     by_cell = {name: value.reshape(len(value), grid.shape[1], -1) for name, value in runs.items()}
     maps = {
@@ -235,7 +233,7 @@ def grid_summary(runs: Mapping[str, np.ndarray], side: int) -> dict[str, np.ndar
 
 
 def summary(runs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """By seed ``[S]``: rates over runs ``[S, N]``, the median of ``tv``, and ``fates`` ``[S, len(FATES)]``."""
+    """Summarises runs ``[S, N]`` by seed: rates and median ``tv`` ``[S]``, and ``fates`` ``[S, len(FATES)]``."""
     rates = {name: value.mean(axis=1) for name, value in runs.items() if name not in ("tv", "fate")}
     fates = np.stack([(runs["fate"] == i).mean(axis=1) for i in range(len(FATES))], axis=1)
     return {**rates, "tv": np.median(runs["tv"], axis=1), "fates": fates}

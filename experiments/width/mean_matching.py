@@ -1,6 +1,6 @@
 """A one-hidden-layer generator against a discriminator that is linear in fixed features: the game and its play.
 
-All of it is deterministic once a problem is drawn: latents are fixed, gradients are of the full batch.
+Once a problem is drawn all is deterministic: latents are fixed, and gradients use the full batch.
 """
 
 from collections.abc import Callable
@@ -16,16 +16,16 @@ from mixgan_jax.theory.linearized_gda import Order
 from mixgan_jax.types import Array, Key
 
 ErrorOf = Callable[[Array], Array]
-"""Hidden weights ``[K, Z]`` to what the discriminator sees: mean features of the data less the generator's, ``[P]``."""
+"""Maps hidden weights ``[K, Z]`` to the error: mean features of the data less the generator's, ``[P]``."""
 
 
 class Problem(NamedTuple):
-    """What a seed draws.
+    """One seed's problem.
 
     Attributes:
         hidden: W at the start, ``[K, Z]``, entries from N(0, 1 / Z).
         output: V, ``[D, K]``, entries from N(0, 1 / K), never trained.
-        latents: ``[N, Z]``, standard normal.
+        latents: latents ``[N, Z]``, standard normal.
         target: mean of the data, ``[D]``, standard normal.
     """
 
@@ -36,7 +36,7 @@ class Problem(NamedTuple):
 
 
 def draw(key: Key, width: int, latent_size: int, dimension: int, num_latents: int) -> Problem:
-    """A problem; its latents and target are the same at every width."""
+    """Draws a problem; its latents and target are the same at every width."""
     keys = jax.random.split(key, 4)
     return Problem(
         jax.random.normal(keys[0], (width, latent_size)) / np.sqrt(latent_size),
@@ -47,26 +47,26 @@ def draw(key: Key, width: int, latent_size: int, dimension: int, num_latents: in
 
 
 def mean_error(problem: Problem, hidden: Array) -> Array:
-    """What a linear discriminator sees: ``x - V mean_i ReLU(W z_i)``, ``[D]``."""
+    """Computes the error that a linear discriminator sees: ``x - V mean_i ReLU(W z_i)``, ``[D]``."""
     active = jax.nn.relu(hidden @ problem.latents.T)
     return problem.target - problem.output @ jnp.mean(active, axis=1)
 
 
 def linearised(error: ErrorOf, hidden: Array) -> ErrorOf:
-    """The same for a generator that is linear in W: the tangent at ``hidden``."""
+    """Linearises the error in W at ``hidden``."""
     value, tangent = jax.linearize(error, hidden)
     return lambda moved: value + tangent(moved - hidden)
 
 
 def kernel(problem: Problem) -> Array:
-    """The tangent kernel at the start, ``[D, D]``."""
+    """Computes the tangent kernel at the start, ``[D, D]``."""
     return relu_kernel(problem.hidden, problem.output, problem.latents)
 
 
 def step(
     error: ErrorOf, hidden: Array, critic: Array, step_size: Array, mu: Array, order: Order
 ) -> tuple[Array, Array]:
-    """One step of gradient descent-ascent on ``<d, error(W)> - |d|^2 / 2``: new hidden weights and new d.
+    """Takes a step of gradient descent-ascent on ``<d, error(W)> - |d|^2 / 2``; returns new hidden weights and d.
 
     Alternating with mu = 1 is GDmax, since ``d = error(W)`` is the maximiser.
     """
@@ -98,7 +98,7 @@ def play(
 
     def goes_on(carry: tuple[Array, Array, Array, Array]) -> Array:
         count, _, _, left = carry
-        # NaN and infinity are above the tolerance, and stay there: nothing more can come of such a run.
+        # NaN and infinity stay above the tolerance: such a run cannot recover.
         return (count < most) & (left > tolerance) & jnp.isfinite(left)
 
     def body(carry: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
@@ -112,7 +112,7 @@ def play(
 
 
 def reachable(problem: Problem) -> bool:
-    """Whether any hidden weights have error 0: whether the target is in the cone of the output layer's columns."""
+    """Tells whether some hidden weights have error 0: the target must lie in the cone of the output layer's columns."""
     from scipy.optimize import nnls
 
     target = np.asarray(problem.target, np.float64)
@@ -123,7 +123,7 @@ def reachable(problem: Problem) -> bool:
 def trajectory(
     error: ErrorOf, hidden: Array, step_size: Array, mu: Array, order: Order, steps: int
 ) -> dict[str, Array]:
-    """``steps`` steps from d = 0.
+    """Plays ``steps`` steps from d = 0.
 
     Returns:
         ``error`` and ``critic`` ``[steps]``, norms before each step, over the first error's; ``hidden`` ``[K, Z]``.
@@ -144,9 +144,9 @@ def trajectory(
 
 
 def decay(norms: npt.NDArray[np.float64], low: float, high: float) -> float:
-    """The factor a step, fitted to the logarithms of what lies between ``low`` and ``high`` before either is passed.
+    """Fits the factor a step to the logarithms of the values until they leave ``low`` to ``high``.
 
-    NaN where fewer than four steps are there to fit. The first third is left out, in which fast modes still show.
+    NaN where fewer than four steps are left to fit. The first third is left out, since fast modes still show in it.
     """
     inside = np.isfinite(norms) & (norms > low) & (norms < high)
     stop = len(norms) if inside.all() else int(np.argmin(inside))

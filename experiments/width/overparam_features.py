@@ -8,21 +8,7 @@ Time: 3 minutes on two CPU cores; paper not timed.
     python -m experiments overparam_features                   up to 128 features, 8 seeds, on two CPU cores
     python -m experiments overparam_features --preset paper    up to 512 features, 20 seeds, a wider generator
 
-The game is ``min_W max_d <d, mean phi(x_i) - mean phi(G_W(z_i))> - |d|^2 / 2``. The generator is overparam_gda's: one
-hidden layer of ReLUs and a random output layer that is never trained. Data are a ring of 8 Gaussians about the origin.
-phi is the identity, or P random Fourier features. The best d for a generator leaves half of
-``|mean phi(x_i) - mean phi(G(z_i))|^2``, which for many features is the maximum mean discrepancy (MMD) of a Gaussian
-kernel: so this game is that of a moment matching network, played by two.
-
-Simultaneous GDA with full gradients from d = 0: mu = 1 for d, and for W a quarter over the largest eigenvalue of the
-tangent kernel at the start, which is where the linearised game converges fastest. Reported after the last step: the
-error in the features over the first one; the distance of the means; the squared MMD to the data with the features'
-kernel, unbiased, on the latents and data of training, and on new ones; sliced W1 on new ones. What is left on new
-latents and not on those of training has been learnt by heart.
-
-Protocol: seeds are 0, 1, ..., each with its own data, latents, networks and features; a seed has the same data, latents
-and networks in all rows. None is left out. Steps, widths and the bounds of the claims were chosen after trials of 2
-to 4 seeds; in the last, of 5000 steps, an error of 10.5 % was left where at most 10 % was claimed.
+Protocol, departures and trials are in experiments/width/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,8 +34,8 @@ from mixgan_jax.types import Array, Key
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-RATIO = 0.25  # of the step of W to the linearised game's edge
-FLOOR = 3e-6  # errors over the first one: below it float32 has nothing to show
+RATIO = 0.25  # ratio of W's step size to the linearised game's edge
+FLOOR = 3e-6  # least error over the first one that float32 resolves
 SHOWN = 500  # points in a panel of the figure
 
 
@@ -58,23 +44,23 @@ class Config:
     """Everything a run depends on."""
 
     features: options.Sizes = (8, 32, 128)
-    """P, of the random discriminators."""
+    """Numbers P of random features of the discriminators."""
     bandwidth: options.Positive = 0.5
-    """Of the Gaussian kernel that the features stand for."""
+    """Bandwidth of the Gaussian kernel that the features approximate."""
     width: options.Count = 256
-    """Hidden units of the generator."""
+    """Number of hidden units of the generator."""
     latent_size: options.Count = 10
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     latents: options.Samples = 500
-    """Of training, fixed."""
+    """Number of training latents, fixed."""
     reals: options.Samples = 1000
-    """Data, and as many new ones."""
+    """Number of data; as many new ones are drawn to measure on."""
     std: options.Positive = 0.1
-    """Of each Gaussian of the ring, whose radius is 1."""
+    """Standard deviation of each Gaussian of the ring, whose radius is 1."""
     steps: options.Samples = 10_000
-    """Of either side."""
+    """Number of steps of each player."""
     seeds: options.Count = 8
-    """Seeds 0, 1, ..."""
+    """Number of seeds: 0, 1, ..."""
 
 
 PRESETS = {
@@ -94,13 +80,13 @@ UNTRAINED = "untrained"
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     if len(config.features) < 2:
         raise ValueError(f"--features must be two or more, got {config.features}")
 
 
 def game(config: Config, count: int | None, key: Key) -> random_features.Game:
-    """A seed's game."""
+    """Draws a seed's game."""
     return random_features.draw(
         key,
         ring(std=config.std, radius=1.0),
@@ -116,7 +102,7 @@ def game(config: Config, count: int | None, key: Key) -> random_features.Game:
 def play(
     config: Config, count: int | None, steps: int, key: Key, step_size: Array
 ) -> dict[str, Array]:
-    """One seed: plays, then measures."""
+    """Plays one seed, then measures."""
     own = game(config, count, jax.random.fold_in(key, 0))
     played = mean_matching.trajectory(
         own.error, own.problem.hidden, step_size, jnp.ones(()), "simultaneous", steps
@@ -142,7 +128,7 @@ def play(
 
 
 def measure(run: harness.Run, count: int | None, steps: int) -> dict[str, Any]:
-    """All seeds of one discriminator; of the points, those of seed 0."""
+    """Measures all seeds of one discriminator; keeps the points of seed 0."""
     config = run.config
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
 
@@ -165,13 +151,13 @@ def measure(run: harness.Run, count: int | None, steps: int) -> dict[str, Any]:
 
 
 def methods(config: Config) -> dict[str, tuple[int | None, int]]:
-    """The rows: features of the discriminator and steps."""
+    """Lists the rows: the discriminator's features, and steps."""
     random = {f"P = {count}": (count, config.steps) for count in config.features}
     return {UNTRAINED: (None, 1), "linear": (None, config.steps), **random}
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     untrained, linear, *random = rows
     most = max(max(row["error_by_seed"]) for row in random)
     text, further = verdicts.separated(linear, random[-1], "mmd")
@@ -210,7 +196,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 @drawing.styled
 def points(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Seed 0: the data, and the generator's outputs against each discriminator, on its latents of training."""
+    """Draws seed 0's data, and the generator's outputs on its training latents against each discriminator."""
     figure = drawing.new_figure(7.2, 2.1)
     panels = figure.subplots(1, len(rows), sharex=True, sharey=True)
     look: dict[str, Any] = {"lw": 0, "rasterized": True}
@@ -227,7 +213,7 @@ def points(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 @drawing.styled
 def errors(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """The error in the features over the steps, median of the seeds."""
+    """Draws the error in the features over the steps, median over seeds."""
     figure = drawing.new_figure(4.8, 2.8)
     axes = figure.add_subplot()
     for index, row in enumerate(rows[1:]):  # the first is not trained

@@ -20,7 +20,7 @@ METHODS = {"converged": ("GDA", "steps"), "max_converged": ("GDmax", "max_steps"
 
 @drawing.styled
 def widths(rows: Sequence[Mapping[str, Any]], dimension: int) -> "Figure":
-    """Over the width: the share of runs that converge, their steps, the kernel's condition number."""
+    """Draws, over the width, the share of runs that converge, their steps, and the kernel's condition number."""
     figure = drawing.new_figure(7.4, 2.9)
     shares, steps, conditions = figure.subplots(1, 3)
     k = np.array([row["width"] for row in rows])
@@ -60,7 +60,7 @@ def widths(rows: Sequence[Mapping[str, Any]], dimension: int) -> "Figure":
 
 
 def over_seeds(axes: "Axes", rows: Sequence[Any], values: Any, look: Mapping[str, Any]) -> None:
-    """Medians, and bars from the first to the ninth decile of the seeds."""
+    """Draws medians, and bars from the first to the ninth decile of the seeds."""
     if rows:
         low, middle, high = np.quantile([values(row) for row in rows], (0.1, 0.5, 0.9), axis=1)
         bars = middle - low, high - middle
@@ -69,7 +69,7 @@ def over_seeds(axes: "Axes", rows: Sequence[Any], values: Any, look: Mapping[str
 
 @drawing.styled
 def decay(rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """The error over the steps at some widths, and that of the game linearised at the start."""
+    """Draws the error over the steps at some widths, and that of the game linearised at the start."""
     figure = drawing.new_figure(4.8, 3.0)
     axes = figure.add_subplot()
     wide = [row for row in rows if row["converged_mean"] == 100]
@@ -86,7 +86,7 @@ def decay(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 
 def cut(curve: Sequence[float]) -> np.ndarray:
-    """A curve until it is down to what float32 resolves."""
+    """Cuts a curve where it falls below what float32 resolves."""
     values = np.asarray(curve)
     below = np.flatnonzero(~(values > 1e-6))
     return values[: below[0]] if len(below) else values
@@ -94,7 +94,7 @@ def cut(curve: Sequence[float]) -> np.ndarray:
 
 @drawing.styled
 def edge(edges: Mapping[str, Mapping[str, Any]]) -> "Figure":
-    """Factors a step over eta s^2: lines as predicted, marks as measured; right, where runs from the start end."""
+    """Draws factors a step over eta s^2, as predicted and as measured; right, the ends of runs from the start."""
     figure = drawing.new_figure(7.2, 3.1)
     left, right = figure.subplots(1, 2, width_ratios=(1.6, 1))
     for index, (name, (order, mu)) in enumerate(CASES.items()):
@@ -113,7 +113,7 @@ def edge(edges: Mapping[str, Mapping[str, Any]]) -> "Figure":
         known = np.isfinite(measured).all(axis=1) & (scale * ratios < LARGEST)
         at = scale * ratios[known], np.median(measured[known], axis=1)
         left.plot(*at, **{**look, "ls": "none"}, mfc="none")
-        # A run that has diverged, or has no unit left that is on, is nowhere.
+        # A run that has diverged, or whose units are all off, has no place.
         ends = np.asarray(own["sharpness"], np.float64)
         settled = (np.asarray(own["left"], np.float64) < 1) & (ends > 0)
         most = settled.mean(axis=1) > 0.5

@@ -1,42 +1,15 @@
 """How wide must a generator be for gradient descent-ascent to find the global saddle, and how fast does it get there?
 
-Claim: with a linear discriminator it is found in those runs, and only those, in which it exists; the share of these
-rises with the width as Wendel's theorem says, from none below the data's dimension to all; beyond that, width makes
-the tangent kernel well conditioned and convergence fast; and the step size at which the game turns unstable is that of
-its linearisation (after Balaji et al. 2021, arXiv 2104.05605).
+Claim: with a linear discriminator it is found in those runs, and only those, in which it exists. The share of these
+rises with the width as Wendel's theorem says, from none below the data's dimension to all. Beyond that, width makes
+the tangent kernel well conditioned and convergence fast. The step size at which the game turns unstable is that of its
+linearisation (after Balaji et al. 2021, arXiv 2104.05605).
 Time: 5 minutes on two CPU cores; paper not timed.
 
     python -m experiments overparam_gda                   32 seeds, widths 1 to 2048, on two CPU cores
     python -m experiments overparam_gda --preset paper    200 seeds, widths up to 8192
 
-The game is ``min_W max_d <d, x - f(W)> - |d|^2 / 2`` with ``f(W) = mean_i V ReLU(W z_i)``: a generator of one hidden
-layer of k units, 10 latents, 5 outputs, whose output layer V stays as it was drawn, entries from N(0, 1/k); W starts at
-N(0, 1/10); 100 latents, fixed, and a target mean x, are standard normal. So only the mean of the data is matched.
-Simultaneous GDA and GDmax (d is maximised exactly before each step of the generator) run with full gradients, the
-step of d being mu = 1 and that of W a quarter over the largest eigenvalue of the tangent kernel K at the start, until
-the error |x - f(W)| is 1e-4 of its first value: a run that needs more than 20,000 steps has not converged.
-
-Whether a target can be reached is known: x must lie in the cone of V's columns, which non-negative least squares
-decides for every run, and Wendel's theorem on average over runs (theory.reachable_probability).
-
-Stability: each case of the discriminator's step (mu = 1, .5, .25, GDmax) runs at step sizes from a tenth to twice
-the predicted edge of K's largest eigenvalue, in three games: the generator linearised at its start; the network near
-its solution; and the network from its start. In the first two the target is moved along the eigenvector (in the second
-by 1/500 of the first error), so that a single mode is excited. The factor by which |(d, e)| changes with a step is
-fitted while it is between a hundredth and ten times of its first value, and compared with the spectral radius
-(theory.gda_contraction).
-
-Protocol: seeds are 0, 1, ..., each with its own latents, target, V and W; none is left out. In "steps" a run that has
-not converged counts with all its 20,000. Expected numbers are those of an independent simulation of 10 seeds: none of
-10 at k <= 5, all from k = 32 on, a median of 200 steps at k = 32 and 24 at 2048 (within a factor of 1.5). With more
-seeds the first is refined: at k = 5 Wendel's theorem leaves one run in 32. Condition numbers above 1e7 count as that.
-
-Changed after trials of 2 to 8 seeds: it was expected that networks diverge from their start beyond the edge. A little
-beyond it they do not: the error first grows, which moves W to where K is smaller. So the claim is tested near a
-solution, where it belongs, and where the runs from the start end is reported beside it; at twice the edge some of them
-diverge, or throw W to where every unit is off. Factors were first fitted with all modes excited at once, to few steps:
-off by up to .07, and 3 of 348 on the wrong side of 1; hence the single mode. It was claimed that all runs converge
-whose target is in reach; with 16 seeds one of them, at k = 5, took 61,398 steps, so that 5 % may now be too slow.
+Protocol, departures and trials are in experiments/width/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +31,7 @@ from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.theory import condition_number
 from mixgan_jax.types import Array, Key
 
-WIDEST_CONDITION = 1e7  # beyond it float32 cannot tell a kernel from a singular one
+WIDEST_CONDITION = 1e7  # beyond this float32 cannot tell a kernel from a singular one
 DECAY_FITTED = (1e-5, 2.0)  # errors over the first one
 
 
@@ -67,32 +40,32 @@ class Config:
     """Everything a run depends on."""
 
     widths: options.Sizes = (1, 2, 3, 5, 8, 16, 32, 64, 128, 512, 2048)
-    """k, hidden units of the generator."""
+    """Numbers k of hidden units of the generator."""
     seeds: options.Count = 32
-    """Problems, seeds 0, 1, ..."""
+    """Number of problems, with seeds 0, 1, ..."""
     latent_size: options.Count = 10
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     dimension: options.Count = 5
-    """D, of the data."""
+    """Dimension D of the data."""
     latents: options.Count = 100
-    """Of the generator's mean, fixed."""
+    """Number of latents in the generator's mean, fixed."""
     ratio: options.Positive = 0.25
     """Step size of W, times the largest eigenvalue of K at the start."""
     tolerance: options.Positive = 1e-4
-    """Error at which a run has converged, over the first one."""
+    """Error at which a run has converged, as a share of the first error."""
     most: options.Count = 20_000
-    """Steps after which a run has not converged."""
+    """Number of steps after which a run counts as not converged."""
     shown: options.Samples = 300
-    """Steps of the curves that are fitted and drawn."""
+    """Number of steps of the curves that are fitted and drawn."""
     edge_width: options.Count = 512
-    """k, where the edge of stability is looked for."""
+    """Width k at which the edge of stability is looked for."""
     edge_ratios: options.Tolerances = (
         *(0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98),
         *(1.02, 1.05, 1.1, 1.25, 1.5, 2.0),
     )
-    """Step sizes there, over the predicted edge."""
+    """Step sizes around the edge of stability, over the predicted edge."""
     edge_steps: options.Samples = 600
-    """Of each run there."""
+    """Number of steps of each run around the edge of stability."""
 
 
 PRESETS = {
@@ -125,7 +98,7 @@ COLUMNS = {
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after minutes."""
+    """Raises ValueError for a config that would fail after minutes."""
     wide = [k for k in config.widths if k >= overparam_verdict.ALL_CONVERGE]
     if config.widths[0] >= config.dimension or len(wide) < 2:
         raise ValueError(
@@ -133,7 +106,7 @@ def check(config: Config) -> None:
             f"{overparam_verdict.ALL_CONVERGE} on, got {config.widths}"
         )
     if config.edge_width < overparam_verdict.ALL_CONVERGE:
-        # Narrower ones may have no solution to be near to.
+        # Narrower generators may have no solution to be near.
         raise ValueError(
             f"--edge-width must be at least {overparam_verdict.ALL_CONVERGE}, got {config.edge_width}"
         )
@@ -143,7 +116,7 @@ def check(config: Config) -> None:
 
 
 def problems(run: harness.Run, width: int) -> Problem:
-    """Of all seeds, leaves ``[S, ...]``, over all devices."""
+    """Draws all seeds' problems, leaves ``[S, ...]``, over all devices."""
     config = run.config
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
     draw = partial(
@@ -157,7 +130,7 @@ def problems(run: harness.Run, width: int) -> Problem:
 
 
 def play(config: Config, key: Key, problem: Problem, step_size: Array) -> dict[str, Any]:
-    """What comes of one seed's problem; the key only says which device works on it."""
+    """Plays one seed's problem; the key only says which device works on it."""
     del key
     error = partial(mean_matching.mean_error, problem)
     played: dict[str, Any] = {
@@ -181,7 +154,7 @@ def play(config: Config, key: Key, problem: Problem, step_size: Array) -> dict[s
 
 
 def measure(run: harness.Run, width: int) -> dict[str, Any]:
-    """All numbers of one width, by seed."""
+    """Measures one width, by seed."""
     config, drawn = run.config, problems(run, width)
     kernels = stability_edge.kernels(drawn, drawn.hidden)
     keys = mg.spread_over_devices(harness.seed_keys(run.seeds))
@@ -210,7 +183,7 @@ def measure(run: harness.Run, width: int) -> dict[str, Any]:
 
 
 def measure_edge(run: harness.Run, case: str) -> dict[str, Any]:
-    """Factors a step below and above the predicted edge, see ``stability_edge``."""
+    """Measures factors a step below and above the predicted edge, see ``stability_edge``."""
     config, drawn = run.config, problems(run, run.config.edge_width)
     kernels = stability_edge.kernels(drawn, drawn.hidden)
     sizes = jnp.float32(config.ratio / stability_edge.largest(kernels))
@@ -226,7 +199,7 @@ def measure_edge(run: harness.Run, case: str) -> dict[str, Any]:
 
 
 def row(config: Config, width: int, found: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the table; the numbers behind it are kept too."""
+    """Makes a row of the table; keeps the numbers behind it too."""
     converged = {
         name: np.asarray(found[name]) <= config.tolerance for name in ("error", "max_error")
     }
@@ -249,7 +222,7 @@ def row(config: Config, width: int, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     return overparam_verdict.judge(config, rows, rows[-1]["edges"])
 
 
@@ -278,7 +251,7 @@ def main(argv: list[str] | None = None) -> None:
 def draw(
     run: harness.Run, rows: Sequence[Mapping[str, Any]], edges: Mapping[str, Any]
 ) -> dict[str, Path]:
-    """The figures, by the names under which they are kept."""
+    """Draws the figures; returns their paths by the names under which they are kept."""
     config = run.config
     figures = {
         "widths": overparam_figures.widths(rows, config.dimension),

@@ -9,19 +9,7 @@ Time: 8 minutes on two CPU cores that had other work; paper wants a GPU and has 
     python -m experiments overparam_mnist --data-dir DIR --preset paper     widths 4 to 64, longer training
     python -m experiments overparam_mnist --dataset digits                  scikit-learn's 8x8 digits, no data needed
 
-DIR holds MNIST as TensorFlow Datasets writes it (array_record), or a file mnist.npz; see mix_gan_mnist. A width is that
-of DCGAN's narrowest hidden layer, and doubles in both networks. Distances are between the last hidden layers, 128
-units, of a classifier trained on the real digits: its numbers are not those of FID, and can be compared with each
-other only. All sets have equally many images, so that the bias of the estimate cancels in the gap; reals are drawn
-anew for each seed, without replacement. The row "real digits" says what remains for real training images in place of a
-generator's, held out from those that they are compared with: its gap is what MNIST's two halves differ by.
-
-Protocol, fixed before any run: seeds are 0, 1, ...; the last iterate of each is measured, batch norm with its running
-averages; no seed and no checkpoint is chosen. Everything but the width is the same. "Does not grow": the gap at the
-largest width less that at the smallest, mean by seed plus two of its standard errors, is at most the distance of the
-real digits to the held-out ones. Learning rate, steps, widths and number of samples were chosen after trials of 2
-seeds, of 200 to 1500 steps; the claims were not changed. In a trial of 1000 steps and 2000 samples the gap grew, by 7.6
-with a standard error of 3.2, and that claim failed; with 10,000 samples it held.
+Protocol, departures and trials are in experiments/width/README.md.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,7 +33,7 @@ from mixgan_jax.metrics import frechet_distance
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.types import Array, Key
 
-AT_ONCE = 1000  # images through the classifier
+AT_ONCE = 1000  # images that the classifier maps at once
 
 
 @dataclass(frozen=True)
@@ -57,27 +45,27 @@ class Config:
     dataset: str = "mnist"
     """Name of the data set, or digits for scikit-learn's bundled ones."""
     memory_budget: options.Budget = None
-    """MiB that training images may take; above it they are streamed."""
+    """Memory in MiB that training images may take; larger sets are streamed."""
     widths: options.Sizes = (4, 8, 16, 32)
     """Channels of DCGAN's narrowest hidden layer, in both networks."""
     seeds: options.Count = 4
-    """Runs of each width, seeds 0, 1, ..."""
+    """Number of runs of each width, with seeds 0, 1, ..."""
     steps: options.Count = 1_500
-    """Updates of either side."""
+    """Number of updates of each player."""
     batch: options.Count = 64
-    """Reals in a step, and fakes."""
+    """Number of reals in a step, and of fakes."""
     latent_size: options.Count = 64
-    """Standard normal latents."""
+    """Number of standard normal latents."""
     loss: options.LossName = "non_saturating"
-    """Of both sides, a name in mixgan_jax.losses."""
+    """Loss of both players, a name in mixgan_jax.losses."""
     learning_rate: options.Rate = 1e-3
-    """Of Adam, both sides; falls to 0 over the run, along a cosine."""
+    """Learning rate of Adam, both players; it falls to 0 over the run, along a cosine."""
     beta1: options.Decay = 0.5
-    """Of Adam."""
+    """First-moment decay beta1 of Adam."""
     samples: options.Samples = 10_000
-    """Images of each kind that distances are taken between; fewer where there are fewer."""
+    """Number of images of each kind between which distances are taken; fewer where there are fewer."""
     log_every: options.Count = 50
-    """Steps between entries of the log."""
+    """Number of steps between entries of the log."""
 
 
 PRESETS = {
@@ -104,13 +92,13 @@ REAL = "real digits"
 
 
 def check(config: Config) -> None:
-    """Raises ValueError for what would otherwise fail after hours."""
+    """Raises ValueError for a config that would fail after hours."""
     if len(config.widths) < 2:
         raise ValueError(f"--widths must be two or more, got {config.widths}")
 
 
 def build(config: Config, images: Images, width: int) -> Setup:
-    """Players, loss, optimisers and data."""
+    """Builds players, loss, optimisers and data."""
     generator = mg.from_linen(DCGANGenerator(images.train_images.shape[1:], width=width))
     discriminator = mg.from_linen(DCGANDiscriminator(width=width))
     schedule = optax.cosine_decay_schedule(config.learning_rate, config.steps)
@@ -129,12 +117,12 @@ def build(config: Config, images: Images, width: int) -> Setup:
 
 
 def num_samples(config: Config, images: Images) -> int:
-    """Images of each kind: as many as wanted, or as there are, twice of the training images."""
+    """Counts the images of each kind: as many as asked for, or as there are (two sets of training images)."""
     return min(config.samples, len(images.test_images), len(images.train_images) // 2)
 
 
 def features(classifier: Classifier, images: Any) -> np.ndarray:
-    """Of images uint8, or float in [-1, 1]: ``[N, 128]``."""
+    """Computes features ``[N, 128]`` of images, uint8 or float in [-1, 1]."""
     parts = np.array_split(np.arange(len(images)), max(1, len(images) // AT_ONCE))
     chosen = (images[part] for part in parts)
     floats = (to_float(part) if part.dtype == np.uint8 else part for part in chosen)
@@ -142,7 +130,7 @@ def features(classifier: Classifier, images: Any) -> np.ndarray:
 
 
 def references(run: harness.Run, images: Images, classifier: Classifier) -> list[dict[str, Any]]:
-    """Of each seed features of training images, of as many others, and of held-out images."""
+    """Computes each seed's features of training images, of as many others, and of held-out images."""
     count, source = num_samples(run.config, images), as_source(images.train_images)
     found = []
     for seed in run.seeds:
@@ -159,13 +147,13 @@ def references(run: harness.Run, images: Images, classifier: Classifier) -> list
 
 
 def distances(reference: Mapping[str, Any], own: np.ndarray) -> dict[str, float]:
-    """The table's measures of one set of images, from its features."""
+    """Takes the table's measures of one set of images, from its features."""
     train, held_out = (frechet_distance(reference[name], own) for name in ("train", "held_out"))
     return {"train": train, "held_out": held_out, "gap": held_out - train}
 
 
 def draw_fakes(setup: Setup, key: Key, state: mg.MixGanState, count: int) -> Array:
-    """``count`` images of one run's generator."""
+    """Draws ``count`` images of one run's generator."""
     latents = jax.random.normal(key, (1, count, setup.latent_size))
     parts = np.array_split(np.arange(count), max(1, count // AT_ONCE))
     made = [
@@ -175,14 +163,14 @@ def draw_fakes(setup: Setup, key: Key, state: mg.MixGanState, count: int) -> Arr
 
 
 def summarise(name: str, runs: Sequence[Mapping[str, float]], **extra: Any) -> dict[str, Any]:
-    """The table's row from every seed's measures."""
+    """Makes the table's row from every seed's measures."""
     return report.row(name, {key: [run[key] for run in runs] for key in COLUMNS}, **extra)
 
 
 def judge(
     config: Config, rows: Sequence[Mapping[str, Any]], classifier: Classifier
 ) -> list[dict[str, Any]]:
-    """The verdict: what was claimed before the run against what came out."""
+    """Returns the verdict: what was claimed before the run against the results."""
     verdict = judge_rows(config, rows)
     if config.dataset == "mnist":
         accuracy = 100 * classifier.test_accuracy
@@ -192,7 +180,7 @@ def judge(
 
 
 def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the table's rows tell."""
+    """Judges the claims that the table's rows decide."""
     *trained, real = rows
     falling = verdicts.trend(trained, np.log(config.widths), "held_out", "<")
     narrow, wide = trained[0], trained[-1]
@@ -232,7 +220,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
-    """All widths one after the other; the results, and figures by what they show."""
+    """Trains all widths one after the other; returns the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
     keys = mg.evaluation_key(harness.seed_keys(run.seeds), config.steps)
     known = references(run, images, classifier)

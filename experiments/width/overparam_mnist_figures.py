@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @drawing.styled
 def over_width(widths: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> "Figure":
-    """Left the distances over the width, right the gap; mean ± standard error, real digits as lines."""
+    """Draws over the width the distances (left) and the gap (right): mean ± standard error, real digits as lines."""
     figure = drawing.new_figure(6.4, 2.8)
     left, right = figure.subplots(1, 2)
     *trained, real = rows
@@ -46,7 +46,7 @@ def over_width(widths: Sequence[int], rows: Sequence[Mapping[str, Any]]) -> "Fig
 
 
 def images_by_width(widths: Sequence[int], images: Sequence[Array]) -> "Figure":
-    """Images ``[n, H, W, C]`` of each width, in a row."""
+    """Draws images ``[n, H, W, C]`` of each width, in a row."""
     figure = mg.plots.image_grid(np.stack(images), value_range=(-1.0, 1.0))
     for axes, width in zip(figure.axes, widths, strict=True):
         axes.yaxis.label.set_text(f"width {width}")

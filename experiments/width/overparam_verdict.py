@@ -1,4 +1,4 @@
-"""The verdict of overparam_gda: what was claimed before the run against what came out."""
+"""The verdict of overparam_gda: what was claimed before the run against the results."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,15 +11,15 @@ from mixgan_jax.theory import reachable_probability
 
 ALL_CONVERGE = 32  # k from which on every run is expected to converge
 EXPECTED_STEPS = {32: 200, 2048: 24}  # medians of an independent simulation of 10 seeds
-WITHIN = 1.5  # its factor
-CATAPULT = 1.5  # step sizes over the edge's up to which a run from the start is expected to settle
-NEAREST = 0.02  # of the edge: step sizes that differ by less are not told apart
+WITHIN = 1.5  # factor within which medians agree
+CATAPULT = 1.5  # step sizes over the edge's up to which a run from the start should settle
+NEAREST = 0.02  # share of the edge within which step sizes are not told apart
 
 
 def judge(
     config: Any, rows: Sequence[Mapping[str, Any]], edges: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """All claims of the script."""
+    """Judges all claims of the script."""
     return [
         *counts(config, rows),
         reached(config, rows),
@@ -33,7 +33,7 @@ def judge(
 
 
 def counts(config: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The share of runs that converge: rising, none of the narrow ones, all of the wide ones."""
+    """Judges the share of runs that converge: it rises; none of the narrow ones, all of the wide ones."""
     shares = {
         name: [row[f"{name}_mean"] for row in rows] for name in ("converged", "max_converged")
     }
@@ -68,7 +68,7 @@ def counts(config: Any, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
 
 
 def reached(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Convergence run by run, against what is in reach."""
+    """Compares, run by run, convergence with reachability of the target."""
     converged = np.array([row["converged_by_seed"] for row in rows]) > 0
     reachable = np.array([row["reachable"] for row in rows])
     missed, impossible = reachable & ~converged, converged & ~reachable
@@ -83,7 +83,7 @@ def reached(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def as_wendel_says(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How often a target is in reach, against the exact probability."""
+    """Compares the share of targets in reach with the exact probability."""
     worst = 0.0
     for row in rows:
         chance = reachable_probability(row["width"], config.dimension)
@@ -98,7 +98,7 @@ def as_wendel_says(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def speed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Fewer steps with more units, and about as many as an independent simulation took."""
+    """Judges the steps: fewer with more units, and about as many as an independent simulation took."""
     medians = {row["width"]: float(np.median(row["steps_by_seed"])) for row in rows}
     wide = {k: steps for k, steps in medians.items() if k >= ALL_CONVERGE}
     text = ", ".join(f"{steps:.0f} at k = {k}" for k, steps in wide.items())
@@ -132,7 +132,7 @@ def speed(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def conditioning(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The condition number of the tangent kernel over the width."""
+    """Judges the condition number of the tangent kernel over the width."""
     own = [row for row in rows if row["width"] >= config.dimension]
     numbers = [10 ** row["log_condition_mean"] for row in own]
     return verdicts.claim(
@@ -144,7 +144,7 @@ def conditioning(config: Any, rows: Sequence[Mapping[str, Any]]) -> dict[str, An
 
 
 def decays_as_linearised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The fitted factor a step of the widest network, against that of the game linearised at its start."""
+    """Compares the widest network's fitted factor a step with that of the game linearised at its start."""
     widest = rows[-1]
     logs = {name: np.log(widest[f"{name}_decay"]) for name in ("net", "linear")}
     ratio = logs["net"] / logs["linear"]
@@ -158,7 +158,7 @@ def decays_as_linearised(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Growth above the edge, decay below it, by the predicted factors: linearised, and near a solution."""
+    """Judges growth above the edge and decay below it, by the predicted factors: linearised, and near a solution."""
     claims = []
     words = {"linearised": "the linearised generator", "near": "the network near a solution"}
     for game, who in words.items():
@@ -168,7 +168,7 @@ def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                 np.array(edges[case][name], np.float64)
                 for name in (f"{game}_factor", "predicted", "ratios")
             )
-            # What leaves the fitted range in fewer steps than a fit needs has no factor.
+            # A run that leaves the fitted range in fewer steps than a fit needs has no factor.
             known = np.isfinite(factor)
             wrong += int(((factor > 1) != (ratios > 1)[:, None])[known].sum())
             runs += int(known.sum())
@@ -194,7 +194,7 @@ def stability(edges: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def from_the_start(edges: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Where runs from the start end, whose step size is above the edge there: a little above, and far."""
+    """Judges where runs from the start end, with step sizes a little and far above the edge there."""
     ratios, left, sharpness = (
         np.concatenate([np.asarray(own[name], np.float64) for own in edges.values()])
         for name in ("ratios", "left", "sharpness")

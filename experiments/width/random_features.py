@@ -13,16 +13,16 @@ from mixgan_jax.data import GaussianMixture
 from mixgan_jax.types import Array, Key
 
 Features = Callable[[Array], Array]
-"""Points ``[N, 2]`` to features ``[N, P]``."""
+"""Maps points ``[N, 2]`` to features ``[N, P]``."""
 
 
 class Game(NamedTuple):
-    """What a seed plays.
+    """One seed's game.
 
     Attributes:
         problem: the generator; its target is not used.
         reals: the data, ``[N, 2]``.
-        error: what the discriminator sees: mean features of the data less the generator's, ``[P]``.
+        error: the error that the discriminator sees: mean features of the data less the generator's, ``[P]``.
     """
 
     problem: Problem
@@ -31,7 +31,7 @@ class Game(NamedTuple):
 
 
 def fourier(key: Key, count: int, bandwidth: float) -> Features:
-    """``sqrt(2 / P) cos(<w_j, x> + b_j)``, whose inner products are a Gaussian kernel on average.
+    """Makes features ``sqrt(2 / P) cos(<w_j, x> + b_j)``, whose inner products are a Gaussian kernel on average.
 
     Rahimi and Recht (2007): ``w_j ~ N(0, I / bandwidth^2)``, ``b_j`` uniform on a circle.
     """
@@ -42,7 +42,7 @@ def fourier(key: Key, count: int, bandwidth: float) -> Features:
 
 
 def outputs(problem: Problem, hidden: Array, latents: Array) -> Array:
-    """The generator's points, ``[N, 2]``."""
+    """Computes the generator's points, ``[N, 2]``."""
     return jax.nn.relu(latents @ hidden.T) @ problem.output.T
 
 
@@ -57,7 +57,7 @@ def draw(
     num_latents: int,
     num_reals: int,
 ) -> Game:
-    """A game with ``count`` features, or with the points themselves; the rest is the same whatever ``count`` is."""
+    """Draws a game with ``count`` features, or with the points themselves; the rest does not depend on ``count``."""
     keys = jax.random.split(key, 3)
     problem = mean_matching.draw(keys[0], width, latent_size, 2, num_latents)
     reals = target.sample(keys[1], num_reals)
@@ -71,7 +71,7 @@ def draw(
 
 
 def kernel(game: Game) -> Array:
-    """The tangent kernel ``J J^T`` at the start, ``[P, P]``."""
+    """Computes the tangent kernel ``J J^T`` at the start, ``[P, P]``."""
     jacobian = jax.jacrev(game.error)(game.problem.hidden)
     rows = jacobian.reshape(jacobian.shape[0], -1)
     return rows @ rows.T

@@ -20,30 +20,31 @@ CASES: dict[str, tuple[Order, float]] = {
     "mu = 0.25": ("simultaneous", 0.25),
     "GDmax": ("alternating", 1.0),
 }
-SMALL = 0.002  # how far from its solution a network starts, over the first error
-FITTED = (0.01, 10.0)  # norms over the first one between which a factor is fitted
-GAMES = ("linearised", "near")  # those with a factor
+SMALL = 0.002  # a network's distance from its solution at the start, over the first error
+FITTED = (0.01, 10.0)  # range of norms, over the first one, in which a factor is fitted
+GAMES = ("linearised", "near")  # games with a fitted factor
 
 
 def measure(
     problems: Problem, solutions: Array, case: str, ratios: Sequence[float], steps: int
 ) -> dict[str, Any]:
-    """Factors a step at step sizes of ``ratios`` times the predicted edge, of the kernel's largest eigenvalue.
+    """Measures factors a step at step sizes of ``ratios`` times the predicted edge of the kernel's largest eigenvalue.
 
-    Three games for each seed: the generator linearised at its start, and the network near its solution, their targets
-    being moved along the eigenvector, so that a single mode is excited; and the network from its start.
+    Three games are played for each seed: the generator linearised at its start; the network near its solution; and the
+    network from its start. In the first two the target is moved along the eigenvector, so that a single mode is
+    excited.
 
     Args:
-        problems: of all seeds, leaves ``[S, ...]``.
+        problems: all seeds' problems, leaves ``[S, ...]``.
         solutions: hidden weights ``[S, K, Z]`` at which each problem's error is 0.
         case: a name in ``CASES``.
-        ratios: R of them.
-        steps: of each run.
+        ratios: R step sizes over the edge.
+        steps: number of steps of each run.
 
     Returns:
-        ``predicted`` ``[R]``, and ``factor`` by game ``[R, S]`` (NaN for what leaves the fitted range at once);
-        ``left`` ``[R, S]``, the last error of the run from the start; and ``sharpness`` ``[R, S]``, at its end the
-        largest ``eta s^2`` over the edge's.
+        ``predicted`` ``[R]``, and ``factor`` by game ``[R, S]`` (NaN for a run that leaves the fitted range at once);
+        ``left`` ``[R, S]``, the last error of the run from the start; and ``sharpness`` ``[R, S]``, the largest
+        ``eta s^2`` at that run's end, over the edge's.
     """
     order, mu = CASES[case]
     edge = gda_edge(mu, order)
@@ -82,7 +83,7 @@ def _play(
     order: Order,
     steps: int,
 ) -> dict[str, Any]:
-    """Trajectories by game, leaves ``[R, S, ...]``; sizes are ``[R, S]``, modes ``[S, D]``."""
+    """Plays all games: trajectories by game, leaves ``[R, S, ...]``; sizes are ``[R, S]``, modes ``[S, D]``."""
 
     def one(
         problem: Problem, solution: Array, sizes: dict[str, Array], modes: dict[str, Array]
@@ -111,9 +112,9 @@ def _play(
 
 
 def kernels(problems: Problem, hidden: Any) -> np.ndarray:
-    """Every seed's tangent kernel at hidden weights ``[S, K, Z]``: ``[S, D, D]``, on the host.
+    """Computes every seed's tangent kernel ``[S, D, D]`` at hidden weights ``[S, K, Z]``, on the host.
 
-    Their eigenvalues are found there too: on a CPU batches of LAPACK's programs can hang JAX.
+    Eigenvalues are computed on the host too: on a CPU, batches of LAPACK's programs can hang JAX.
     """
     at = problems._replace(hidden=jnp.asarray(hidden))
     return np.float64(_kernels(at))
@@ -123,7 +124,7 @@ _kernels = jax.jit(jax.vmap(mean_matching.kernel))
 
 
 def largest(kernels: np.ndarray) -> np.ndarray:
-    """The largest eigenvalues ``[...]`` of kernels ``[..., D, D]``; NaN for those that are not finite."""
+    """Computes the largest eigenvalues ``[...]`` of kernels ``[..., D, D]``; NaN for kernels that are not finite."""
     finite = np.isfinite(kernels).all(axis=(-1, -2))
     known = np.where(finite[..., None, None], kernels, 0.0)
     return np.where(finite, np.linalg.eigvalsh(known)[..., -1], np.nan)

@@ -18,6 +18,7 @@ from mixgan_jax.metrics.modes import (
     label_histogram,
     summarise_histogram,
 )
+from mixgan_jax.penalties import weight_entropy
 from mixgan_jax.types import Array
 
 
@@ -101,11 +102,10 @@ def _summary(histogram: Array, reference: Array, min_fraction: float) -> dict[st
     summary = summarise_histogram(histogram, reference)
     p = histogram / jnp.maximum(jnp.sum(histogram), 1.0)
     occupied = p > 0
-    entropy = -jnp.sum(jnp.where(occupied, p * jnp.log(jnp.where(occupied, p, 1.0)), 0.0))
     del summary["captured"]  # here a class may need more than one sample
     return {
         "classes": jnp.sum(occupied & (p >= min_fraction)).astype(jnp.float32),
-        "effective_classes": jnp.exp(entropy),
+        "effective_classes": jnp.exp(weight_entropy(p)),
         **summary,
     }
 

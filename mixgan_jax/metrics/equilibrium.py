@@ -80,8 +80,8 @@ def equilibrium_report(
         "nash_conv_uniform": float(sum(_regrets(mean, *uniform))),
         "generator_regret": float(regrets[0]),
         "discriminator_regret": float(regrets[1]),
-        "generator_effective": _effective(rows),
-        "discriminator_effective": _effective(columns),
+        "generator_effective": effective_number(rows),
+        "discriminator_effective": effective_number(columns),
     }
     resampled = _bootstrap(samples, rows, columns, seed, num_bootstrap)
     tail = 0.5 * (1.0 - confidence)
@@ -159,6 +159,7 @@ def _beside_equilibrium(mean: Vector, rows: Vector, columns: Vector) -> dict[str
     }
 
 
-def _effective(weights: Vector) -> float:
+def effective_number(weights: Vector) -> float:
+    """Effective number of components ``exp(entropy)`` of weights ``[K]`` on the host, in double precision."""
     positive = weights[weights > 0.0]
     return float(np.exp(-np.sum(positive * np.log(positive))))

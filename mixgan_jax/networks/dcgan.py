@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
-from mixgan_jax.checks import check_array, check_count, check_counts
+from mixgan_jax.checks import check_count, check_counts
 from mixgan_jax.networks.conv import check_images
-from mixgan_jax.networks.layers import Conv, ConvTranspose, Initializer, check_norm, normalise
-from mixgan_jax.networks.pyramid import growing_pads, pyramid
+from mixgan_jax.networks.layers import Conv, Initializer, check_norm, normalise
+from mixgan_jax.networks.pyramid import pyramid
+from mixgan_jax.networks.stages import grow, one_logit, rectify, smallest_image
 from mixgan_jax.types import Array
 
 
@@ -68,34 +69,15 @@ class DCGANGenerator(nn.Module):
             z: latents ``[B, Z]``.
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
-        z = check_array("z", z, floating=True)
-        if z.ndim != 2 or 0 in z.shape:
-            raise ValueError(f"z must have shape [B, Z], both >= 1, got {z.shape}")
         sizes = pyramid(self.shape, self.stages)[::-1]
         channels = self.width * 2 ** (len(sizes) - 2)
-        height, width = sizes[0]
-        x = nn.Dense(
-            height * width * channels,
-            use_bias=not self.batch_norm,
-            kernel_init=self.kernel_init,
-        )(z)
-        x = x.reshape(-1, height, width, channels)
-        x = nn.relu(normalise(self, x, train) if self.batch_norm else x)
-        for small, large in itertools.pairwise(sizes):
-            last = large == sizes[-1]
+        bias, kernel = not self.batch_norm, self.kernel_size
+        x = smallest_image(self, z, sizes[0], channels, use_bias=bias)
+        for small, large in itertools.pairwise(sizes[:-1]):
             channels //= 2
-            x = ConvTranspose(
-                self.shape[2] if last else channels,
-                (self.kernel_size, self.kernel_size),
-                strides=2,
-                padding=growing_pads(small, large, self.kernel_size),
-                use_bias=last or not self.batch_norm,
-                kernel_init=self.kernel_init,
-            )(x)
-            if last:
-                return nn.tanh(x)
-            x = nn.relu(normalise(self, x, train) if self.batch_norm else x)
-        return x
+            x = grow(self, rectify(self, x, train), small, large, channels, kernel, use_bias=bias)
+        x = rectify(self, x, train)
+        return nn.tanh(grow(self, x, sizes[-2], sizes[-1], self.shape[2], kernel, use_bias=True))
 
 
 class DCGANDiscriminator(nn.Module):
@@ -151,7 +133,7 @@ class DCGANDiscriminator(nn.Module):
                 kernel_init=self.kernel_init,
             )(x)
             x = nn.leaky_relu(normalise(self, x, train) if normalised else x, 0.2)
-        return nn.Dense(1, kernel_init=self.kernel_init)(x.reshape(x.shape[0], -1)).reshape(-1)
+        return one_logit(self, x)
 
 
 def _check_sizes(width: int, stages: int | None, kernel_size: int) -> None:

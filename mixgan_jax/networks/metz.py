@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 
-from mixgan_jax.checks import check_array, check_count, check_counts
+from mixgan_jax.checks import check_count, check_counts
 from mixgan_jax.networks.conv import check_images
-from mixgan_jax.networks.layers import Conv, ConvTranspose, Initializer, check_norm, normalise
-from mixgan_jax.networks.pyramid import growing_pads, pyramid
+from mixgan_jax.networks.layers import Conv, Initializer, check_norm, normalise
+from mixgan_jax.networks.pyramid import pyramid
+from mixgan_jax.networks.stages import grow, one_logit, rectify, smallest_image
 from mixgan_jax.types import Array
 
 KERNEL = (3, 3)
@@ -65,25 +66,14 @@ class MetzGenerator(nn.Module):
             z: latents ``[B, Z]``.
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
-        z = check_array("z", z, floating=True)
-        if z.ndim != 2 or 0 in z.shape:
-            raise ValueError(f"z must have shape [B, Z], both >= 1, got {z.shape}")
         sizes = pyramid(self.shape, self.stages)[::-1]
         channels = self.width * 2**self.stages
-        height, width = sizes[0]
-        x = nn.Dense(height * width * channels, kernel_init=self.kernel_init)(z)
-        x = self._activate(x.reshape(-1, height, width, channels), train)
+        x = rectify(self, smallest_image(self, z, sizes[0], channels, use_bias=True), train)
         for small, large in itertools.pairwise(sizes):
             channels //= 2
-            pads = growing_pads(small, large, KERNEL[0])
-            grow = ConvTranspose(
-                channels, KERNEL, strides=2, padding=pads, kernel_init=self.kernel_init
-            )
-            x = self._activate(grow(x), train)
+            x = grow(self, x, small, large, channels, KERNEL[0], use_bias=True)
+            x = rectify(self, x, train)
         return nn.tanh(Conv(self.shape[2], KERNEL, kernel_init=self.kernel_init)(x))
-
-    def _activate(self, x: Array, train: bool) -> Array:
-        return nn.relu(normalise(self, x, train) if self.batch_norm else x)
 
 
 class MetzDiscriminator(nn.Module):
@@ -133,4 +123,4 @@ class MetzDiscriminator(nn.Module):
             halve = Conv(self.width * 2**stage, KERNEL, strides=2, kernel_init=self.kernel_init)
             x = halve(x)
             x = nn.leaky_relu(normalise(self, x, train) if self.batch_norm else x, 0.3)
-        return nn.Dense(1, kernel_init=self.kernel_init)(x.reshape(x.shape[0], -1)).reshape(-1)
+        return one_logit(self, x)

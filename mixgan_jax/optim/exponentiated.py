@@ -1,12 +1,8 @@
 """Exponentiated gradient: weights multiplied by exponentials, never zero."""
 
-from typing import Any
-
-import jax
 import optax
 
-from mixgan_jax.checks import check_step_size
-from mixgan_jax.optim.simplex import as_optax_expects, check_update, log_simplex_step
+from mixgan_jax.optim.simplex import log_simplex_step, rule_of, scaled_by
 
 
 def exponentiated_gradient(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
@@ -29,16 +25,7 @@ def exponentiated_gradient(learning_rate: optax.ScalarOrSchedule) -> optax.Gradi
     Raises:
         ValueError: a negative or non-finite ``learning_rate``, or ``update`` called without ``params``.
     """
-    learning_rate = check_step_size("learning_rate", learning_rate)
-    scale = optax.scale_by_learning_rate(learning_rate, flip_sign=False)
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        updates = check_update(updates, params)
-        with as_optax_expects():
-            steps, state = scale.update(updates, state, params)
-        return jax.tree.map(log_simplex_step, steps, params), state
-
-    return optax.GradientTransformation(scale.init, update)
+    return rule_of(scaled_by(learning_rate), log_simplex_step)
 
 
 def optimistic_exponentiated_gradient(

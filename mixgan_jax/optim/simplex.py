@@ -1,5 +1,6 @@
 """What all rules for log-weights share: how gradients are checked, and how a step stays on the simplex."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -7,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_array, check_log_weights, fail
+from mixgan_jax.checks import check_array, check_log_weights, check_step_size, fail
 from mixgan_jax.types import Array
 
 LOWEST = -80.0
@@ -36,6 +37,36 @@ def check_update(updates: Any, params: Any) -> Any:
         return gradient.astype(log_weights.dtype)
 
     return jax.tree.map(leaf, updates, params)
+
+
+def rule_of(
+    tx: optax.GradientTransformation,
+    step: Callable[[Array, Array], Array],
+    gradient: Callable[[Array, Array], Array] | None = None,
+) -> optax.GradientTransformation:
+    """A rule for log-weights: ``tx`` scales the gradient, and ``step`` turns the result into an update on the simplex.
+
+    Args:
+        tx: makes steps, which are subtracted, of gradients.
+        step: ``(step, log_weights)`` to the difference between new and old log-weights.
+        gradient: ``(gradient, log_weights)`` to what ``tx`` is fed; the gradient by the weights itself if not given.
+    """
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        updates = check_update(updates, params)
+        if gradient is not None:
+            updates = jax.tree.map(gradient, updates, params)
+        with as_optax_expects():
+            steps, state = tx.update(updates, state, params)
+        return jax.tree.map(step, steps, params), state
+
+    return optax.GradientTransformation(tx.init, update)
+
+
+def scaled_by(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
+    """Gradients times the learning rate, a checked number or a schedule; not turned downhill."""
+    learning_rate = check_step_size("learning_rate", learning_rate)
+    return optax.scale_by_learning_rate(learning_rate, flip_sign=False)
 
 
 def update_log_weights(

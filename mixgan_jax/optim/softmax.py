@@ -1,14 +1,12 @@
 """Back-propagation through a softmax: rules for logits, which normalised log-weights stand for."""
 
 import math
-from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
 from mixgan_jax.checks import check_number, check_step_size
-from mixgan_jax.optim.simplex import as_optax_expects, check_update, log_simplex_step
+from mixgan_jax.optim.simplex import log_simplex_step, rule_of, scaled_by
 from mixgan_jax.types import Array
 
 
@@ -28,17 +26,7 @@ def softmax_sgd(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransfor
     Raises:
         ValueError: a negative or non-finite ``learning_rate``, or ``update`` called without ``params``.
     """
-    learning_rate = check_step_size("learning_rate", learning_rate)
-    scale = optax.scale_by_learning_rate(learning_rate, flip_sign=False)
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        updates = check_update(updates, params)
-        logit_gradient = jax.tree.map(_through_softmax, updates, params)
-        with as_optax_expects():
-            steps, state = scale.update(logit_gradient, state, params)
-        return jax.tree.map(log_simplex_step, steps, params), state
-
-    return optax.GradientTransformation(scale.init, update)
+    return rule_of(scaled_by(learning_rate), log_simplex_step, _through_softmax)
 
 
 def softmax_adam(
@@ -66,16 +54,8 @@ def softmax_adam(
     b2 = check_number("b2", b2, minimum=0.0, maximum=below_one)
     eps = check_number("eps", eps, minimum=0.0, strict=True)  # 0 divides by zero where K = 1
     adam = optax.adam(learning_rate, b1=b1, b2=b2, eps=0.0, eps_root=eps)
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        updates = check_update(updates, params)
-        logit_gradient = jax.tree.map(_through_softmax, updates, params)
-        with as_optax_expects():
-            steps, state = adam.update(logit_gradient, state, params)
-        # Adam's step already points downhill; log_simplex_step subtracts.
-        return jax.tree.map(lambda step, lw: log_simplex_step(-step, lw), steps, params), state
-
-    return optax.GradientTransformation(adam.init, update)
+    # Adam's step already points downhill; log_simplex_step subtracts.
+    return rule_of(adam, lambda step, lw: log_simplex_step(-step, lw), _through_softmax)
 
 
 def _through_softmax(gradient: Array, log_weights: Array) -> Array:

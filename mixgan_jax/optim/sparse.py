@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_number, check_step_size
-from mixgan_jax.optim.simplex import as_optax_expects, check_update, replacing_step
+from mixgan_jax.checks import check_number
+from mixgan_jax.optim.simplex import check_update, replacing_step, rule_of, scaled_by
 from mixgan_jax.types import Array
 
 
@@ -34,16 +34,7 @@ def projected_gradient(learning_rate: optax.ScalarOrSchedule) -> optax.GradientT
     Raises:
         ValueError: a negative or non-finite ``learning_rate``, or ``update`` called without ``params``.
     """
-    learning_rate = check_step_size("learning_rate", learning_rate)
-    scale = optax.scale_by_learning_rate(learning_rate, flip_sign=False)
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        updates = check_update(updates, params)
-        with as_optax_expects():
-            steps, state = scale.update(updates, state, params)
-        return jax.tree.map(_projected, steps, params), state
-
-    return optax.GradientTransformation(scale.init, update)
+    return rule_of(scaled_by(learning_rate), _projected)
 
 
 def regret_matching_plus(initial_regret: float = 0.0) -> optax.GradientTransformation:

@@ -1,7 +1,7 @@
 """Mixtures of players: stacked components and their log-weights."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import jax
@@ -87,9 +87,7 @@ def start_components(
 
 def with_uniform_weights(mixture: Mixture) -> Mixture:
     """The same components, each with weight ``1 / K``."""
-    return Mixture(
-        mixture.params, mixture.state, jax.nn.log_softmax(jnp.zeros_like(mixture.log_weights))
-    )
+    return replace(mixture, log_weights=jax.nn.log_softmax(jnp.zeros_like(mixture.log_weights)))
 
 
 def entropy(log_weights: Array) -> Array:
@@ -118,19 +116,21 @@ def effective_components(log_weights: Array) -> Array:
     return jnp.exp(entropy(log_weights))
 
 
-def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strategy = "auto") -> Any:
-    """``function`` of each component, stacked: ``[function(x_1), ..., function(x_K)]``.
+def map_components(
+    function: Callable[..., Any], *stacked: Any, shared: tuple = (), strategy: Strategy = "auto"
+) -> Any:
+    """``function`` of each component, stacked: ``[function(x_1, *shared), ..., function(x_K, *shared)]``.
 
-    The strategies mean the same and differ in cost only. ``vmap`` batches the components into one program,
-    ``unroll`` writes them out one after the other, ``scan`` loops (least memory, least compilation). ``auto`` loops
-    over networks with convolutions, whose kernels have rank 4, and takes ``vmap`` for all others: dense layers become
-    one batched product, while a convolution under ``vmap`` becomes a grouped one, about five times slower than K
-    separate ones on CPU (those of ``mixgan_jax.networks`` are not), and writing K of them out takes K times as long
-    to compile and runs no faster.
+    The strategies mean the same and differ in cost only: ``vmap`` batches the components into one program, ``unroll``
+    writes them out one after the other, ``scan`` loops (least memory and compilation). ``auto`` loops over networks
+    with convolutions, whose kernels have rank 4, and takes ``vmap`` for all others: dense layers become one batched
+    product, but a convolution a grouped one, about five times slower on CPU than K separate ones (those of
+    ``mixgan_jax.networks`` are not). Writing K of them out takes K times as long to compile and runs no faster.
 
     Args:
-        function: a function of one component's trees; what components share is closed over.
+        function: a function of one component's trees and of the shared ones, in this order.
         *stacked: trees whose every leaf is ``[K, ...]``; the first, the components' parameters, decides for ``auto``.
+        shared: trees of arrays that all components see whole; no strategy copies them.
         strategy: ``auto``, ``vmap``, ``unroll`` or ``scan``.
 
     Returns:
@@ -145,15 +145,14 @@ def map_components(function: Callable[..., Any], *stacked: Any, strategy: Strate
     if strategy == "auto":
         strategy = "scan" if has_kernels(stacked[0], stacked=True) else "vmap"
     if strategy == "scan" and num_components > 1:
-        return jax.lax.map(lambda component: function(*component), stacked)
+        return jax.lax.map(lambda component: function(*component, *shared), stacked)
     # A mixture of one is never batched: it does the arithmetic of a single network, bit for bit.
     if strategy == "unroll" or num_components == 1:
-        results = [
-            function(*jax.tree.map(lambda leaf, k=k: leaf[k], stacked))
-            for k in range(num_components)
-        ]
+        each = [jax.tree.map(lambda leaf, k=k: leaf[k], stacked) for k in range(num_components)]
+        results = [function(*component, *shared) for component in each]
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
-    return jax.vmap(function)(*stacked)
+    axes = (0,) * len(stacked) + (None,) * len(shared)
+    return jax.vmap(function, in_axes=axes)(*stacked, *shared)
 
 
 def has_kernels(params: Params, *, stacked: bool = False) -> bool:

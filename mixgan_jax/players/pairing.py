@@ -27,7 +27,7 @@ import jax.numpy as jnp
 
 from mixgan_jax.checks import check_choice, check_count
 from mixgan_jax.players.mixture import Mixture, Strategy, map_components
-from mixgan_jax.types import Array, ModelState, Params
+from mixgan_jax.types import Array
 
 Pairing: TypeAlias = Literal["full", "latin", "stratified"]
 """Which fakes meet which discriminators; see the table at the top of this module."""
@@ -70,35 +70,32 @@ def fakes_per_generator(
 def map_discriminators(
     function: Callable[..., Any],
     discriminators: Mixture,
-    fakes: Array,
     *stacked: Any,
+    fakes: Array,
+    shared: tuple[Any, ...] = (),
     pairing: Pairing = "full",
     strategy: Strategy = "auto",
 ) -> Any:
-    """``function(params_j, state_j, fakes_j, *stacked_j)`` for each discriminator j and its share of the fakes.
+    """``function(params_j, state_j, q_j, *stacked_j, fakes_j, *shared)`` for each discriminator j.
 
     Args:
-        function: of one discriminator; ``fakes_j`` is ``[I, F, ...]`` with F the fakes of a pair (i, j).
-        discriminators: J of them.
-        fakes: ``[I, ., ...]``, as many of each generator as :func:`fakes_per_generator` says.
+        function: of one discriminator; ``fakes_j`` is its share, ``[I, F, ...]`` with F the fakes of a pair (i, j).
+        discriminators: J of them, with weights q; these say how many there are where networks have no parameters.
         *stacked: further trees, leaves ``[J, ...]``.
+        fakes: ``[I, ., ...]``, as many of each generator as :func:`fakes_per_generator` says.
+        shared: trees of arrays that all discriminators see whole.
         pairing: which fakes meet which discriminators.
         strategy: how discriminators are mapped over.
 
     Returns:
         The function's result, every leaf ``[J, ...]``.
     """
-    own = (discriminators.params, discriminators.state)
+    own = (discriminators.params, discriminators.state, discriminators.weights, *stacked)
     if pairing == "latin":
-        shares = latin_shares(fakes, discriminators.num_components)
-        return map_components(function, *own, shares, *stacked, strategy=strategy)
-
-    # All discriminators see the same fakes: closed over, so that no strategy copies them. Their weights say how many
-    # there are, also where networks have neither parameters nor state.
-    def on_all(params: Params, state: ModelState, _weight: Array, *rest: Any) -> Any:
-        return function(params, state, fakes, *rest)
-
-    return map_components(on_all, *own, discriminators.log_weights, *stacked, strategy=strategy)
+        own = (*own, latin_shares(fakes, discriminators.num_components))
+    else:
+        shared = (fakes, *shared)
+    return map_components(function, *own, shared=shared, strategy=strategy)
 
 
 def latin_shares(fakes: Array, num_discriminators: int) -> Array:

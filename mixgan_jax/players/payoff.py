@@ -39,7 +39,7 @@ class Logits(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of all pairs meeting once; of :func:`judge`, the column of one discriminator, without the axes of J.
+    """The result of one meeting. :func:`meet` fills the whole matrix; :func:`column` one discriminator's, without J.
 
     Attributes:
         payoffs: what each side maximises, ``[I, J]`` each: minus its mean loss over the pair's batch.
@@ -100,15 +100,18 @@ def meet(
             f"got {fakes.shape[1]}"
         )
 
-    def column(params: Params, state: ModelState, fakes: Array) -> Outcome:
-        return judge(discriminator, params, state, real, fakes, loss, pairing=pairing, train=train)
+    def one(params: Params, state: ModelState, _q: Array, fakes: Array, real: Array) -> Outcome:
+        part = column(discriminator, params, state, real, fakes, loss, pairing=pairing, train=train)
+        return part[0]
 
-    columns = map_discriminators(column, discriminators, fakes, pairing=pairing, strategy=strategy)
+    columns = map_discriminators(
+        one, discriminators, fakes=fakes, shared=(real,), pairing=pairing, strategy=strategy
+    )
     payoffs, values = jax.tree.map(jnp.transpose, (columns.payoffs, columns.values))
     return Outcome(payoffs, values, columns.state)
 
 
-def judge(
+def column(
     discriminator: Player,
     params: Params,
     state: ModelState,
@@ -118,13 +121,13 @@ def judge(
     *,
     pairing: Pairing = "full",
     train: bool = True,
-) -> Outcome:
+) -> tuple[Outcome, Logits]:
     """One discriminator looks at the reals and at its share of the fakes: one column of the matrices.
 
     Args:
         discriminator: its architecture.
         params: its parameters, without an axis of components.
-        state: its model state, likewise.
+        state: its model state, without an axis of components.
         real: ``[B, ...]``; a packed discriminator's packing divides B and F.
         fakes: its share of each generator's, ``[I, F, ...]``.
         loss: element-wise in logits; the means over the batch are taken here.
@@ -132,23 +135,8 @@ def judge(
         train: whether batch statistics are used and the state updated.
 
     Returns:
-        An :class:`Outcome` of vectors ``[I]``, its state without an axis of components.
+        An :class:`Outcome` of vectors ``[I]``, its state without an axis of components, and the :class:`Logits`.
     """
-    seen, new_state = look(discriminator, params, state, real, fakes, pairing=pairing, train=train)
-    return reckon(loss, seen, new_state)
-
-
-def look(
-    discriminator: Player,
-    params: Params,
-    state: ModelState,
-    real: Array,
-    fakes: Array,
-    *,
-    pairing: Pairing = "full",
-    train: bool = True,
-) -> tuple[Logits, ModelState]:
-    """The passes of :func:`judge`, whose arguments it has, before any loss: the logits and the new model state."""
     packing = discriminator.packing
     for name, size in (("real", real.shape[0]), ("fakes", fakes.shape[1])):
         check_packs(name, size, packing)
@@ -159,6 +147,7 @@ def look(
         )
         return check_logits("discriminator", logits, inputs.shape[0] // packing), new_state
 
+    # One pass over the reals, and one over the fakes of each generator or of all together.
     real_logits, real_state = apply(real)
     if pairing == "full":
         # Convolutions of several batches gain nothing from being one program, and lose the cache between operations.
@@ -169,27 +158,20 @@ def look(
         merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
         fake_logits = merged.reshape(fakes.shape[0], -1)
     new_state = jax.tree.map(_average_states, real_state, fake_state)
-    return Logits(real_logits, fake_logits), new_state
+    seen = Logits(real_logits, fake_logits)
 
-
-def reckon(loss: GanLoss, seen: Logits, state: ModelState) -> Outcome:
-    """What :func:`judge` makes of logits: means over the batch of the loss's terms, vectors ``[I]``."""
-    real, fake = seen
-    if real.shape[0] % fake.shape[1]:
+    # Means over the batch. Every fake meets B / F reals. For losses that are a real term plus a fake term this changes
+    # nothing; for relativistic ones, which compare pairs, it uses all reals.
+    each = fake_logits.shape[1]
+    if real_logits.shape[0] % each:
         raise ValueError(
-            f"fakes of a pair must divide the batch of reals, got {fake.shape[1]} fakes "
-            f"and {real.shape[0]} reals"
+            f"fakes of a pair must divide the batch of reals, got {each} fakes and {real_logits.shape[0]} reals"
         )
-    # Every fake meets B / F reals. For losses that are a real term plus a fake term this changes nothing; for
-    # relativistic ones, which compare pairs, it uses all reals.
-    real = real.reshape(1, -1, fake.shape[1])
-    fake = fake[:, None, :]
-
-    def mean(function: str) -> Array:
-        return mean_term(loss, function, real, fake)
-
-    payoffs = Payoffs(generator=-mean("generator"), discriminator=-mean("discriminator"))
-    return Outcome(payoffs, mean("value"), state)
+    pairs = real_logits.reshape(1, -1, each), fake_logits[:, None, :]
+    generator_loss = mean_term(loss, "generator", *pairs)
+    discriminator_loss = mean_term(loss, "discriminator", *pairs)
+    payoffs = Payoffs(generator=-generator_loss, discriminator=-discriminator_loss)
+    return Outcome(payoffs, mean_term(loss, "value", *pairs), new_state), seen
 
 
 def held_out_values(

@@ -47,7 +47,7 @@ def check_player(name: str, value: Any) -> Player:
     """A player, or the player of a plain tuple ``(init, apply)``."""
     if not isinstance(value, tuple) or len(value) not in (2, 3):
         raise fail(name, value, "a Player, or a tuple (init, apply)", TypeError)
-    player = Player(*value)
+    player = value if isinstance(value, Player) else Player(*value)
     check_function(f"{name}.init", player.init)
     check_function(f"{name}.apply", player.apply)
     check_count(f"{name}.packing", player.packing)

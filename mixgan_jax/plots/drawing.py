@@ -3,7 +3,6 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import jax.numpy as jnp
@@ -65,14 +64,6 @@ def styled(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
             return function(*args, **kwargs)
 
     return draw
-
-
-def write(fig: "Figure", path: Path) -> Path:
-    """Saves a figure; an SVG, without date and with names of our own, is the same file for the same figure."""
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    with own_settings({"svg.hashsalt": "mixgan_jax"}):  # some of a figure is made only now
-        fig.savefig(path, dpi=STYLE["savefig.dpi"], metadata=metadata)
-    return path
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> "Figure":

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixgan_jax.checks import check_number, check_path, check_text
-from mixgan_jax.plots import arguments as check, drawing as draw
+from mixgan_jax.plots import arguments as check, drawing as draw, saving
 from mixgan_jax.types import Array
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def save(fig: "Figure", path: str | os.PathLike[str]) -> Path:
     """
     path = check_path("path", path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return draw.write(check.figure("fig", fig), path)
+    return saving.write(check.figure("fig", fig), path)
 
 
 @draw.styled

@@ -15,11 +15,14 @@ from mixgan_jax.checks import (
 )
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.optim import check_transform, exponentiated_gradient
-from mixgan_jax.players.mixture import Mixture, Strategy, with_uniform_weights
+from mixgan_jax.players.mixture import Mixture, Strategy, generate, with_uniform_weights
 from mixgan_jax.players.player import Player
-from mixgan_jax.solvers.core.discriminator_gradients import discriminator_gradients
-from mixgan_jax.solvers.core.game import Game, check_game, draw_latents, first_mixtures
-from mixgan_jax.solvers.core.generator_gradients import generator_gradients
+from mixgan_jax.solvers.core.game import Game, check_game, first_mixtures
+from mixgan_jax.solvers.core.gradients import (
+    discriminator_gradients,
+    draw_latents,
+    generator_gradients,
+)
 from mixgan_jax.solvers.core.side import MixGanState, Rules, enter, move
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
@@ -112,8 +115,11 @@ def best_response(
             )
             state = replace(state, generator_side=move(rules, state.generator_side, up))
         else:
+            fakes, _ = generate(
+                game.generator, state.generators, latents, train=True, strategy=game.strategy
+            )
             down, info = discriminator_gradients(
-                game, key, state.generators, state.discriminators, real, latents
+                game, key, state.generators.weights, state.discriminators, real, fakes
             )
             state = replace(state, discriminator_side=move(rules, state.discriminator_side, down))
         return state, {f"{responder}_loss": info[f"{responder}_loss"], **state.frozen_info}

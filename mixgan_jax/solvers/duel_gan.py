@@ -1,33 +1,21 @@
 """DuelGAN: discriminators that judge samples, and each other's judgement."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import (
-    check_array,
-    check_count,
-    check_key,
-    check_number,
-    fail,
-    is_concrete,
-)
+from mixgan_jax.checks import check_count, check_number, fail, is_concrete
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.players.player import Player
-from mixgan_jax.solvers.core.duel import Duel
 from mixgan_jax.solvers.core.game import Game, check_game
-from mixgan_jax.solvers.core.side import HasCurrent, MixGanState, Rules, make_rules
-from mixgan_jax.solvers.core.turns import (
-    discriminators_turn,
-    first_state,
-    generators_turn,
-    turn_keys,
-)
+from mixgan_jax.solvers.core.gradients import ExtraTerm
+from mixgan_jax.solvers.core.side import HasCurrent, MixGanState, make_rules
+from mixgan_jax.solvers.core.turns import alternating, current_opponents, first_state
+from mixgan_jax.solvers.duel import Duel, duel_term
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
@@ -146,7 +134,21 @@ def duel_gan(
     def init(key: Key) -> DuelState:
         return DuelState(first_state(game, rules, key), count=jnp.int32(0))
 
-    return Solver(init, partial(_step, game, rules, Duel(alpha, beta), num_steps))
+    largest = Duel(alpha, beta)
+
+    def extra_of(state: DuelState) -> ExtraTerm | None:
+        # Adding 0 times a duel would be the same but for rounding.
+        none = is_concrete(largest.beta) and largest.beta == 0.0
+        return None if none else duel_term(scheduled(largest, num_steps, state.count))
+
+    turns = alternating(game, rules, current_opponents, extra_of=extra_of)
+
+    def step(key: Key, state: DuelState, batch: Array) -> tuple[DuelState, Info]:
+        moved, info = turns(key, state, batch)
+        duel = scheduled(largest, num_steps, state.count)
+        return replace(moved, count=moved.count + 1), {**info, **duel._asdict()}
+
+    return Solver(init, step)
 
 
 def scheduled(duel: Duel, num_steps: int | None, count: Array) -> Duel:
@@ -157,41 +159,3 @@ def scheduled(duel: Duel, num_steps: int | None, count: Array) -> Duel:
         ratio = jnp.minimum(count.astype(jnp.float32) / num_steps, 1.0)
         share = 4.0 * ratio * (1.0 - ratio)
     return Duel(duel.alpha * share, duel.beta * share)
-
-
-def _step(
-    game: Game,
-    rules: tuple[Rules, Rules],
-    largest: Duel,
-    num_steps: int | None,
-    key: Key,
-    state: DuelState,
-    batch: Array,
-) -> tuple[DuelState, Info]:
-    check_key("key", key)
-    real = check_array("batch", batch, floating=True)
-    (discriminator_key,), generator_key = turn_keys(key)
-    duel = scheduled(largest, num_steps, state.count)
-    # Adding 0 times a duel would be the same but for rounding.
-    none = is_concrete(largest.beta) and largest.beta == 0.0
-    current = state.current
-    discriminator_side, down_info = discriminators_turn(
-        game,
-        rules[1],
-        discriminator_key,
-        current.generators,
-        current.discriminator_side,
-        real,
-        None if none else duel,
-    )
-    generator_side, up_info = generators_turn(
-        game,
-        rules[0],
-        jax.random.fold_in(generator_key, 0),
-        current.generator_side,
-        discriminator_side.mixture,
-        real,
-    )
-    moved = MixGanState(generator_side, discriminator_side)
-    info = {**down_info, **up_info, **moved.frozen_info, **duel._asdict()}
-    return DuelState(moved, state.count + 1), info

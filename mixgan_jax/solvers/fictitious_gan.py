@@ -1,6 +1,6 @@
 """Fictitious GAN: either side answers the average of what the other has played."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -8,24 +8,15 @@ import jax.numpy as jnp
 import optax
 
 from mixgan_jax import history
-from mixgan_jax.checks import (
-    check_array,
-    check_count,
-    check_key,
-    check_number,
-)
+from mixgan_jax.checks import check_count, check_number
 from mixgan_jax.history import History
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
+from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.players.player import Player
 from mixgan_jax.solvers.core.game import Game, check_game
-from mixgan_jax.solvers.core.side import HasCurrent, MixGanState, Rules, make_rules
-from mixgan_jax.solvers.core.turns import (
-    discriminators_turn,
-    first_state,
-    generators_turn,
-    turn_keys,
-)
+from mixgan_jax.solvers.core.side import HasCurrent, MixGanState, make_rules
+from mixgan_jax.solvers.core.turns import SideName, alternating, first_state
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Info, Key, LatentSampler
 
@@ -137,43 +128,32 @@ def fictitious_gan(
             count=jnp.int32(0),
         )
 
-    return Solver(init, partial(_step, game, rules, record_every, decay))
-
-
-def _step(
-    game: Game,
-    rules: tuple[Rules, Rules],
-    record_every: int,
-    decay: float,
-    key: Key,
-    state: FictitiousState,
-    batch: Array,
-) -> tuple[FictitiousState, Info]:
-    check_key("key", key)
-    real = check_array("batch", batch, floating=True)
-    (discriminator_key,), generator_key = turn_keys(key)
-    count = state.count + 1
-    due = count % record_every == 0
-    current = state.current
-
-    past = history.average(state.generator_history, decay)
-    against = game._replace(num_generators=past.num_components)
-    discriminator_side, down_info = discriminators_turn(
-        against, rules[1], discriminator_key, past, current.discriminator_side, real
+    turns = alternating(
+        game, rules, partial(_opponents, decay), remember=partial(_remember, record_every)
     )
-    discriminators = history.record(state.discriminator_history, discriminator_side.mixture, due)
 
-    past = history.average(discriminators, decay)
-    against = game._replace(num_discriminators=past.num_components)
-    # keys as mix_gan has them, so that a history of 1 is that, bit for bit
-    generator_key = jax.random.fold_in(generator_key, 0)
-    generator_side, up_info = generators_turn(
-        against, rules[0], generator_key, current.generator_side, past, real
-    )
-    generators = history.record(state.generator_history, generator_side.mixture, due)
+    def step(key: Key, state: FictitiousState, batch: Array) -> tuple[FictitiousState, Info]:
+        moved, info = turns(key, state, batch)
+        # The matrix of values is C times as large here, and a matter of the histories.
+        info = {name: value for name, value in info.items() if name != "values"}
+        return replace(moved, count=moved.count + 1), info
 
-    moved = FictitiousState(
-        MixGanState(generator_side, discriminator_side), generators, discriminators, count
-    )
-    info = {name: value for name, value in down_info.items() if name != "values"}
-    return moved, {**info, **up_info, **moved.current.frozen_info}
+    return Solver(init, step)
+
+
+def _opponents(
+    decay: float, side: SideName, state: FictitiousState, _key: Key, _real: Array
+) -> Mixture:
+    """The average of the other side's history."""
+    past = state.generator_history if side == "discriminators" else state.discriminator_history
+    return history.average(past, decay)
+
+
+def _remember(record_every: int, side: SideName, state: FictitiousState) -> FictitiousState:
+    """The state with the side that has moved in its history, where an entry is due."""
+    due = (state.count + 1) % record_every == 0
+    if side == "generators":
+        recorded = history.record(state.generator_history, state.generators, due)
+        return replace(state, generator_history=recorded)
+    recorded = history.record(state.discriminator_history, state.discriminators, due)
+    return replace(state, discriminator_history=recorded)

@@ -7,7 +7,7 @@ from mixgan_jax.adjustments import Adjustment
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.players.player import Player
-from mixgan_jax.solvers.core.generator_gradients import Update
+from mixgan_jax.solvers.core.turns import Update
 from mixgan_jax.solvers.mix_gan import mix_gan
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import LatentSampler

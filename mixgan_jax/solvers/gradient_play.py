@@ -13,7 +13,7 @@ from mixgan_jax.adjustments import Adjustment, Players, gradient_field
 from mixgan_jax.checks import check_choice, check_function, check_key, fail
 from mixgan_jax.optim import check_transform
 from mixgan_jax.optim.simplex import as_optax_expects
-from mixgan_jax.solvers.core.generator_gradients import Update
+from mixgan_jax.solvers.core.turns import Update
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Batch, Info, Key
 

@@ -1,42 +1,29 @@
 """MIX+GAN: gradient descent-ascent between two mixtures whose weights are trained too."""
 
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import jax
 import optax
 
 from mixgan_jax.adjustments import Adjustment
-from mixgan_jax.checks import (
-    check_array,
-    check_choice,
-    check_count,
-    check_function,
-    check_key,
-    check_number,
-    fail,
-)
+from mixgan_jax.checks import check_choice, check_count, check_function, check_number, fail
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.players.mixture import Strategy
 from mixgan_jax.players.pairing import Pairing
 from mixgan_jax.players.player import Player
 from mixgan_jax.solvers.core.game import Game, check_game
-from mixgan_jax.solvers.core.generator_gradients import (
+from mixgan_jax.solvers.core.side import make_rules
+from mixgan_jax.solvers.core.simultaneous import simultaneous
+from mixgan_jax.solvers.core.turns import (
     GeneratorSteps,
     Update,
-    simultaneous_gradients,
-)
-from mixgan_jax.solvers.core.side import MixGanState, Rules, choose, make_rules, move
-from mixgan_jax.solvers.core.turns import (
-    discriminators_turn,
+    alternating,
+    current_opponents,
     first_state,
-    generators_turn,
-    turn_keys,
 )
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array, Info, Key, LatentSampler
+from mixgan_jax.types import LatentSampler
 
 
 def mix_gan(
@@ -129,116 +116,39 @@ def mix_gan(
         strategy,
     )
     game = check_game(game)
-    plan = _Plan(
-        *make_rules(generator_tx, discriminator_tx, weight_tx),
-        check_choice("update", update, ("alternating", "simultaneous")),
-        adjust if adjust is None else check_function("adjust", adjust),
-        check_count("discriminator_steps", discriminator_steps),
-        generator_steps,
-        skip_discriminator_below,
-    )
-    _check_plan(plan)
-    rules = (plan.generator_rules, plan.discriminator_rules)
-    return Solver(partial(first_state, game, rules), partial(_step, game, plan))
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Who moves when, and how."""
-
-    generator_rules: Rules
-    discriminator_rules: Rules
-    update: Update
-    adjust: Adjustment | None
-    discriminator_steps: int
-    generator_steps: GeneratorSteps
-    skip_discriminator_below: float | None
-
-
-def _step(
-    game: Game, plan: _Plan, key: Key, state: MixGanState, batch: Array
-) -> tuple[MixGanState, Info]:
-    check_key("key", key)
-    batch = check_array("batch", batch, floating=True)
-    steps = plan.discriminator_steps
-    if batch.ndim < 1 or batch.shape[0] < steps or batch.shape[0] % steps:
-        raise ValueError(
-            f"batch must hold a multiple of discriminator_steps = {steps} reals, got shape {batch.shape}"
-        )
-    reals = batch.reshape(steps, -1, *batch.shape[1:])
-    if plan.update == "simultaneous":
-        state, info = _simultaneous(game, plan, key, state, reals[0])
+    rules = make_rules(generator_tx, discriminator_tx, weight_tx)
+    check_choice("update", update, ("alternating", "simultaneous"))
+    if adjust is not None:
+        check_function("adjust", adjust)
+    check_count("discriminator_steps", discriminator_steps)
+    _check_turns(update, adjust, discriminator_steps, generator_steps, skip_discriminator_below)
+    if update == "simultaneous":
+        step = simultaneous(game, rules, adjust)
     else:
-        state, info = _alternating(game, plan, key, state, reals)
-    return state, {**info, **state.frozen_info}
-
-
-def _simultaneous(
-    game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
-) -> tuple[MixGanState, Info]:
-    up, down, info = simultaneous_gradients(
-        game, key, state.generators, state.discriminators, real, plan.adjust
-    )
-    moved = MixGanState(
-        move(plan.generator_rules, state.generator_side, up),
-        move(plan.discriminator_rules, state.discriminator_side, down),
-    )
-    return moved, info
-
-
-def _alternating(
-    game: Game, plan: _Plan, key: Key, state: MixGanState, reals: Array
-) -> tuple[MixGanState, Info]:
-    keys, generator_key = turn_keys(key, plan.discriminator_steps)
-
-    def down(state: MixGanState, inputs: tuple[Key, Array]) -> tuple[MixGanState, Info]:
-        return _discriminators_turn(game, plan, inputs[0], state, inputs[1])
-
-    def up(index: Array | int, carry: tuple[MixGanState, Info]) -> tuple[MixGanState, Info]:
-        state, key = carry[0], jax.random.fold_in(generator_key, index)
-        side, info = generators_turn(
-            game, plan.generator_rules, key, state.generator_side, state.discriminators, reals[-1]
+        step = alternating(
+            game,
+            rules,
+            current_opponents,
+            discriminator_steps=discriminator_steps,
+            generator_steps=generator_steps,
+            skip_discriminator_below=skip_discriminator_below,
         )
-        return replace(state, generator_side=side), info
-
-    if plan.discriminator_steps == 1:
-        state, discriminator_info = down(state, (keys[0], reals[0]))
-    else:
-        state, infos = jax.lax.scan(down, state, (keys, reals))
-        discriminator_info = jax.tree.map(lambda leaf: leaf[-1], infos)
-    num_steps: Any = plan.generator_steps
-    if callable(num_steps):
-        num_steps = num_steps(discriminator_info["discriminator_loss"])
-    # The first turn stands outside the loop: it says what info looks like, and there is always one.
-    carry = up(0, (state, {}))
-    if not (isinstance(num_steps, int) and num_steps == 1):
-        carry = jax.lax.fori_loop(1, num_steps, up, carry)
-    state, generator_info = carry
-    return state, {**discriminator_info, **generator_info}
+    return Solver(partial(first_state, game, rules), step)
 
 
-def _discriminators_turn(
-    game: Game, plan: _Plan, key: Key, state: MixGanState, real: Array
-) -> tuple[MixGanState, Info]:
-    side, info = discriminators_turn(
-        game, plan.discriminator_rules, key, state.generators, state.discriminator_side, real
-    )
-    if plan.skip_discriminator_below is not None:
-        # A loss that is NaN is not below: whose update it spoils is to be found out.
-        awake = ~(info["discriminator_loss"] < plan.skip_discriminator_below)
-        side = choose(awake, side, state.discriminator_side)
-    return replace(state, discriminator_side=side), info
-
-
-def _check_plan(plan: _Plan) -> None:
-    if not callable(plan.generator_steps):
-        check_count("generator_steps", plan.generator_steps)
-    if plan.skip_discriminator_below is not None:
-        check_number("skip_discriminator_below", plan.skip_discriminator_below)
-    options = (plan.discriminator_steps, plan.generator_steps, plan.skip_discriminator_below)
-    if plan.update == "simultaneous" and options != (1, 1, None):
-        raise fail(
-            "update", plan.update, "'alternating' where sides take several steps or skip some"
-        )
-    if plan.update == "alternating" and plan.adjust is not None:
-        raise fail("update", plan.update, "'simultaneous' where gradients are adjusted")
+def _check_turns(
+    update: Update,
+    adjust: Adjustment | None,
+    discriminator_steps: int,
+    generator_steps: GeneratorSteps,
+    skip_discriminator_below: float | None,
+) -> None:
+    if not callable(generator_steps):
+        check_count("generator_steps", generator_steps)
+    if skip_discriminator_below is not None:
+        check_number("skip_discriminator_below", skip_discriminator_below)
+    options = (discriminator_steps, generator_steps, skip_discriminator_below)
+    if update == "simultaneous" and options != (1, 1, None):
+        raise fail("update", update, "'alternating' where sides take several steps or skip some")
+    if update == "alternating" and adjust is not None:
+        raise fail("update", update, "'simultaneous' where gradients are adjusted")

@@ -1,29 +1,22 @@
 """Unrolled GAN: generators answer the discriminators that they are about to meet."""
 
-from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_array, check_count, check_key
+from mixgan_jax.checks import check_count
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.players.mixture import Mixture, generate
-from mixgan_jax.players.payoff import meet
 from mixgan_jax.players.player import Player
-from mixgan_jax.solvers.core.discriminator_gradients import gradients_on_fakes
-from mixgan_jax.solvers.core.game import Game, barrier_gradient, check_game, draw_latents
-from mixgan_jax.solvers.core.side import Gradients, MixGanState, Rules, Side, make_rules, move
-from mixgan_jax.solvers.core.turns import (
-    discriminators_turn,
-    first_state,
-    generators_turn,
-    turn_keys,
-)
+from mixgan_jax.solvers.core.game import Game, check_game
+from mixgan_jax.solvers.core.gradients import Reaction, discriminator_gradients, draw_latents
+from mixgan_jax.solvers.core.side import MixGanState, Rules, Side, make_rules, move
+from mixgan_jax.solvers.core.turns import SideName, alternating, current_opponents, first_state
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array, Info, Key, LatentSampler, ModelState, Params
+from mixgan_jax.types import Array, Key, LatentSampler, Params
 
 
 def unrolled_gan(
@@ -110,74 +103,32 @@ def unrolled_gan(
     )
     game = check_game(game)
     rules = make_rules(generator_tx, discriminator_tx, weight_tx)
-    return Solver(partial(first_state, game, rules), partial(_step, game, rules, depth))
+    step = alternating(game, rules, partial(_opponents, game, rules[1], depth))
+    return Solver(partial(first_state, game, rules), step)
 
 
-def _step(
-    game: Game,
-    rules: tuple[Rules, Rules],
-    depth: int,
-    key: Key,
-    state: MixGanState,
-    batch: Array,
-) -> tuple[MixGanState, Info]:
-    check_key("key", key)
-    real = check_array("batch", batch, floating=True)
-    (discriminator_key,), generator_key = turn_keys(key)
-    opponents, down_info = discriminators_turn(
-        game, rules[1], discriminator_key, state.generators, state.discriminator_side, real
-    )
-    # keys as mix_gan has them, so that a depth of 0 is that, bit for bit
-    key, virtual_key = (jax.random.fold_in(generator_key, index) for index in range(2))
-    side = state.generator_side
-    if depth == 0:
-        side, up_info = generators_turn(game, rules[0], key, side, opponents.mixture, real)
-    else:
-        latents = draw_latents(game, key, real.shape[0])
-        up, up_info = _unrolled_gradients(
-            game, rules[1], virtual_key, side.mixture, opponents, real, latents, depth
-        )
-        side = move(rules[0], side, up)
-    moved = MixGanState(side, opponents)
-    return moved, {**down_info, **up_info, **moved.frozen_info}
+def _opponents(
+    game: Game, rules: Rules, depth: int, side: SideName, state: MixGanState, key: Key, real: Array
+) -> Mixture | Reaction:
+    """The current generators; the discriminators after ``depth`` turns on one batch, as a function of generators."""
+    if side == "discriminators" or depth == 0:
+        return current_opponents(side, state, key, real)
+    # Turn 0 has the key that mix_gan gives it, so that a depth of 0 is that, bit for bit.
+    latents_key, penalty_key = jax.random.split(jax.random.fold_in(key, 1))
+    latents = draw_latents(game, latents_key, real.shape[0])
 
+    def reaction(generators: Mixture, p: Array) -> Mixture:
+        fakes, _ = generate(game.generator, generators, latents, train=True)
+        return _ahead(game, rules, penalty_key, p, state.discriminator_side, real, fakes, depth)
 
-def _unrolled_gradients(
-    game: Game,
-    rules: Rules,
-    key: Key,
-    generators: Mixture,
-    opponents: Side,
-    real: Array,
-    latents: Array,
-    depth: int,
-) -> tuple[Gradients, Info]:
-    """As ``generator_gradients``, against discriminators ``depth`` turns ahead, by the total derivative."""
-    latents_key, penalty_key = jax.random.split(key)
-    virtual_latents = draw_latents(game, latents_key, real.shape[0])
-
-    def objective(params: Params, weights: Array) -> tuple[Array, ModelState]:
-        players = replace(generators, params=params)
-        seen, _ = generate(game.generator, players, virtual_latents, train=True)
-        ahead = _ahead(game, rules, penalty_key, weights, opponents, real, seen, depth)
-        fakes, state = generate(game.generator, players, latents, train=True)
-        payoffs = meet(game.discriminator, ahead, real, fakes, game.loss).payoffs
-        return -(weights @ payoffs.generator @ ahead.weights), state
-
-    weights = generators.weights
-    both = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
-    (loss, state), (gradients, weight_gradient) = both(generators.params, weights)
-    gradients = jax.tree.map(lambda leaf: game.num_generators * leaf, gradients)
-    info = {"generator_loss": loss, "generator_weights": weights}
-    barrier = barrier_gradient(game, weights)
-    return Gradients(gradients, weight_gradient + barrier, state, weight_gradient), info
+    return reaction
 
 
 def _ahead(
     game: Game,
     rules: Rules,
     key: Key,
-    generator_weights: Array,
+    p: Array,
     side: Side,
     real: Array,
     fakes: Array,
@@ -189,8 +140,8 @@ def _ahead(
     frozen = side.frozen
 
     def turn(side: Side, _: None) -> tuple[Side, None]:
-        gradients = gradients_on_fakes(
-            game, key, generator_weights, side.mixture, real, fakes, constant=frozen
+        gradients = discriminator_gradients(
+            game, key, p, side.mixture, real, fakes, constant=frozen
         )
         return move(rules, side, gradients[0]), None
 

@@ -6,7 +6,7 @@ import json
 import pytest
 from helpers import first_quick
 
-from experiments.benchmark import __main__ as benchmark, programs, streaming
+from experiments.benchmark import __main__ as benchmark, programs, streaming, tables
 from experiments.benchmark.timing import Timing, interleaved, ratio
 from experiments.benchmark.workloads import ring_game, scanned
 
@@ -39,7 +39,7 @@ def test_tables_are_written_and_shown(tmp_path, capsys):
     assert "B=32" in capsys.readouterr().out
     result = json.loads((tmp_path / "benchmark" / "smoke" / "batch.json").read_text())
     assert {"commit", "versions", "hardware", "rows"} <= set(result)
-    assert benchmark.markdown(result).count("\n| ") == 3  # the head and two rows
+    assert tables.markdown(result).count("\n| ") == 3  # the head and two rows
 
 
 def test_bad_command_lines_say_what_is_missing(tmp_path, monkeypatch, capsys):
@@ -80,9 +80,3 @@ def test_pytorch_does_the_same_work(components, pairing):
 
     assert disagreement(ring_game(8, components, pairing)) < 1e-4
     assert disagreement(dcgan_game(4, components, pairing, width=4)) < 1e-4
-
-
-def test_the_readmes_tables_are_those_of_the_files():
-    text = (benchmark.KEPT.parents[2] / "README.md").read_text()
-    for table in benchmark.kept():
-        assert benchmark.markdown(table) in text, "run: python -m experiments.benchmark --readme"

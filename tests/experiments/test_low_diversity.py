@@ -13,16 +13,18 @@ CPU = script.PRESETS["cpu"]
 
 
 def test_parameters_are_counted_as_the_networks_have_them():
-    found = low_diversity.networks(CPU)
+    found = script.networks(CPU)
     assert [n.parameters for n in found] == [67, 133, 265, 285, 529]
     for network in found:
         example = jnp.zeros((2, CPU.dimension))
-        params, _ = jax.eval_shape(network.player(CPU).init, jax.random.key(0), example)
+        params, _ = jax.eval_shape(network.player().init, jax.random.key(0), example)
         assert sum(leaf.size for leaf in jax.tree.leaves(params)) == network.parameters
 
 
 def test_a_seeds_atoms_are_its_own_and_of_variance_one_over_d():
-    one, again, other = (low_diversity.atoms(CPU, jax.random.key(s), 400) for s in (0, 0, 1))
+    one, again, other = (
+        low_diversity.atoms(jax.random.key(s), 400, CPU.dimension) for s in (0, 0, 1)
+    )
     np.testing.assert_array_equal(one, again)
     assert not np.any(np.asarray(one) == np.asarray(other))
     np.testing.assert_allclose(jnp.var(one) * CPU.dimension, 1.0, atol=0.03)
@@ -40,7 +42,7 @@ def rows(exponent=-0.5, unequal=0.0, noise=0.01, js=0.0, w1=1.2, few=1.0):
                 * n.parameters**unequal
                 * np.exp(noise * random.normal(size=6)),
             }
-            for n in low_diversity.networks(CPU)
+            for n in script.networks(CPU)
         ]
         middle = np.mean(networks[2]["held_out"])
         row = {"ratio": ratio, "networks": networks, "middle_mean": middle}

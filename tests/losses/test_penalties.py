@@ -65,6 +65,8 @@ def test_where_each_penalty_looks() -> None:
     fake = jnp.array([[7.0, 0.0], [0.0, 4.0], [0.0, 6.0]])
     np.testing.assert_allclose(penalties.r1(2.0)(KEY, critic, real, fake), [9.0, 1.0, 4.0, 50.0])
     np.testing.assert_allclose(penalties.r2(2.0)(KEY, critic, real, fake), [49.0, 16.0, 36.0])
+    both = penalties.r1_r2(2.0)(KEY, critic, real[:3], fake)
+    np.testing.assert_allclose(both, [9.0 + 49.0, 1.0 + 16.0, 4.0 + 36.0])
     to_norms = penalties.gradient_penalty(1.0, target=0.0)
     keys = jax.random.split(KEY, 2000)
     norms = jnp.sqrt(jax.jit(jax.vmap(lambda key: to_norms(key, critic, real, fake)))(keys))
@@ -178,7 +180,7 @@ def test_bad_penalty_arguments_are_named() -> None:
         penalties.gradient_penalty(-1.0)
     with pytest.raises(ValueError, match="target must be a finite number >= 0, got inf"):
         penalties.gradient_penalty(target=math.inf)
-    for constructor in (penalties.r1, penalties.r2):
+    for constructor in (penalties.r1, penalties.r2, penalties.r1_r2):
         with pytest.raises(ValueError, match="gamma must be a finite number >= 0, got nan"):
             constructor(math.nan)
     critic, (real, fake) = _linear(jnp.ones((3, 2))), _data(4, 5)
@@ -187,6 +189,8 @@ def test_bad_penalty_arguments_are_named() -> None:
         penalty(KEY, critic, real, fake[:, :, :1])
     with pytest.raises(TypeError, match="fake must be floating point, got dtype uint8"):
         penalty(KEY, critic, real, fake.astype(jnp.uint8))
+    with pytest.raises(ValueError, match=r"as many examples, got real \(4, 3, 2\) and fake \(5,"):
+        penalties.r1_r2(1.0)(KEY, critic, real, fake)
     with pytest.raises(ValueError, match=r"real must have shape \[B, ...\] with B >= 1"):
         penalties.r1(1.0)(KEY, critic, real[:0], fake)
     with pytest.raises(ValueError, match=r"critic must return one logit per example, shape \(4,\)"):

@@ -9,7 +9,7 @@ from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, cl
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP
 from mixgan_jax.players.pairing import PAIRINGS, latin_shares, sum_shares
-from mixgan_jax.players.payoff import judge
+from mixgan_jax.players.payoff import column
 
 I, J = 2, 3  # noqa: E741
 
@@ -85,7 +85,7 @@ def test_summing_shares_is_the_adjoint_of_dealing_fakes(pairing):
 
 @pytest.mark.parametrize("train", [True, False])
 @pytest.mark.parametrize("pairing", PAIRINGS)
-def test_judge_is_a_column_of_meet(pairing, train):
+def test_column_is_a_column_of_meet(pairing, train):
     player = mg.from_linen(MLP((4,), batch_norm=True))
     discriminators = mg.uniform(jax.random.key(1), player, J, jnp.zeros((2, FEATURES)))
     real, loss = batch(jax.random.key(2)), mg.losses.non_saturating()
@@ -95,13 +95,13 @@ def test_judge_is_a_column_of_meet(pairing, train):
     all_pairs = mg.meet(player, discriminators, real, fakes, loss, **options)
     for j in range(J):
         share = dealt(fakes, pairing)[j]
-        one = judge(player, *component(discriminators, j), real, share, loss, **options)
-        column = (
+        one, _ = column(player, *component(discriminators, j), real, share, loss, **options)
+        expected = (
             jax.tree.map(lambda matrix, j=j: matrix[:, j], (all_pairs.payoffs, all_pairs.values)),
             jax.tree.map(lambda leaf, j=j: leaf[j], all_pairs.state),
         )
         assert one.values.shape == (I,)
-        assert close(((one.payoffs, one.values), one.state), column, 1e-5)
+        assert close(((one.payoffs, one.values), one.state), expected, 1e-5)
 
 
 @pytest.mark.parametrize("pairing", ["latin", "stratified"])

@@ -298,3 +298,15 @@ def test_arrays_of_any_device_are_fetched():
     device = jax.devices()[-1]
     samples = jax.device_put(jnp.ones((3, 2)), device)
     np.testing.assert_array_equal(drawn(plots.plot_samples(samples).axes[0])[0], np.ones((3, 2)))
+
+
+def test_crowded_axes_are_an_image_in_an_svg_and_others_stay_vectors(tmp_path):
+    few, many = np.ones((50, 2)), np.random.default_rng(0).normal(size=(10_000, 2))
+    figure = Figure()
+    left, right = figure.subplots(1, 2)
+    left.plot(*few.T)
+    right.plot(*many.T)
+    left.set_title("few")
+    path = plots.save(figure, tmp_path / "a.svg")
+    assert not left.lines[0].get_rasterized() and right.lines[0].get_rasterized()
+    assert path.read_text().count("<image") == 1 and path.stat().st_size < 200_000

@@ -41,9 +41,13 @@ PENALTIES = {
     ),
     "penalties.r1": Case(penalties.r1, {"gamma": floats(0, 10)}),
     "penalties.r2": Case(penalties.r2, {"gamma": floats(0, 10)}),
+    "penalties.r1_r2": Case(penalties.r1_r2, {"gamma": floats(0, 10)}),
     "penalties.gradient_penalty, applied": Case(penalised(penalties.gradient_penalty()), examples),
     "penalties.r1, applied": Case(penalised(penalties.r1(1.0)), examples),
     "penalties.r2, applied": Case(penalised(penalties.r2(1.0)), examples),
+    "penalties.r1_r2, applied": Case(
+        penalised(penalties.r1_r2(1.0)), {**examples, "fake": array(3, 2)}
+    ),
     "penalties.weight_barrier": Case(
         penalties.weight_barrier, {"weights": weights(3), "epsilon": floats(0.125, 1)}, is_not_nan
     ),

@@ -289,6 +289,18 @@ def test_a_file_is_replaced_as_a_whole_and_is_on_disk_before_it_has_the_name(tmp
     assert files.read_json(path, "") == {"a": 2} and len(list(tmp_path.iterdir())) == 1
 
 
+def test_lists_of_numbers_take_a_line_and_everything_is_read_back(tmp_path):
+    path = tmp_path / "part.json"
+    value = {
+        "a": [1, -2.5e-300, None, True],
+        "b": [[], [1.0], ["[\n 1\n]", "x"]],
+        "c": [{"d": [0]}],
+    }
+    files.write_json(path, value)
+    assert files.read_json(path, "") == value
+    assert '"a": [1, -2.5e-300, null, true],\n' in path.read_text()
+
+
 def test_a_damaged_config_is_named_with_what_to_do(tmp_path):
     mg.fit(KEY, solver(), FEED, folder=tmp_path, **OPTIONS)
     (tmp_path / "config.json").write_bytes(b"")

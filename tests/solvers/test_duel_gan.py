@@ -24,9 +24,9 @@ from helpers import (
 import mixgan_jax as mg
 from mixgan_jax import penalties
 from mixgan_jax.players.payoff import Logits
-from mixgan_jax.solvers.core.discriminator_gradients import gradients_on_fakes
-from mixgan_jax.solvers.core.duel import Duel, duel_loss, peer_labels
 from mixgan_jax.solvers.core.game import Game
+from mixgan_jax.solvers.core.gradients import discriminator_gradients
+from mixgan_jax.solvers.duel import Duel, duel_loss, duel_term, peer_labels
 from mixgan_jax.solvers.duel_gan import scheduled
 
 LOSS = mg.losses.non_saturating()
@@ -120,7 +120,8 @@ def duel_field(logits, duel, reals, fakes):
     game = Game(ONE, TABLE, LOSS, 1, 2, 4, jax.random.normal)
     players = mg.Mixture(logits, {}, jnp.log(jnp.array([0.5, 0.5])))
     real, fake = (jnp.repeat(jnp.eye(4), np.array(counts), axis=0) for counts in (reals, fakes))
-    found, _ = gradients_on_fakes(game, KEY, jnp.ones(1), players, real, fake[None], duel)
+    term = duel_term(duel)
+    found, _ = discriminator_gradients(game, KEY, jnp.ones(1), players, real, fake[None], term)
     return found.params
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax import penalties
 from mixgan_jax.checks import (
     check_choice,
     check_count,
@@ -20,7 +19,7 @@ from mixgan_jax.losses import GanLoss
 from mixgan_jax.losses.core import check_loss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.players.mixture import STRATEGIES, Mixture, Strategy, start_components
-from mixgan_jax.players.pairing import PAIRINGS, Pairing, fakes_per_generator
+from mixgan_jax.players.pairing import PAIRINGS, Pairing
 from mixgan_jax.players.player import Player, apply_player, check_player
 from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
@@ -109,16 +108,3 @@ def _start_side(
         return apply_player(name, player, *own, example, train=False)[0]
 
     return mixture, jax.eval_shape(apply, mixture.params, mixture.state)
-
-
-def draw_latents(game: Game, key: Key, batch: int) -> Array:
-    """Latents ``[I, F, Z]`` for a batch of reals; all generators' own, or one set for all of them."""
-    fakes = fakes_per_generator(game.pairing, batch, game.num_generators, game.num_discriminators)
-    num_sets = 1 if game.shared_latents else game.num_generators
-    latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
-    return jnp.broadcast_to(latents, (game.num_generators, *latents.shape[1:]))
-
-
-def barrier_gradient(game: Game, weights: Array) -> Array:
-    """What the barrier adds to the gradient of a side's weights ``[K]``."""
-    return game.weight_barrier * jax.grad(penalties.weight_barrier)(weights)

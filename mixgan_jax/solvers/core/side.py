@@ -64,6 +64,15 @@ class MixGanState:
     discriminator_side: Side
 
     @property
+    def sides(self) -> tuple[Side, Side]:
+        """The generators' side, and the discriminators'."""
+        return self.generator_side, self.discriminator_side
+
+    def with_sides(self, generator_side: Side, discriminator_side: Side) -> "MixGanState":
+        """The state with these sides."""
+        return MixGanState(generator_side, discriminator_side)
+
+    @property
     def generators(self) -> Mixture:
         """The mixture of generators."""
         return self.generator_side.mixture
@@ -109,6 +118,16 @@ class HasCurrent:
     current: MixGanState
 
     @property
+    def sides(self) -> tuple[Side, Side]:
+        """The generators' side, and the discriminators'."""
+        return self.current.sides
+
+    def with_sides(self, generator_side: Side, discriminator_side: Side) -> Any:
+        """The same state with these sides in training."""
+        state: Any = self
+        return replace(state, current=MixGanState(generator_side, discriminator_side))
+
+    @property
     def generators(self) -> Mixture:
         """The generators in training."""
         return self.current.generators
@@ -122,6 +141,11 @@ class HasCurrent:
     def frozen(self) -> dict[str, Array]:
         """As of ``MixGanState``."""
         return self.current.frozen
+
+    @property
+    def frozen_info(self) -> Info:
+        """As of ``MixGanState``."""
+        return self.current.frozen_info
 
 
 class Gradients(NamedTuple):

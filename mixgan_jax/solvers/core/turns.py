@@ -1,20 +1,142 @@
-"""Turns: one side of a game answers the other, which stands still, on latents of its own."""
+"""Turns: the sides of a game move one after the other, and each answers the opponents that a method names.
+
+A method *is* its answer to "whom does a player respond to?", the function that :func:`alternating` is given:
+
+==================  =======================================================================
+method              opponents
+==================  =======================================================================
+``mix_gan``         the mixture of the current players of the other side
+``duel_gan``        the same; a discriminator's loss has a term of its peers beside
+``unrolled_gan``    for generators, the discriminators that some virtual turns would make
+``fictitious_gan``  the average of the other side's history
+==================  =======================================================================
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
 
 import jax
 
-from mixgan_jax.players.mixture import Mixture
-from mixgan_jax.solvers.core.discriminator_gradients import discriminator_gradients
-from mixgan_jax.solvers.core.duel import Duel
-from mixgan_jax.solvers.core.game import Game, draw_latents, first_mixtures
-from mixgan_jax.solvers.core.generator_gradients import generator_gradients
-from mixgan_jax.solvers.core.side import MixGanState, Rules, Side, enter, move
+from mixgan_jax.checks import check_array, check_key
+from mixgan_jax.players.mixture import Mixture, generate
+from mixgan_jax.solvers.core.game import Game, first_mixtures
+from mixgan_jax.solvers.core.gradients import (
+    ExtraTerm,
+    Reaction,
+    discriminator_gradients,
+    draw_latents,
+    generator_gradients,
+    total_generator_gradients,
+)
+from mixgan_jax.solvers.core.side import MixGanState, Rules, Side, choose, enter, move
 from mixgan_jax.types import Array, Info, Key
+
+SideName: TypeAlias = Literal["generators", "discriminators"]
+"""The side whose turn it is."""
+
+OpponentsOf: TypeAlias = Callable[[SideName, Any, Key, Array], Any]
+"""``opponents_of(side, state, key, real)``: the mixture that a side responds to, or, for generators, a ``Reaction``.
+
+``key`` is the parent of the generators' keys: fold 1 into it for randomness of the opponents' own."""
+
+Step: TypeAlias = Callable[[Key, Any, Array], tuple[Any, Info]]
+"""The ``step`` of a ``Solver``."""
+
+Update: TypeAlias = Literal["alternating", "simultaneous"]
+"""Whether the generators answer the updated discriminators, or both sides move from the same point."""
+
+GeneratorSteps: TypeAlias = int | Callable[[Array], Array]
+"""A number of updates, or a function from the discriminators' loss ``[]`` to one, an int32 ``[]``."""
 
 
 def first_state(game: Game, rules: tuple[Rules, Rules], key: Key) -> MixGanState:
     """Fresh players of both sides, the generators' first, and their optimisers."""
     generators, discriminators = first_mixtures(game, key)
     return MixGanState(enter(rules[0], generators), enter(rules[1], discriminators))
+
+
+def current_opponents(side: SideName, state: Any, _key: Key, _real: Array) -> Mixture:
+    """The current players of the other side: MIX+GAN's answer."""
+    return state.generators if side == "discriminators" else state.discriminators
+
+
+def alternating(
+    game: Game,
+    rules: tuple[Rules, Rules],
+    opponents_of: OpponentsOf = current_opponents,
+    *,
+    extra_of: Callable[[Any], ExtraTerm | None] = lambda state: None,
+    remember: Callable[[SideName, Any], Any] = lambda side, state: state,
+    discriminator_steps: int = 1,
+    generator_steps: GeneratorSteps = 1,
+    skip_discriminator_below: float | None = None,
+) -> Step:
+    """The step of a solver in which the discriminators move first, and the generators answer on fresh latents.
+
+    Args:
+        game: what stays fixed.
+        rules: of the generators, and of the discriminators.
+        opponents_of: whom a side responds to.
+        extra_of: the further term of the discriminators' loss at a state, or None.
+        remember: ``remember(side, state)``, the state after a side has moved; for solvers that keep a history.
+        discriminator_steps: turns of the discriminators in each step, each on its own part of the batch.
+        generator_steps: turns of the generators in each step, on the last of these parts.
+        skip_discriminator_below: the discriminators stand still where their loss is below this; None for never.
+
+    Returns:
+        ``step(key, state, batch)``, for states that have ``sides``, ``with_sides`` and ``frozen_info``.
+    """
+
+    def down(state: Any, inputs: tuple[Key, Array]) -> tuple[Any, Info]:
+        key, real = inputs
+        generators, side = opponents_of("discriminators", state, key, real), state.sides[1]
+        moved, info = discriminators_turn(
+            game, rules[1], key, generators, side, real, extra_of(state)
+        )
+        if skip_discriminator_below is not None:
+            # A loss that is NaN is not below: whose update it spoils is to be found out.
+            moved = choose(~(info["discriminator_loss"] < skip_discriminator_below), moved, side)
+        return remember("discriminators", state.with_sides(state.sides[0], moved)), info
+
+    def up(state: Any, parent: Key, index: Array | int, real: Array) -> tuple[Any, Info]:
+        opponents, side = opponents_of("generators", state, parent, real), state.sides[0]
+        key = jax.random.fold_in(parent, index)
+        moved, info = generators_turn(game, rules[0], key, side, opponents, real)
+        return remember("generators", state.with_sides(moved, state.sides[1])), info
+
+    def step(key: Key, state: Any, batch: Array) -> tuple[Any, Info]:
+        reals = parts_of(key, batch, discriminator_steps)
+        keys, parent = turn_keys(key, discriminator_steps)
+        if discriminator_steps == 1:
+            state, down_info = down(state, (keys[0], reals[0]))
+        else:
+            state, infos = jax.lax.scan(down, state, (keys, reals))
+            down_info = jax.tree.map(lambda leaf: leaf[-1], infos)
+
+        # The first turn stands outside the loop: it says what info looks like, and there is always one.
+        carry = up(state, parent, 0, reals[-1])
+        turns: Any = generator_steps
+        if callable(turns):
+            turns = turns(down_info["discriminator_loss"])
+        if not (isinstance(turns, int) and turns == 1):
+            carry = jax.lax.fori_loop(
+                1, turns, lambda index, carry: up(carry[0], parent, index, reals[-1]), carry
+            )
+        state, up_info = carry
+        return state, {**down_info, **up_info, **state.frozen_info}
+
+    return step
+
+
+def parts_of(key: Key, batch: Array, parts: int = 1) -> Array:
+    """The batch as ``[parts, B, ...]``; it and the key are checked here, once for all that a step does."""
+    check_key("key", key)
+    batch = check_array("batch", batch, floating=True)
+    if batch.ndim < 1 or batch.shape[0] < parts or batch.shape[0] % parts:
+        raise ValueError(
+            f"batch must hold a multiple of discriminator_steps = {parts} reals, got shape {batch.shape}"
+        )
+    return batch.reshape(parts, -1, *batch.shape[1:])
 
 
 def discriminators_turn(
@@ -24,48 +146,55 @@ def discriminators_turn(
     generators: Mixture,
     side: Side,
     real: Array,
-    duel: Duel | None = None,
+    extra: ExtraTerm | None = None,
 ) -> tuple[Side, Info]:
     """One update of the discriminators against a mixture of generators.
 
     Args:
-        game: what stays fixed.
+        game: what stays fixed, whatever its number of generators.
         rules: of the discriminators.
         key: consumed, by latents and penalty.
         generators: I, whom the discriminators answer.
         side: J discriminators and their optimisers.
         real: ``[B, ...]``.
-        duel: what each of them makes of its peers.
+        extra: a further term of each discriminator's loss.
 
     Returns:
         The side after the update, and the info of :func:`discriminator_gradients`.
     """
+    game = game._replace(num_generators=generators.num_components)
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
+    fakes, _ = generate(game.generator, generators, latents, train=True, strategy=game.strategy)
     gradients, info = discriminator_gradients(
-        game, penalty_key, generators, side.mixture, real, latents, duel
+        game, penalty_key, generators.weights, side.mixture, real, fakes, extra
     )
     return move(rules, side, gradients), info
 
 
 def generators_turn(
-    game: Game, rules: Rules, key: Key, side: Side, discriminators: Mixture, real: Array
+    game: Game, rules: Rules, key: Key, side: Side, opponents: Mixture | Reaction, real: Array
 ) -> tuple[Side, Info]:
-    """One update of the generators against a mixture of discriminators.
+    """One update of the generators against a mixture of discriminators, or against some that react to it.
 
     Args:
-        game: what stays fixed.
+        game: what stays fixed, whatever its number of discriminators.
         rules: of the generators.
         key: consumed, by latents.
         side: I generators and their optimisers.
-        discriminators: J, whom the generators answer.
+        opponents: whom the generators answer.
         real: ``[B, ...]``, looked at by relativistic losses only.
 
     Returns:
         The side after the update, and the info of :func:`generator_gradients`.
     """
-    latents = draw_latents(game, key, real.shape[0])
-    gradients, info = generator_gradients(game, side.mixture, discriminators, real, latents)
+    if isinstance(opponents, Mixture):
+        game = game._replace(num_discriminators=opponents.num_components)
+        latents = draw_latents(game, key, real.shape[0])
+        gradients, info = generator_gradients(game, side.mixture, opponents, real, latents)
+    else:
+        latents = draw_latents(game, key, real.shape[0])
+        gradients, info = total_generator_gradients(game, side.mixture, opponents, real, latents)
     return move(rules, side, gradients), info
 
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 
 from mixgan_jax.players.mixture import Mixture, generate
 from mixgan_jax.players.payoff import meet
-from mixgan_jax.solvers.core.game import Game, draw_latents
+from mixgan_jax.solvers.core.game import Game
+from mixgan_jax.solvers.core.gradients import draw_latents
 from mixgan_jax.solvers.core.side import MixGanState, Rules, choose, enter
 from mixgan_jax.solvers.core.turns import discriminators_turn, generators_turn, turn_keys
 from mixgan_jax.solvers.oracle.restricted_game import Meeting, RestrictedGame
@@ -91,7 +92,7 @@ def respond(
     """
     (discriminator_key,), generator_key = turn_keys(key)
     discriminator_side, down = discriminators_turn(
-        game._replace(num_generators=population.capacity),
+        game,
         rules[1],
         discriminator_key,
         population.generators,
@@ -99,7 +100,7 @@ def respond(
         real,
     )
     generator_side, up = generators_turn(
-        game._replace(num_discriminators=population.capacity),
+        game,
         rules[0],
         generator_key,
         candidates.sides.generator_side,

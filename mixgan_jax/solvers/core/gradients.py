@@ -1,0 +1,255 @@
+r"""Gradients of both sides of a game between mixtures: the paper's sum over ij, differentiated.
+
+Generators ``u_i`` with weights ``p`` ``[I]`` and discriminators ``v_j`` with weights ``q`` ``[J]`` play
+
+.. math:: \min_{u, p} \max_{v, q} \sum_{ij} p_i\, q_j\, F(u_i, v_j) = p^\top F q.
+
+Each side descends minus its own payoffs ``F`` ``[I, J]``, which differ where a loss is not zero-sum:
+
+==============  ===========================  ==================================
+side            gradient of its components   gradient of its weights
+==============  ===========================  ==================================
+discriminators  ``grad_v(-J p'Fq)``          ``-p @ F + barrier'(q)``
+generators      ``grad_u(-I p'Fq)``          ``-F @ q + barrier'(p)``
+==============  ===========================  ==================================
+
+The factors J and I cancel uniform weights: every component then moves as a single GAN would. Both gradients are taken
+inside the map over discriminators, one column of F at a time, so what a backward pass needs is kept for one
+discriminator at a time: for three discriminators a third of the memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from mixgan_jax import penalties
+from mixgan_jax.players.mixture import Mixture, generate
+from mixgan_jax.players.pairing import fakes_per_generator, map_discriminators, sum_shares
+from mixgan_jax.players.payoff import Logits, Outcome, check_reals, column, meet
+from mixgan_jax.players.player import apply_player
+from mixgan_jax.solvers.core.game import Game
+from mixgan_jax.solvers.core.side import Gradients
+from mixgan_jax.types import Array, Info, Key, ModelState, Params
+
+T = TypeVar("T")
+
+Reaction: TypeAlias = Callable[[Mixture, Array], Mixture]
+"""Discriminators that react: a function of the generators, and of their weights ``[I]``, differentiated through."""
+
+
+class ExtraTerm(NamedTuple):
+    """A term that each discriminator minimises beside its loss, and that the payoffs do not contain.
+
+    Attributes:
+        prepare: ``prepare(game, discriminators, real, fakes)``: what the terms need, a tree with leaves ``[J, ...]``.
+        loss: ``loss(own, shared, logits, p)``, the term ``[]`` of one discriminator: ``own`` is its part of what
+            ``prepare`` returned, ``logits`` are a :class:`Logits`, ``p`` the generators' weights ``[I]``.
+        shared: a tree of arrays that all terms share.
+    """
+
+    prepare: Callable[[Game, Mixture, Array, Array], Any]
+    loss: Callable[[Any, Any, Logits, Array], Array]
+    shared: Any
+
+
+def discriminator_gradients(
+    game: Game,
+    key: Key,
+    p: Array,
+    discriminators: Mixture,
+    real: Array,
+    fakes: Array,
+    extra: ExtraTerm | None = None,
+    constant: Array | None = None,
+) -> tuple[Gradients, Info]:
+    """What moves the discriminators: gradients of J times their loss.
+
+    Args:
+        game: what stays fixed.
+        key: consumed by the penalty.
+        p: the generators' weights ``[I]``.
+        discriminators: J, differentiated, with weights q.
+        real: ``[B, ...]``.
+        fakes: ``[I, F, ...]``, held fixed.
+        extra: a further term of each discriminator's loss.
+        constant: bool ``[J]``. No gradient flows through discriminators marked True (needed by ``unrolled_gan``).
+
+    Returns:
+        The gradients, and ``discriminator_loss`` and ``value`` ``[]``, ``values`` ``[I, J]``,
+        ``discriminator_weights`` ``[J]``.
+    """
+    check_reals(real, fakes)
+    q = discriminators.weights
+    own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
+    extra_shared = None if extra is None else extra.shared
+
+    def one(
+        params: Params,
+        state: ModelState,
+        q_j: Array,
+        key: Key,
+        own: Any,
+        constant: Array | None,
+        fakes: Array,
+        *shared: Any,
+    ) -> tuple[Params, Array, Array, Outcome]:
+        real, p, extra_shared = shared
+        if constant is not None:
+            params, fakes, p, q_j = _held(constant, (params, fakes, p, q_j))
+
+        def objective(params: Params) -> tuple[Array, tuple[Array, Outcome]]:
+            F_j, logits = column(
+                game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
+            )
+            loss = -(p @ F_j.payoffs.discriminator)  # the sum over i
+            total = loss
+            if game.penalty is not None:
+                total = total + _penalty(game, key, params, state, real, fakes, p)
+            if extra is not None:
+                total = total + extra.loss(own, extra_shared, logits, p)
+            return game.num_discriminators * (q_j * total), (loss, F_j)
+
+        (total, (loss, F_j)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
+        return gradient, total, loss, F_j
+
+    keys = jax.random.split(key, game.num_discriminators)
+    gradients, totals, losses, columns = map_discriminators(
+        one,
+        discriminators,
+        keys,
+        own,
+        constant,
+        fakes=fakes,
+        shared=(real, p, extra_shared),
+        pairing=game.pairing,
+        strategy=game.strategy,
+    )
+    values = columns.values.T
+    info = {
+        "discriminator_loss": q @ losses,  # the sum over j
+        "value": p @ values @ q,
+        "values": values,
+        "discriminator_weights": q,
+    }
+    q_gradient = losses + barrier_gradient(game, q)
+    return Gradients(gradients, q_gradient, columns.state, (totals, columns.values)), info
+
+
+def generator_gradients(
+    game: Game, generators: Mixture, discriminators: Mixture, real: Array, latents: Array
+) -> tuple[Gradients, Info]:
+    """What moves the generators: gradients of I times their loss.
+
+    Args:
+        game: what stays fixed.
+        generators: I, differentiated, with weights p.
+        discriminators: J, held fixed, with weights q; the passes' batch statistics are not kept.
+        real: ``[B, ...]``, looked at by relativistic losses only.
+        latents: ``[I, F, Z]``.
+
+    Returns:
+        The gradients, and ``generator_loss`` ``[]``, ``generator_weights`` ``[I]``.
+    """
+    p, q = generators.weights, discriminators.weights
+
+    def make(params: Params) -> tuple[Array, ModelState]:
+        players = replace(generators, params=params)
+        return generate(game.generator, players, latents, train=True, strategy=game.strategy)
+
+    def one(
+        params: Params, state: ModelState, q_j: Array, fakes: Array, real: Array, p: Array
+    ) -> tuple[Array, Array]:
+        def objective(fakes: Array) -> tuple[Array, Array]:
+            F_j, _ = column(
+                game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
+            )
+            losses = -F_j.payoffs.generator
+            return game.num_generators * (q_j * (p @ losses)), losses  # the sum over i
+
+        return jax.grad(objective, has_aux=True)(fakes)
+
+    # Each discriminator says where its fakes should go; the generators are differentiated once, for the sum over j.
+    fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
+    by_share, columns = map_discriminators(
+        one,
+        discriminators,
+        fakes=fakes,
+        shared=(real, p),
+        pairing=game.pairing,
+        strategy=game.strategy,
+    )
+    (gradients,) = pull(sum_shares(by_share, game.pairing))
+    losses = q @ columns  # [J, I] to [I]
+    info = {"generator_loss": p @ losses, "generator_weights": p}
+    return Gradients(gradients, losses + barrier_gradient(game, p), state, losses), info
+
+
+def total_generator_gradients(
+    game: Game, generators: Mixture, reaction: Reaction, real: Array, latents: Array
+) -> tuple[Gradients, Info]:
+    """As :func:`generator_gradients`, against discriminators that react, by the total derivative."""
+
+    def objective(params: Params, p: Array) -> tuple[Array, ModelState]:
+        players = replace(generators, params=params)
+        opponents = reaction(players, p)
+        fakes, state = generate(game.generator, players, latents, train=True)
+        F = meet(game.discriminator, opponents, real, fakes, game.loss).payoffs.generator
+        return -(p @ F @ opponents.weights), state
+
+    p = generators.weights
+    both = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
+    (loss, state), (gradients, p_gradient) = both(generators.params, p)
+    gradients = jax.tree.map(lambda leaf: game.num_generators * leaf, gradients)
+    info = {"generator_loss": loss, "generator_weights": p}
+    return Gradients(gradients, p_gradient + barrier_gradient(game, p), state, p_gradient), info
+
+
+def draw_latents(game: Game, key: Key, batch: int) -> Array:
+    """Latents ``[I, F, Z]`` for a batch of reals; all generators' own, or one set for all of them."""
+    fakes = fakes_per_generator(game.pairing, batch, game.num_generators, game.num_discriminators)
+    num_sets = 1 if game.shared_latents else game.num_generators
+    latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
+    return jnp.broadcast_to(latents, (game.num_generators, *latents.shape[1:]))
+
+
+def barrier_gradient(game: Game, weights: Array) -> Array:
+    """What the barrier adds to the gradient of a side's weights ``[K]``."""
+    return game.weight_barrier * jax.grad(penalties.weight_barrier)(weights)
+
+
+def _held(constant: Array, tree: T) -> T:
+    """The tree; a constant where ``constant`` ``[]`` holds. No NaN of a derivative gets past ``where``."""
+    return jax.tree.map(lambda leaf: jnp.where(constant, jax.lax.stop_gradient(leaf), leaf), tree)
+
+
+def _penalty(
+    game: Game,
+    key: Key,
+    params: Params,
+    state: ModelState,
+    real: Array,
+    fakes: Array,
+    p: Array,
+) -> Array:
+    """One discriminator's mean penalty ``[]``, averaged over the generators' fakes with their weights ``[I]``."""
+    penalty = game.penalty
+    assert penalty is not None
+
+    packing = game.discriminator.packing
+
+    def critic(inputs: Array) -> Array:
+        samples = inputs if packing == 1 else inputs.reshape(-1, *inputs.shape[2:])
+        player = game.discriminator
+        return apply_player("discriminator", player, params, state, samples, train=True)[0]
+
+    def examples(samples: Array) -> Array:
+        """Packs ``[B / M, M, ...]`` where the discriminator judges those."""
+        return samples if packing == 1 else samples.reshape(-1, packing, *samples.shape[1:])
+
+    def mean(key: Key, fake: Array) -> Array:
+        return jnp.mean(penalty(key, critic, examples(real), examples(fake)))
+
+    return p @ jax.vmap(mean)(jax.random.split(key, fakes.shape[0]), fakes)
