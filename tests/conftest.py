@@ -63,6 +63,13 @@ def pytest_configure(config):
                 entry.unlink()
 
 
+def pytest_collection_modifyitems(items):
+    """A notebook is slow: it starts a process of its own and trains."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.slow)
+
+
 def _put_whole(cache, key, value):
     """Replaces JAX's own way to write an entry: another process that reads meanwhile must not see half of it."""
     entry = Path(cache.path) / f"{key}-cache"

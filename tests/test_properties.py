@@ -1,5 +1,6 @@
 """Every public function, fed anything: a result that keeps its invariant, or an error that names the argument.
 
+No case is marked slow: by them the quick tests call all that is public.
 ``MIXGAN_EXAMPLES=1000 pytest tests/test_properties.py`` looks at as many examples of each, and at new ones each time.
 """
 

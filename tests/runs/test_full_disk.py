@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jax
 import pytest
-from helpers import feed, same, solver
+from helpers import feed, first_quick, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax.storage.checkpoint import FOLDER_NAME
@@ -45,7 +45,7 @@ def fill(folder: Path, spare: int = 0) -> None:
         os.truncate(folder / FILLER, (folder / FILLER).stat().st_size - spare)
 
 
-@pytest.mark.parametrize("spare", [0, 8192, 65536])
+@pytest.mark.parametrize("spare", first_quick([0, 8192, 65536]))
 def test_a_full_disk_stops_the_run_and_space_lets_it_go_on(disk, tmp_path, spare):
     """Full at once, full for checkpoints only, and somewhere between."""
     run = disk / "run"
