@@ -5,9 +5,8 @@ import sys
 from mixgan_jax.data import Images, digits, load_images
 
 NO_DATA = """\
-{} needs MNIST: --data-dir DIR, with one of these in it: mnist.npz (uint8 arrays train_images, train_labels,
-test_images, test_labels, or Keras' x_train and so on), a folder mnist of MNIST's own files (train-images-idx3-ubyte.gz
-and three more), or the folder that TensorFlow Datasets prepares (array_record). Without any: --dataset digits."""
+{} needs MNIST: --data-dir DIR with mnist.npz (ours or Keras' names), a folder mnist of MNIST's own files
+(train-images-idx3-ubyte.gz and so on), or TensorFlow Datasets' array_record. Without any: --dataset digits."""
 
 
 def load_digits(
