@@ -4,7 +4,6 @@ import importlib.util
 import json
 
 import pytest
-from helpers import first_quick
 
 from experiments.benchmark import __main__ as benchmark, programs, streaming, tables
 from experiments.benchmark.timing import Timing, interleaved, ratio
@@ -71,9 +70,8 @@ def test_streaming_is_measured_against_resident_images():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch")
-@pytest.mark.parametrize(
-    ("components", "pairing"), first_quick([(1, "full"), (2, "full"), (2, "latin")])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("components", "pairing"), [(1, "full"), (2, "full"), (2, "latin")])
 def test_pytorch_does_the_same_work(components, pairing):
     from experiments.benchmark.against_torch import disagreement
     from experiments.benchmark.workloads import dcgan_game

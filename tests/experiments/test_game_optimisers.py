@@ -187,7 +187,8 @@ def test_around_a_mixture_it_obeys_the_protocol_and_traces_once(name):
     assert set(after.frozen) == {"frozen_generators", "frozen_discriminators"}
 
 
-@pytest.mark.parametrize("name", first_quick(AROUND))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AROUND)
 def test_around_a_mixture_seeds_are_swept_and_a_run_goes_on_where_it_stopped(name, tmp_path):
     rule, keys = AROUND[name](SOLVER), jax.vmap(jax.random.key)(np.arange(2))
     options = {"log_every": 2, "save_every": 2}
