@@ -76,7 +76,7 @@ def markdown(result: Mapping[str, Any]) -> str:
     where = f"[`{file}`](../experiments/results/benchmark/{file}), {result['hardware']}, {result['date']}"
     return "\n\n".join(
         [
-            f"### {result['title']}",
+            f"### {result['title']}{'' if result['preset'] == 'cpu' else ', on a GPU'}",
             pages.table(list(rows[0]), [list(row.values()) for row in rows]),
             where,
         ]

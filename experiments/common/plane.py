@@ -39,7 +39,7 @@ class Config:
     steps: options.Count = 10_000
     """Number of updates of each player."""
     batch: options.Count = 64
-    """Number of reals in a step, and of fakes of each generator; the Latin row has more, see latin_batch."""
+    """Number of reals in a step, and of fakes of each generator."""
     latent_size: options.Count = 16
     """Number of standard normal latents."""
     width: options.Count = 64

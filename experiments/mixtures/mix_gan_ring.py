@@ -31,7 +31,7 @@ class Config(plane.Config):
     """Everything a run depends on."""
 
     latin: bool = True
-    """Whether the largest mixture is trained with Latin pairing too."""
+    """Whether the largest mixture is trained with Latin pairing too, on a larger batch of the same cost."""
 
 
 def _with_latin(name: str) -> Config:

@@ -135,7 +135,7 @@ def support_size(
 def duplicate_probability(support: float, batch: int, *, repeats: int = 1) -> float:
     """The test's power: that a uniform support of that size shows a duplicate, ``1 - exp(-R s (s - 1) / (2 N))``.
 
-    At ``s = sqrt N`` it is .393 for one batch; at s = 1.18 sqrt N one half.
+    At ``s = sqrt N`` it is 0.393 for one batch; at s = 1.18 sqrt N one half.
 
     Args:
         support: N >= 1.

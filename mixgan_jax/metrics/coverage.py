@@ -46,8 +46,8 @@ def class_coverage(
           depends on single samples, as ``classes`` does.
         - ``reverse_kl``: of the histogram to the reference, in nats, as
           :func:`~mixgan_jax.metrics.modes.histogram_reverse_kl`: 0..log C for equal frequencies.
-        - ``reverse_kl_floor``: its mean for a perfect sampler, ``(C - 1) / (2 N)`` to first order: .0193 for 1,000
-          classes and 26,000 samples. With as few samples as classes it is .50, the mean .573.
+        - ``reverse_kl_floor``: its mean for a perfect sampler, ``(C - 1) / (2 N)`` to first order: 0.0193 for 1,000
+          classes and 26,000 samples. With as few samples as classes it is 0.50, the mean 0.573.
 
     Raises:
         TypeError: predictions that are neither integers ``[N]`` nor floating point ``[N, C]``.

@@ -1,7 +1,7 @@
 """The Frechet distance between sets of features: of the Gaussians with their means and covariances.
 
-It runs on the host, in double precision, and knows no network: which features are compared is the caller's choice, and
-only distances in the same features, from equally many samples, can be compared with each other.
+Computed on the host in float64. You choose the features: the function contains no network. Only distances in the same
+features, from equally many samples, can be compared with each other.
 """
 
 from typing import Any

@@ -27,7 +27,7 @@ def mode_coverage(
     Ceilings, for samples of the target itself: with isotropic Gaussians in 2 dimensions ``high_quality`` is
     ``1 - exp(-threshold^2 / 2)`` = 98.9 % at 3 (not the 99.7 % of one dimension; 99.46 % belongs to the looser rule
     per axis), so that a higher value means modes that are too narrow. ``reverse_kl`` does not reach 0 with finitely
-    many samples but comes to ``reverse_kl_floor`` on average: .0014 for 8 modes and .0048 for 25 at 2,500 samples.
+    many samples but comes to ``reverse_kl_floor`` on average: 0.0014 for 8 modes and 0.0048 for 25 at 2,500 samples.
 
     Args:
         samples: ``[N, D]``, N >= 1. One that is not finite counts as not of high quality.

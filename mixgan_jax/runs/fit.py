@@ -63,8 +63,9 @@ def fit(
     With a folder, Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 (SLURM's notice before a job's end) save at the end of the
     current scan and then raise ``Interrupted``; a second Ctrl-C or SIGTERM stops at once. A component whose update, or
     the loss that it descends, is not finite is frozen by the solver (see ``mix_gan``) and named with its step; losses
-    and values in a solver's info that are not finite stop the run too. A run that stops there leaves the checkpoints as
-    they were before it, so started again it stops there again, or goes on if told so.
+    and values in a solver's info that are not finite stop the run too (``quarantine.LOSSES`` has their names; losses
+    of ``gradient_play``, whose divergence is a result, are not among them). Checkpoints from before the failure are
+    kept. Restarting the run fails at the same step unless ``on_nan="freeze"``.
 
     Args:
         key: one run's key ``[]``, or keys ``[S]``: then S runs are trained at once, and state, info and evaluation

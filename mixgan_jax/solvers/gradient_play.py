@@ -33,7 +33,7 @@ class GradientPlayState:
 
     @property
     def iterate(self) -> Players:
-        """What the game is played with; see ``solvers/iterate.py``."""
+        """What the game is played with; see ``solvers/around/iterate.py``."""
         return self.players
 
     def with_iterate(self, iterate: Players) -> "GradientPlayState":

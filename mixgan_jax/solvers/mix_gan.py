@@ -95,7 +95,7 @@ def mix_gan(
         ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``; and, of the state after it,
         ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``: 1 for a component whose update, or
         the loss that it descends, was not finite (NaN or infinite), which since then plays as it was before that
-        update. See ``solvers/side.py``.
+        update. See ``solvers/core/side.py``.
 
     Raises:
         TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch

@@ -54,7 +54,7 @@ def unrolled_gan(
 
     How much the reaction weighs goes with the depth and with the length of a discriminator's step, which by Adam is a
     learning rate for each parameter, however small its gradient; and it is the reaction to one batch. With long steps
-    and small batches depth costs modes instead of saving them (``experiments/unrolled_ring.py``).
+    and small batches depth costs modes instead of saving them (``experiments/family/unrolled_ring.py``).
 
     Adam divides by the root of a mean of squares. Where a gradient is 0 and never was anything else, as of a dead unit,
     that root has no finite derivative, and back-propagation gives NaN: what comes back along such an entry, or one so
@@ -63,8 +63,8 @@ def unrolled_gan(
 
     A virtual turn takes a little longer than a whole step of :func:`mix_gan` (1.2 times on a CPU), and memory grows by
     one copy of the discriminators and their optimisers with each: what a turn needs to be differentiated is computed
-    again. Frozen discriminators (see ``solvers/side.py``) are not unrolled; others whose virtual turns are not finite
-    spoil the generators' update.
+    again. Frozen discriminators (see ``solvers/core/side.py``) are not unrolled; others whose virtual turns are not
+    finite spoil the generators' update.
 
     Args:
         generator: latents ``[B, Z]`` to samples ``[B, ...]``.

@@ -24,7 +24,7 @@ def open_manager(folder: Path, *, max_to_keep: int = 1, read_only: bool = False)
 
 
 def stored_layout(manager: Any, step: int) -> Any:
-    """The layout that was saved at a step; see ``_layout.py``."""
+    """The layout that was saved at a step; see ``layout.py``."""
     import orbax.checkpoint as ocp
 
     return manager.restore(step, args=ocp.args.Composite(layout=ocp.args.JsonRestore())).layout

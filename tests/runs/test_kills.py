@@ -1,6 +1,6 @@
 """mix_gan_mnist killed again and again: it ends with the bits of the uninterrupted run.
 
-``MIXGAN_KILLS=20 python -m pytest -s tests/test_kills.py`` kills more often, and prints what each kill struck.
+``MIXGAN_KILLS=20 python -m pytest -s tests/runs/test_kills.py`` kills more often, and prints what each kill struck.
 """
 
 import collections

@@ -31,7 +31,7 @@ class HasIterate(Protocol):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Around:
-    """The state of a solver around another one: it has the players of the state inside, for who reads them.
+    """State of a wrapping solver. Exposes the inner state's players, so code that reads players works unchanged.
 
     Attributes:
         inner: the state of the solver inside.

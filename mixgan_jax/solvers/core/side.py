@@ -84,7 +84,7 @@ class MixGanState:
 
     @property
     def iterate(self) -> tuple[Mixture, Mixture]:
-        """Both mixtures, without optimisers; see ``solvers/iterate.py``."""
+        """Both mixtures, without optimisers; see ``solvers/around/iterate.py``."""
         return self.generators, self.discriminators
 
     def with_iterate(self, iterate: tuple[Mixture, Mixture]) -> "MixGanState":

@@ -123,8 +123,8 @@ def double_oracle(
     ``response_steps`` steps of training, which cost about what :func:`mix_gan` costs with C generators and one
     discriminator, and ``measure_steps`` that judge ``2 C + 1`` pairs without gradients. Its last one solves the game;
     no other step pays for that, nor under ``vmap``. On one core, with MLPs of 64 by 64, B = 128, C = 8 and four seeds:
-    2.1 ms a run and training step, .8 ms a measuring step, .8 ms more for the last; so rounds of 50 + 5 took 1.9 ms a
-    step, training alone 2.1 ms, ``gda`` .23 ms.
+    2.1 ms a run and training step, 0.8 ms a measuring step, 0.8 ms more for the last; so rounds of 50 + 5 took 1.9 ms a
+    step, training alone 2.1 ms, ``gda`` 0.23 ms.
 
     Departures: where a side is full, the player of least weight makes room, also if it has some; gains need not fall
     then. DO-GAN prunes dominated players and solves the linear program outside of the graph.
