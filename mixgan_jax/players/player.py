@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Set
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import flax.linen as nn
 import jax
@@ -13,6 +13,8 @@ from flax.errors import InvalidRngError
 
 from mixgan_jax.checks import check_count, check_function, describe, fail
 from mixgan_jax.types import Array, Key, ModelState, Params
+
+T = TypeVar("T")
 
 
 class Player(NamedTuple):
@@ -92,23 +94,42 @@ def apply_player(
         )
     # A state that changes its form goes through no loop of steps, and JAX's message names no player.
     before, after = _form(state), _form(new_state)
-    if before != after:
-        raise ValueError(
-            f"{name}.apply must return a new_state of the state's form, {before[0]} of {before[1]}, got {after[0]} of "
-            f"{after[1]}"
+    if before == after:
+        return outputs, new_state
+    if before[0] == after[0]:
+        # Batch statistics come out in float64 under jax_enable_x64.
+        kept = in_dtypes_of(state, new_state)
+        if _form(kept) == before:
+            return outputs, kept
+    raise ValueError(
+        f"{name}.apply must return a new_state of the state's form, {before[0]} of {before[1]}, got {after[0]} of "
+        f"{after[1]}"
+    )
+
+
+def in_dtypes_of(old: Any, new: T) -> T:
+    """The tree ``new``, its floating-point and its whole numbers as wide as those of ``old``."""
+
+    def cast(old: Any, new: Any) -> Any:
+        wanted, given = _dtype(old), _dtype(new)
+        of_a_kind = any(
+            jnp.issubdtype(wanted, kind) and jnp.issubdtype(given, kind)
+            for kind in (jnp.floating, jnp.integer)
         )
-    return outputs, new_state
+        return jnp.asarray(new, wanted) if of_a_kind and wanted != given else new
+
+    return jax.tree.map(cast, old, new)
 
 
 def _form(tree: Any) -> tuple[Any, list[str]]:
     """The structure of a tree, and its leaves' dtypes and shapes."""
 
-    def leaf(value: Any) -> str:
-        dtype = value.dtype if hasattr(value, "dtype") else jnp.result_type(value)
-        return f"{dtype}[{','.join(map(str, jnp.shape(value)))}]"
-
     leaves, structure = jax.tree.flatten(tree)
-    return structure, [leaf(value) for value in leaves]
+    return structure, [f"{_dtype(leaf)}[{','.join(map(str, jnp.shape(leaf)))}]" for leaf in leaves]
+
+
+def _dtype(leaf: Any) -> Any:
+    return leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
 
 
 def _kind_of(value: Any) -> str:

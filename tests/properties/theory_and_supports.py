@@ -439,7 +439,12 @@ SUPPORTS = {
     ),
     "metrics.support_size": Case(
         metrics.support_size,
-        {"duplicates": whole(3), "batch": counts(6, low=3), "confidence": confidence},
+        {
+            "duplicates": whole(3),
+            "batch": counts(6, low=3),
+            "wedges": st.none() | whole(3),
+            "confidence": confidence,
+        },
         supports_lie_in_their_intervals,
     ),
     "metrics.duplicate_probability": Case(

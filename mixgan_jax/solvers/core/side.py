@@ -27,6 +27,7 @@ from mixgan_jax.optim import (
     with_other_keys,
 )
 from mixgan_jax.players.mixture import Mixture
+from mixgan_jax.players.player import in_dtypes_of
 from mixgan_jax.types import Array, Info, ModelState, Params
 
 T = TypeVar("T")
@@ -259,11 +260,6 @@ def choose(condition: Array, new: T, old: T) -> T:
         return jnp.where(condition.reshape(*condition.shape, *ones), new, old)
 
     return jax.tree.map(one, in_dtypes_of(old, new), old)
-
-
-def in_dtypes_of(old: Any, new: T) -> T:
-    """The tree ``new``, each leaf in the dtype of that of ``old``."""
-    return jax.tree.map(lambda a, b: a if a.dtype == b.dtype else a.astype(b.dtype), new, old)
 
 
 def _finite(tree: Any, num_components: int) -> Array:

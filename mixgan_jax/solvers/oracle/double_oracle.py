@@ -13,9 +13,9 @@ from mixgan_jax.checks import check_array, check_choice, check_count, check_key,
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.players.mixture import Mixture
-from mixgan_jax.players.player import Player
+from mixgan_jax.players.player import Player, in_dtypes_of
 from mixgan_jax.solvers.core.game import Game, check_game, first_mixtures
-from mixgan_jax.solvers.core.side import in_dtypes_of, make_rules
+from mixgan_jax.solvers.core.side import make_rules
 from mixgan_jax.solvers.oracle import restricted_game
 from mixgan_jax.solvers.oracle.candidates import (
     Candidates,
