@@ -123,7 +123,6 @@ def in_dtypes_of(old: Any, new: T) -> T:
 
 def _form(tree: Any) -> tuple[Any, list[str]]:
     """The structure of a tree, and its leaves' dtypes and shapes."""
-
     leaves, structure = jax.tree.flatten(tree)
     return structure, [f"{_dtype(leaf)}[{','.join(map(str, jnp.shape(leaf)))}]" for leaf in leaves]
 
