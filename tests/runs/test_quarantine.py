@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import DISCRIMINATOR, GENERATOR, LATENT, feed, first_quick, same, solver
+from helpers import DISCRIMINATOR, GENERATOR, LATENT, feed, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax.runs.steps import run_keys
@@ -93,8 +93,9 @@ def all_finite(tree):
     return all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(tree))
 
 
-@pytest.mark.parametrize("update", first_quick(["alternating", "simultaneous"]))
-@pytest.mark.parametrize("side", first_quick(SIDES))
+@pytest.mark.slow
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
+@pytest.mark.parametrize("side", SIDES)
 def test_the_others_train_as_if_the_component_were_merely_not_updated(side, update):
     """Operation by operation, since XLA may fuse two programs differently."""
     bad = COMPONENT[side]

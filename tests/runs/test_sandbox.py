@@ -87,7 +87,7 @@ def is_harmless(event: str, what: str | int, allowed: list[str]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "name", first_quick(["mix_gan_ring", "mix_gan_mnist", "theory_low_diversity"])
+    "name", first_quick(["theory_packing", "mix_gan_ring", "mix_gan_mnist", "theory_low_diversity"])
 )
 def test_an_experiment_stays_in_its_places(name, tmp_path):
     arguments = ["--preset", "smoke", "--runs", str(tmp_path / "runs")]
