@@ -118,6 +118,7 @@ def start(
         config=(tyro.conf.FlagConversionOff,),
     )
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
+    use_all_cores()  # before anything starts JAX: how seeds are dealt out to devices decides their last bits
     with refusing(experiment):
         check_config(config)
         check(config)
@@ -127,7 +128,6 @@ def start(
         make_folder("--runs", folder)
         use_caches()
         stored = store_config_of(folder, hashed)
-    use_all_cores()
     is_preset, seeds = hashed == preset and first == 0, range(first, first + config.seeds)
     preset_name, code = options.preset, commit()
     return Run(

@@ -181,6 +181,17 @@ def test_a_new_field_at_its_default_does_not_orphan_the_runs_before_it(tmp_path,
         start(Wider(5))
 
 
+def test_cores_become_devices_before_anything_can_start_jax(tmp_path, monkeypatch):
+    """A first start on one device and a second on two would differ in their last bits."""
+    calls = []
+    stored = harness.store_config_of
+    monkeypatch.setattr(harness, "use_caches", lambda: calls.append("caches"))
+    monkeypatch.setattr(harness, "use_all_cores", lambda: calls.append("cores"))
+    monkeypatch.setattr(harness, "store_config_of", lambda *a: calls.append("config") or stored(*a))
+    harness.start("x", "doc", {"cpu": Config(5)}, ["--runs", str(tmp_path)])
+    assert calls == ["cores", "caches", "config"]
+
+
 def test_a_damaged_part_is_named_with_what_to_do(run):
     harness.once(run, "a part", lambda: {"value": 1.0})
     path = harness.method_folder(run, "a part") / "part.json"
