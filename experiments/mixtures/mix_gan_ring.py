@@ -2,7 +2,7 @@
 
 Claim: modes captured rise with the number of components k, and k = 5 beats both one GAN and one GAN with at least five
 times the parameters by more than two standard errors (after Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573).
-Time: ring 3 minutes, grid 4 minutes on two CPU cores; paper and paper_grid want a GPU and have not been timed.
+Time: ring 3 to 4, grid 4 minutes on two CPU cores; paper and paper_grid want a GPU and have not been timed.
 
     python -m experiments mix_gan_ring                       8 modes on two CPU cores (make demo)
     python -m experiments mix_gan_ring --preset grid         25 modes
