@@ -14,6 +14,7 @@ from experiments.benchmark.timing import interleaved, ratio
 from experiments.benchmark.workloads import dcgan_game, ring_game, scanned
 from mixgan_jax.networks import layers
 from mixgan_jax.networks._canonical import LAYOUT
+from mixgan_jax.networks.conv import check_pair
 from mixgan_jax.players.mixture import Strategy
 from mixgan_jax.types import Array
 
@@ -67,12 +68,10 @@ def xla_convolutions() -> Iterator[None]:
 
 
 def _conv(x: Array, kernel: Array, *, strides: Any, padding: Any) -> Array:
-    return lax.conv_general_dilated(x, kernel, _pair(strides), padding, dimension_numbers=LAYOUT)
+    steps = check_pair("strides", strides)
+    return lax.conv_general_dilated(x, kernel, steps, padding, dimension_numbers=LAYOUT)
 
 
 def _conv_transpose(x: Array, kernel: Array, *, strides: Any, padding: Any) -> Array:
-    return lax.conv_transpose(x, kernel, _pair(strides), padding, dimension_numbers=LAYOUT)
-
-
-def _pair(strides: Any) -> tuple[int, int]:
-    return (strides, strides) if isinstance(strides, int) else tuple(strides)
+    steps = check_pair("strides", strides)
+    return lax.conv_transpose(x, kernel, steps, padding, dimension_numbers=LAYOUT)

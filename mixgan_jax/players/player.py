@@ -94,13 +94,11 @@ def apply_player(
         )
     # A state that changes its form goes through no loop of steps, and JAX's message names no player.
     before, after = _form(state), _form(new_state)
-    if before == after:
-        return outputs, new_state
     if before[0] == after[0]:
         # Batch statistics come out in float64 under jax_enable_x64.
-        kept = in_dtypes_of(state, new_state)
-        if _form(kept) == before:
-            return outputs, kept
+        new_state = in_dtypes_of(state, new_state)
+        if _form(new_state) == before:
+            return outputs, new_state
     raise ValueError(
         f"{name}.apply must return a new_state of the state's form, {before[0]} of {before[1]}, got {after[0]} of "
         f"{after[1]}"
