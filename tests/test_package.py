@@ -18,8 +18,10 @@ PACKAGE = ROOT / "mixgan_jax"
 
 # Rooms, from the ground up: one may import what stands on earlier lines.
 ORDER = (
-    {"types", "messages", "files"},
+    {"messages", "files"},
     {"checks"},
+    {"checked"},
+    {"types"},
     {"losses", "penalties", "optim", "adjustments", "networks", "data"},
     {"game", "spectrum", "plots"},
     {"players"},

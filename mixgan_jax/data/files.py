@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from mixgan_jax.checks import check_choice, check_path, check_text
+from mixgan_jax.checks import check_choice, check_path
 from mixgan_jax.data._idx import find_idx, read_idx
 from mixgan_jax.data.images import Images, from_arrays
 from mixgan_jax.data.source import ImageSource, Indices, check_budget
@@ -43,7 +43,7 @@ def load_idx(path: str | os.PathLike[str], *, name: str | None = None) -> Images
         ValueError: a folder with several sets, or a file that is damaged or of another format.
         TypeError: images that are not uint8.
     """
-    name, given = check_text("name", name), check_path("path", path)
+    name, given = name, check_path("path", path)
     path = given
     if path.is_dir():
         found = find_idx(path)
@@ -93,7 +93,7 @@ def load_folder(
     if mode is not None:
         check_choice("mode", mode, tuple(_PLAIN.values()))
     files, labels, classes = _list("path", path)
-    name = check_text("name", name) or Path(path).resolve().name
+    name = name or Path(path).resolve().name
     if test_path is None:
         order = np.random.RandomState(0).permutation(len(files))  # frozen across NumPy versions
         files = [files[index] for index in order]

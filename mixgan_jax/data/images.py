@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_path, check_text, describe, fail
+from mixgan_jax.checks import check_array, check_path, describe, fail
 from mixgan_jax.data._arrays import as_labels, as_levels
 from mixgan_jax.data._idx import find_idx, is_idx, read_idx
 from mixgan_jax.data._npz import read_npz
@@ -130,7 +130,7 @@ def load_npz(
         raise FileNotFoundError(f"path must be an .npz file, got {str(path)!r}: no such file")
     idx = is_idx(path)
     arrays = read_idx(path) if idx else read_npz(path, _KEYS, memory_budget, channels)
-    name = check_text("name", name) or (path.name.partition(".")[0] if idx else path.stem)
+    name = name or (path.name.partition(".")[0] if idx else path.stem)
     return from_arrays(*arrays, name=name, channels=channels, value_range=value_range)
 
 

@@ -8,14 +8,21 @@ are in the units of the data; everything is float32.
 import functools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_count, check_key, check_number, is_concrete
-from mixgan_jax.types import Array, Key
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import is_concrete, on_host
+from mixgan_jax.types import Array, ArrayLike, Count, Key, NonNegative, Number, Positive, Shaped
+
+Points = Annotated[ArrayLike, Shaped(2, finite=True)]
+"""Points ``[M, D]``."""
+
+Sizes = Annotated[ArrayLike, Shaped((0, 1))]
+"""A number for all modes, or one for each: ``[M]``."""
 
 
 @functools.partial(
@@ -35,15 +42,14 @@ class GaussianMixture:
     std: Array
     weights: Array
 
-    def sample(self, key: Key, num_samples: int) -> Array:
+    @checked
+    def sample(self, key: Key, num_samples: Count) -> Array:
         """Independent samples ``[num_samples, D]``.
 
         Args:
             key: consumed: one half picks the modes, the other draws the noise.
             num_samples: a whole number >= 1, fixed under ``jit``.
         """
-        check_key("key", key)
-        check_count("num_samples", num_samples)
         mode_key, noise_key = jax.random.split(key)
         cumulative = jnp.cumsum(self.weights)
         # Scaled by the last entry, so that rounding in the sum cannot point past the last mode.
@@ -52,13 +58,14 @@ class GaussianMixture:
         noise = jax.random.normal(noise_key, (num_samples, self.means.shape[-1]))
         return self.means[modes] + self.std[modes][:, None] * noise
 
-    def log_prob(self, x: Array) -> Array:
+    @checked
+    def log_prob(self, x: Annotated[Array, Shaped()]) -> Array:
         """Log density, natural logarithm, of points ``[..., D]``, as an array ``[...]``.
 
         Differences to the centres are formed before squaring: the expanded square loses all digits of a narrow
         mode in float32. This takes memory for ``[..., M, D]``.
         """
-        x = check_array("x", x).astype(jnp.float32)
+        x = x.astype(jnp.float32)
         num_modes, dim = self.means.shape
         if x.ndim < 1 or x.shape[-1] != dim:
             raise ValueError(f"x must have shape [..., {dim}], got {x.shape}")
@@ -75,8 +82,11 @@ class GaussianMixture:
         return jax.nn.logsumexp(log_modes + log_weights, axis=-1)
 
 
-def gaussian_mixture(means: Any, std: Any, weights: Any = None) -> GaussianMixture:
-    """A mixture of isotropic Gaussians with given centres, widths and weights.
+@checked
+def gaussian_mixture(
+    means: Points, std: Sizes, weights: Annotated[ArrayLike, Shaped(1)] | None = None
+) -> GaussianMixture:
+    """Makes a mixture of isotropic Gaussians from centres, widths and weights.
 
     Args:
         means: centres ``[M, D]``, M >= 1, finite.
@@ -86,30 +96,27 @@ def gaussian_mixture(means: Any, std: Any, weights: Any = None) -> GaussianMixtu
 
     Returns:
         The mixture, all of it float32.
-
-    Raises:
-        ValueError: shapes that do not agree, or an entry that is not finite or not positive.
     """
-    means = check_array("means", means, rank=2, finite=True).astype(jnp.float32)
+    means = jnp.asarray(means, jnp.float32)
     num_modes, dim = means.shape
     if num_modes < 1 or dim < 1:
         raise ValueError(f"means must have shape [M, D] with M, D >= 1, got {means.shape}")
-    std = check_array("std", std, rank=(0, 1)).astype(jnp.float32)
+    std = jnp.asarray(std, jnp.float32)
     std = jnp.broadcast_to(std, (num_modes,)) if std.ndim == 0 else std
-    weights = jnp.ones(num_modes) if weights is None else weights
-    weights = check_array("weights", weights, rank=1).astype(jnp.float32)
+    weights = jnp.asarray(jnp.ones(num_modes) if weights is None else weights, jnp.float32)
     for name, value in (("std", std), ("weights", weights)):
         _check_positive(name, value, num_modes)
     return GaussianMixture(means, std, weights / jnp.sum(weights))
 
 
+@checked
 def ring(
-    num_modes: int = 8,
-    radius: float = 2.0,
-    std: float = 0.02,
+    num_modes: Count = 8,
+    radius: Positive = 2.0,
+    std: Sizes = 0.02,
     *,
-    weights: Any = None,
-    rotation: float = 0.0,
+    weights: ArrayLike | None = None,
+    rotation: Number = 0.0,
 ) -> GaussianMixture:
     """Gaussians, evenly spaced on a circle about the origin; equally weighted, and the first at angle 0, by default.
 
@@ -129,17 +136,15 @@ def ring(
     Returns:
         A mixture in 2 dimensions.
     """
-    check_count("num_modes", num_modes)
-    check_number("radius", radius, minimum=0.0, strict=True)
-    rotation = check_number("rotation", rotation)
     module: Any = np if is_concrete(rotation) else jnp
     angles = 2 * np.pi * np.arange(num_modes) / num_modes + rotation
     circle = module.stack([module.cos(angles), module.sin(angles)], axis=-1).astype(np.float32)
     return gaussian_mixture(jnp.asarray(radius, jnp.float32) * circle, std, weights)
 
 
+@checked
 def grid(
-    side: int = 5, spacing: float = 2.0, std: float = 0.05, *, weights: Any = None
+    side: Count = 5, spacing: Positive = 2.0, std: Sizes = 0.05, *, weights: ArrayLike | None = None
 ) -> GaussianMixture:
     """Gaussians on a square grid about the origin, equally weighted by default.
 
@@ -155,8 +160,6 @@ def grid(
     Returns:
         A mixture in 2 dimensions; mode ``side * i + j`` lies at column ``i``, row ``j``.
     """
-    check_count("side", side)
-    check_number("spacing", spacing, minimum=0.0, strict=True)
     axis = np.arange(side) - (side - 1) / 2
     centers = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     means = jnp.asarray(spacing, jnp.float32) * centers.astype(np.float32)
@@ -184,15 +187,14 @@ class Spirals:
     radius: Array
     std: Array
 
-    def sample(self, key: Key, num_samples: int) -> Array:
+    @checked
+    def sample(self, key: Key, num_samples: Count) -> Array:
         """Independent samples ``[num_samples, 2]``.
 
         Args:
             key: consumed: split into arms, places along the arm, and noise.
             num_samples: a whole number >= 1, fixed under ``jit``.
         """
-        check_key("key", key)
-        check_count("num_samples", num_samples)
         arm_key, place_key, noise_key = jax.random.split(key, 3)
         arms = jax.random.randint(arm_key, (num_samples,), 0, self.num_arms)
         # Arc length grows about as the square of the angle, so the root spreads the points evenly along the arm.
@@ -203,8 +205,9 @@ class Spirals:
         return (self.radius * place)[:, None] * direction + self.std * noise
 
 
+@checked
 def spirals(
-    num_arms: int = 2, turns: float = 1.5, radius: float = 2.0, std: float = 0.05
+    num_arms: Count = 2, turns: Positive = 1.5, radius: Positive = 2.0, std: NonNegative = 0.05
 ) -> Spirals:
     """A distribution on ``num_arms`` spirals ``r = radius * s``, ``angle = 2 pi (turns * s + arm / num_arms)``.
 
@@ -220,10 +223,6 @@ def spirals(
     Returns:
         A distribution in 2 dimensions with ``sample(key, num_samples)``; it has no density in closed form.
     """
-    num_arms = check_count("num_arms", num_arms)
-    check_number("turns", turns, minimum=0.0, strict=True)
-    check_number("radius", radius, minimum=0.0, strict=True)
-    check_number("std", std, minimum=0.0)
     as_float = functools.partial(jnp.asarray, dtype=jnp.float32)
     return Spirals(num_arms, as_float(turns), as_float(radius), as_float(std))
 
@@ -231,7 +230,7 @@ def spirals(
 def _check_positive(name: str, value: Array, num_modes: int) -> None:
     if value.shape != (num_modes,):
         raise ValueError(f"{name} must have shape ({num_modes},), got {value.shape}")
-    if is_concrete(value):
+    if on_host(value):
         entries = np.asarray(value)
         bad = ~(np.isfinite(entries) & (entries > 0))
         if bad.any():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixgan_jax.checks import check_number, check_path, check_text
+from mixgan_jax.checks import check_number, check_path
 from mixgan_jax.plots import arguments as check, drawing as draw, saving
 from mixgan_jax.types import Array
 
@@ -80,7 +80,7 @@ def plot_samples(
     if len(points) > 1:
         columns = 2 if weights is not None else 3
         fig.legend(collections, labels, loc="outside lower center", ncols=columns, markerscale=2.5)
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=check_text("title", title))
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title or "")
     return fig
 
 
@@ -170,7 +170,7 @@ def plot_payoffs(
     grid = fig.add_gridspec(2, 2, width_ratios=(0.9, width), height_ratios=(0.75, height))
     axes = fig.add_subplot(grid[1, 1])
     left, top = fig.add_subplot(grid[1, 0], sharey=axes), fig.add_subplot(grid[0, 1], sharex=axes)
-    draw.colour_bar(fig, axes, draw.heat_map(axes, matrix), check_text("label", label), 0.1 / width)
+    draw.colour_bar(fig, axes, draw.heat_map(axes, matrix), label or "", 0.1 / width)
     draw.weight_bars(left, generators, horizontal=True)
     draw.weight_bars(top, discriminators, horizontal=False)
     if equilibrium is not None:
@@ -219,7 +219,7 @@ def plot_curves(
         if name in levels:
             level = float(check_number(f"equilibrium[{name!r}]", levels[name]))
             draw.annotate_level(axes, level, colour)
-    axes.set(xlabel="step", ylabel=check_text("ylabel", ylabel), title=check_text("title", title))
+    axes.set(xlabel="step", ylabel=ylabel or "", title=title or "")
     if levels:
         axes.plot([], [], color="0.3", ls=":", lw=1.0, label="equilibrium")
     axes.legend()
@@ -259,7 +259,7 @@ def plot_weights(steps: Any, weights: Any, *, title: str | None = None) -> "Figu
             label=label,
         )
     axes.axhline(1 / num_components, color="0.3", ls=":", lw=1.0, label="uniform")
-    axes.set(xlabel="step", ylabel="mixture weight", title=check_text("title", title))
+    axes.set(xlabel="step", ylabel="mixture weight", title=title or "")
     axes.set_ylim(0, max(1.05 * float(values.max()), 1.2 / num_components))
     fig.legend(loc="outside right center")
     return fig
@@ -294,5 +294,5 @@ def image_grid(
     fig, panels = draw.stack(blocks, wide=columns is not None, titled=title is not None)
     for axes, block, label in zip(panels, blocks, labels, strict=True):
         draw.show_picture(axes, block, label)
-    panels[0].set_title(check_text("title", title))
+    panels[0].set_title(title or "")
     return fig
