@@ -95,6 +95,9 @@ Params: TypeAlias = Any
 ModelState: TypeAlias = Any
 """A tree of arrays that training changes but no gradient does (batch-norm averages); may be empty."""
 
+Tree: TypeAlias = Any
+"""Any tree of arrays: the state of a solver, what a checkpoint holds."""
+
 Batch: TypeAlias = Any
 """What one training step consumes; for the solvers of this package an array ``[B, ...]``."""
 

@@ -1,4 +1,4 @@
-"""Training as a process: steps in one program, whole runs with a folder, several devices, what stops a run."""
+"""Training as a process: steps in one program, whole runs with a folder, several devices, signals and NaNs."""
 
 from mixgan_jax.runs.fit import fit as fit
 from mixgan_jax.runs.interrupt import Interrupted as Interrupted

@@ -1,4 +1,4 @@
-"""From one entry of the log to the next: compiled steps, and the batches that they need, on the device in time."""
+"""Takes a run from one entry of the log to the next: compiled steps, and their batches on the device in time."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,50 +17,50 @@ from mixgan_jax.data.stream import Stream, open_stream
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.runs.steps import chunk_end, run_keys, run_steps
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array, Info, Key
+from mixgan_jax.types import Array, Info, Key, Tree
 
 
 @dataclass(frozen=True)
 class Advance:
-    """What takes a run, or runs, from one entry of the log to the next.
+    """Takes one run, or S runs, from one entry of the log to the next.
 
     Attributes:
         run: ``run(state, start, stop) -> (state, info)``.
-        info_of: shapes and dtypes of the first chunk's info for a state, of which shapes and dtypes are enough.
+        info_of: ``info_of(state)`` returns shapes and dtypes of the first chunk's info; it needs no more than the
+            state's shapes and dtypes.
     """
 
-    run: Callable[[Any, int, int], tuple[Any, Info]]
-    info_of: Callable[[Any], Any]
+    run: Callable[[Tree, int, int], tuple[Tree, Info]]
+    info_of: Callable[[Tree], Tree]
 
-    def __call__(self, state: Any, start: int, stop: int) -> tuple[Any, Info]:
-        """The state after step ``stop``, and the info averaged over the steps.
+    def __call__(self, state: Tree, start: int, stop: int) -> tuple[Tree, Info]:
+        """Returns the state after step ``stop``, and the info averaged over the steps.
 
-        It is to be called for every chunk in turn (:func:`chunk_end`); the state is donated.
+        Call it for every chunk in turn (:func:`chunk_end`). It donates the state.
         """
         return self.run(state, start, stop)
 
 
-_PIECE = (
-    4 * 2**20
-)  # bytes of the batches that one compiled scan gets; about five times as much is in memory
+# Bytes of the batches that one compiled scan gets; memory holds about five times as much.
+_PIECE = 4 * 2**20
 
 
 @contextlib.contextmanager
 def advancing(
     key: Key, solver: Solver, feed: Feed | Stream, start: int, num_steps: int, log_every: int
 ) -> Iterator[Advance]:
-    """What takes a run, or runs, from one entry of the log to the next.
+    """Makes the :class:`Advance` of one run, or of S runs.
 
-    Of a stream, the batches of the next steps are read, stacked and put on the device while it computes; nothing
-    waits for the host unless reading is slower than computing. A chunk of many steps is computed in pieces, so that
-    memory does not grow with ``log_every``.
+    While the device computes, a thread reads the next batches of a stream, stacks them and puts them on the device.
+    Nothing waits for the host unless reading is slower than computing. A chunk of many steps is computed in pieces, so
+    that memory does not grow with ``log_every``.
 
     Args:
         key: one run's key ``[]``, or keys ``[S]``.
-        solver: what trains.
-        feed: where batches come from.
-        start: the step to begin at; nothing else is needed to go on in the middle of a stream's epoch.
-        num_steps: where the run ends.
+        solver: the algorithm that trains.
+        feed: the source of batches.
+        start: the step to begin at. It alone says where in a stream's epoch to go on.
+        num_steps: the step where the run ends.
         log_every: steps between entries of the log.
 
     Yields:
@@ -68,13 +68,13 @@ def advancing(
     """
     compiled = _compiled(key, solver, feed)
 
-    def info_of(arrays: Any, num_steps: int, state: Any) -> Any:
-        # The jitted function keeps this trace for its first call.
+    def info_of(arrays: Tree, num_steps: int, state: Tree) -> Tree:
+        # The first call of the jitted function finds this trace.
         return compiled.eval_shape(key, state, arrays, jnp.int32(start), num_steps=num_steps)[1]
 
     if not isinstance(feed, Stream):
 
-        def run(state: Any, start: int, stop: int) -> tuple[Any, Info]:
+        def run(state: Tree, start: int, stop: int) -> tuple[Tree, Info]:
             return compiled(key, state, feed.arrays, jnp.int32(start), num_steps=stop - start)
 
         first = chunk_end(start, log_every, num_steps) - start
@@ -92,13 +92,13 @@ def advancing(
 
 
 def _compiled(runs: Key, solver: Solver, feed: Feed | Stream) -> Any:
-    """Compiled once for each ``num_steps``; the state is donated. A feed's arrays are shared by all runs."""
+    """Returns a jitted scan that donates the state. All runs share a feed's arrays."""
 
     @partial(jax.jit, static_argnames="num_steps", donate_argnames="state")
     def advance(
-        key: Key, state: Any, arrays: Any, start: Array, num_steps: int
-    ) -> tuple[Any, Info]:
-        def one(key: Key, state: Any, arrays: Any, start: Array) -> tuple[Any, Info]:
+        key: Key, state: Tree, arrays: Tree, start: Array, num_steps: int
+    ) -> tuple[Tree, Info]:
+        def one(key: Key, state: Tree, arrays: Tree, start: Array) -> tuple[Tree, Info]:
             return run_steps(key, solver, feed, arrays, state, start, num_steps)
 
         shared = 1 if isinstance(feed, Stream) else 2
@@ -122,14 +122,15 @@ class _Piece(NamedTuple):
 
 
 def _most_steps(stream: Stream, runs: int) -> int:
-    """How many steps' batches one piece may hold."""
+    """Returns the number of steps whose batches fit into one piece, >= 1."""
     return max(1, _PIECE // (runs * stream.batch_size * int(np.prod(stream.source.shape[1:]))))
 
 
 def _pieces(start: int, num_steps: int, log_every: int, most: int) -> Iterator[_Piece]:
-    """Chunks cut into pieces of equal length: one program, and the chunk's average is that of its pieces.
+    """Cuts chunks into pieces of equal length: one program runs them all, and a chunk's average is that of its pieces.
 
-    The length is the largest divisor of the chunk's that is <= ``most``: a prime ``log_every`` means single steps.
+    The length is the largest divisor of the chunk's length that is <= ``most``: a prime ``log_every`` gives single
+    steps.
     """
     while start < num_steps:
         stop = chunk_end(start, log_every, num_steps)
@@ -143,11 +144,11 @@ def _pieces(start: int, num_steps: int, log_every: int, most: int) -> Iterator[_
 def _ahead(
     key: Key, batches: Iterator[np.ndarray], plan: Iterator[_Piece]
 ) -> Iterator[Iterator[tuple[_Piece, Array]]]:
-    """The pieces with their batches, ``[n, B, ...]`` or ``[S, n, B, ...]``, on the devices of their runs.
+    """Yields pieces with their batches, ``[n, B, ...]`` or ``[S, n, B, ...]``, on the devices of their runs.
 
     While one piece is in use, a thread prepares the next.
     """
-    # Arrays tied to a device where the key is not would tie the state too, and have its second chunk compiled again.
+    # If the key is tied to no device, batches must not be: they would tie the state, and chunk 2 would compile again.
     place = key.sharding if key.committed else None
 
     def prepare(piece: _Piece) -> Array:
@@ -173,11 +174,11 @@ def _ahead(
 def _in_pieces(
     compiled: Callable,
     pieces: Iterator[tuple[_Piece, Array]],
-    state: Any,
+    state: Tree,
     start: int,
     stop: int,
-) -> tuple[Any, Info]:
-    """One chunk. The piece before the last one dispatched is waited for: two are under way, never more."""
+) -> tuple[Tree, Info]:
+    """Computes one chunk, with at most two pieces dispatched at a time."""
     total: Any = None
     count = 0
     while start < stop:

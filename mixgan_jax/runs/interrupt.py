@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: it saves first, then stops."""
+"""Signals that ask a run to end: the run saves first, then stops."""
 
 import os
 import signal
@@ -10,18 +10,18 @@ from typing import Any
 
 URGENT = (signal.SIGINT, signal.SIGTERM)
 
-# A closed terminal sends the first, SLURM the second some time before a job's end; Windows has neither.
+# A closed terminal sends SIGHUP; SLURM sends SIGUSR1 before a job's end; Windows has neither.
 NOTICES = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name))
 SIGNALS = (*URGENT, *NOTICES)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal stopped a run, which has saved. A kind of KeyboardInterrupt: no ``except Exception`` catches it.
+    """A signal stopped a run, which has saved. It is a KeyboardInterrupt, so ``except Exception`` does not catch it.
 
     Attributes:
-        signal: what was received.
-        step: how many steps were done; all of them are saved.
-        folder: where.
+        signal: the signal received.
+        step: number of steps done, all of them saved.
+        folder: the folder that they are saved in.
     """
 
     def __init__(self, signal: signal.Signals, step: int, folder: str | os.PathLike[str]) -> None:
@@ -30,25 +30,25 @@ class Interrupted(KeyboardInterrupt):
         self.signal, self.step, self.folder = signal, step, folder
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What pickle makes an equal one from."""
+        """Tells pickle how to make an equal one."""
         return type(self), (self.signal, self.step, self.folder)
 
 
 class Inbox:
-    """Where a signal waits to be acted on.
+    """A place where a signal waits until the run acts on it.
 
     Attributes:
-        signal: the first one received, or None.
+        signal: the first signal received, or None.
     """
 
     def __init__(self) -> None:
-        """Empty."""
+        """Makes an empty inbox."""
         self.signal: signal.Signals | None = None
 
     def receive(self, number: int, _: FrameType | None) -> None:
         """Keeps the first signal; a second Ctrl-C or SIGTERM raises KeyboardInterrupt at once.
 
-        SIGHUP and SIGUSR1 only give notice: they may come before a SIGTERM, and more than once.
+        SIGHUP and SIGUSR1 only give notice. They may come before a SIGTERM, and more than once.
         """
         received = signal.Signals(number)
         if received in URGENT and self.signal in URGENT:
@@ -59,16 +59,16 @@ class Inbox:
 
 @contextmanager
 def deferred_signals() -> Iterator[Inbox]:
-    """Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 are kept in an :class:`Inbox` for as long as the context lasts.
+    """Keeps Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 in an :class:`Inbox` while the context lasts.
 
-    One that is still there at the end is then sent again, to whoever handled it before. Signals that were ignored
-    stay so. Outside of the main thread, where Python handles no signals, the inbox stays empty.
+    At the end the context restores the handlers, and raises again a signal that is still in the inbox. Signals that
+    were ignored before stay ignored. Outside the main thread, where Python handles no signals, the inbox stays empty.
     """
     inbox = Inbox()
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.getsignal(number) for number in SIGNALS}
-    # Handlers that were not set by Python are None, and could not be put back.
+    # A handler that Python did not set reads as None, and cannot be restored.
     before = {number: old for number, old in before.items() if old not in (None, signal.SIG_IGN)}
     try:
         for number in before:

@@ -1,4 +1,4 @@
-"""The log of a run while it trains: what an entry may hold, when it is written, and what a checkpoint keeps of it."""
+"""The log of a run: what an entry may hold, when it is written, and what a checkpoint keeps of it."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -14,15 +14,12 @@ from mixgan_jax.storage.records import MAX_VALUES, Records, entry_from_json, ent
 
 
 def check_entry(name: str, values: Any, *, stored: bool) -> None:
-    """Checks the shapes and dtypes (as ``jax.eval_shape`` finds them) of what a log's entry will hold.
+    """Refuses an entry of the log that :class:`Records` would refuse later. Shapes and dtypes are enough.
 
     Args:
-        name: what the values are, in words.
-        values: must be a mapping of text to arrays of real numbers.
+        name: words for the values, as the message should have them.
+        values: a mapping of text to arrays of real numbers, or to their shapes and dtypes.
         stored: whether they will be written, so that each may hold at most ``MAX_VALUES`` numbers.
-
-    Raises:
-        TypeError, ValueError: they would be refused later; the message names the value.
     """
     if not isinstance(values, Mapping):
         raise fail(name, values, "a dict of arrays by name", TypeError)
@@ -40,7 +37,7 @@ def check_entry(name: str, values: Any, *, stored: bool) -> None:
 
 
 def kept(checkpoints: Checkpoints | None) -> str:
-    """What a run that stops leaves to go on from, in words."""
+    """Says in words what a run that stops leaves to go on from."""
     if checkpoints is None:
         return "nothing is kept without a folder"
     checkpoints.wait()
@@ -48,10 +45,10 @@ def kept(checkpoints: Checkpoints | None) -> str:
 
 
 class Log:
-    """Holds one entry back, so that fetching it never waits for work that was just dispatched.
+    """A log that holds one entry back, so that fetching it never waits for work that was just dispatched.
 
-    The solver's part of an entry and what ``evaluate`` measured stay apart until they are written: only the former is
-    looked at by the quarantine, and kept in a checkpoint.
+    An entry has two parts, which stay apart until they are written: the solver's info, and what ``evaluate`` measured.
+    The quarantine and checkpoints see only the solver's info.
     """
 
     def __init__(
@@ -61,7 +58,7 @@ class Log:
         checkpoints: Checkpoints | None,
         on_log: Callable | None,
     ) -> None:
-        """Takes where entries go: the file, the quarantine, the caller."""
+        """Takes the receivers of entries: file, quarantine, checkpoints, callback."""
         self._records, self._quarantine, self._checkpoints = records, quarantine, checkpoints
         self._on_log = on_log
         self._held: tuple[int, int, Mapping[str, Any]] | None = None
@@ -69,16 +66,16 @@ class Log:
         self._is_looked_at = False
 
     def put(self, start: int, step: int, info: Mapping[str, Any]) -> None:
-        """Takes the solver's entry of the steps after ``start``, once the one before is written."""
+        """Takes the solver's info of the steps after ``start``, and writes the entry before it."""
         self.flush()
         self._held, self._measures, self._is_looked_at = (start, step, info), {}, False
 
     def add(self, measures: Mapping[str, Any]) -> None:
-        """Takes what was measured after the steps of the entry."""
+        """Takes what ``evaluate`` measured after the steps of the entry."""
         self._measures = measures
 
     def look(self) -> None:
-        """Fetches the solver's part, and has the quarantine look at it, once."""
+        """Fetches the solver's info and shows it to the quarantine, once."""
         if self._held is None or self._is_looked_at:
             return
         start, step, info = self._held
@@ -91,7 +88,7 @@ class Log:
             raise
 
     def keep(self) -> Any:
-        """What a checkpoint keeps of the entry that is held, for :meth:`restore`; all before it is on disk."""
+        """Returns the held entry as a checkpoint keeps it, for :meth:`restore`. All earlier entries are on disk."""
         self.look()
         if self._held is None or self._records is None:
             return None
@@ -99,10 +96,10 @@ class Log:
         return {"start": self._held[0], "info": entry_to_json(self._held[2])}
 
     def restore(self, step: int) -> bool:
-        """Takes the entry that the checkpoint at ``step`` keeps, where the log lacks it; returns whether it does.
+        """Takes the entry from the checkpoint at ``step`` if the log lacks it, and returns whether it did.
 
-        A run may end between the checkpoint and the line of the log; then its log is to be that of an uninterrupted
-        one all the same.
+        A run may be killed after the checkpoint and before the line of the log. With this, the log is that of an
+        uninterrupted run all the same.
         """
         records, checkpoints = self._records, self._checkpoints
         if not (step and records and checkpoints) or records.last_step == step:
@@ -118,7 +115,7 @@ class Log:
         return kept is not None
 
     def flush(self) -> None:
-        """Writes the entry that is held, and calls back."""
+        """Writes the held entry, and calls ``on_log``."""
         if self._held is None:
             return
         self.look()

@@ -1,4 +1,4 @@
-"""Several devices: independent runs dealt out to them."""
+"""Deals independent runs out to several devices."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,27 +7,26 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from mixgan_jax.checks import check_key
+from mixgan_jax.checked import checked
+from mixgan_jax.runs.steps import RunKey
 from mixgan_jax.types import Key
 
 
-def spread_over_devices(keys: Key) -> Key:
-    """Keys of several runs, dealt out to all devices: ``fit`` then trains S / devices runs on each.
+@checked
+def spread_over_devices(keys: RunKey) -> Key:
+    """Spreads the keys of several runs over all devices: ``fit`` then trains S / devices runs on each.
 
-    Runs do not talk to each other, so this costs nothing. On a CPU, whose cores one small program cannot fill, set
-    ``jax.config.update("jax_num_cpu_devices", cores)`` before any other use of JAX. A run's numbers may differ in the
-    last bits from those with another number of devices: it is compiled in another batch.
+    Runs do not talk to each other, so this costs nothing. One small program cannot fill a CPU's cores: there set
+    ``jax.config.update("jax_num_cpu_devices", cores)`` before any other use of JAX. On another number of devices a
+    run's numbers may differ in the last bits, since it is compiled in another batch.
 
     Args:
         keys: ``[S]``.
 
     Returns:
         The same keys, over the largest number of devices that divides S.
-
-    Raises:
-        TypeError, ValueError: ``keys`` are not typed keys ``[S]``.
     """
-    if check_key("keys", keys, sweep=True).ndim == 0:
+    if keys.ndim == 0:
         raise ValueError("keys must be keys [S], got a single key")
     count = max(n for n in range(1, len(jax.devices()) + 1) if keys.shape[0] % n == 0)
     mesh = Mesh(np.asarray(jax.devices()[:count]), ("runs",))
@@ -35,13 +34,13 @@ def spread_over_devices(keys: Key) -> Key:
 
 
 def map_runs(key: Key, function: Callable[..., Any], shared: int = 0) -> Callable[..., Any]:
-    """``function`` of one run, mapped over runs: vmapped, on each device over its own.
+    """Maps a function of one run over runs: vmapped, on each device over its own runs.
 
     Args:
-        key: one run's key ``[]``, for which ``function`` itself is returned, or keys ``[S]``; with those on several
-            devices (:func:`spread_over_devices`) each device maps over its share.
+        key: one run's key ``[]``, or keys ``[S]``. For one run the function is returned as it is. Where the keys lie
+            on several devices (:func:`spread_over_devices`), each device maps over its share.
         function: pure; its arguments and results are trees of arrays.
-        shared: how many of the last arguments all runs share; the others have a leading axis S.
+        shared: number of last arguments that all runs share. The others have a leading axis S.
 
     Returns:
         A function of the stacked arguments whose results have a leading axis S.

@@ -1,9 +1,9 @@
-"""What a run does about components whose updates are not finite: names them, then stops or goes on without them.
+"""Names components whose updates are not finite, then stops the run or goes on without them.
 
-A solver that freezes such components says so in each step's info, by entries ``frozen_<players>`` ``[K]`` of 0 and 1
-(``frozen_generators``), and its state has the same as ``state.frozen``. The losses and values in info are looked at
-too: where one is not finite and no component is named, the run stops, or warns, all the same. Only the logged averages
-are looked at, so the device never waits.
+A solver that freezes such components says so in each step's info: entries ``frozen_<players>`` ``[K]`` of 0 and 1
+(``frozen_generators``). Its ``state.frozen`` holds the same. The quarantine looks at losses and values in info too: if
+one is not finite and no component is named, the run stops, or warns, all the same. It looks only at the logged
+averages, so the device never waits.
 """
 
 import warnings
@@ -22,10 +22,10 @@ LOSSES = (
     "generator_gain",
     "discriminator_gain",
 )
-"""Entries of info that must be finite."""
+"""Names of the entries of info that must be finite."""
 
 OnNan: TypeAlias = Literal["stop", "freeze"]
-"""Whether a run stops at a component whose update is not finite, or goes on with it frozen."""
+"""What to do at a component whose update is not finite: stop the run, or go on with the component frozen."""
 
 
 class Frozen(NamedTuple):
@@ -35,7 +35,7 @@ class Frozen(NamedTuple):
         player: ``generator`` or ``discriminator``.
         component: its index.
         seed: the run of a sweep, by index; None for a single run.
-        step: of the update that was not finite, the first step being 1; None where an earlier start saw it.
+        step: the step whose update was not finite, counted from 1; None where an earlier start saw it.
         losses: names of the losses and values that were not finite in the same entry of the log.
     """
 
@@ -46,7 +46,7 @@ class Frozen(NamedTuple):
     losses: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """In words."""
+        """Says it in words."""
         when = "in an earlier start" if self.step is None else f"at step {self.step}"
         beside = f" ({', '.join(self.losses)} not finite)" if self.losses else ""
         return (
@@ -55,10 +55,10 @@ class Frozen(NamedTuple):
 
 
 class Unsound(NamedTuple):
-    """A loss or value that is not finite, of a solver that names no component.
+    """A loss or value that is not finite, while the solver names no component.
 
     Attributes:
-        name: of the entry in the log.
+        name: the entry's name in the log.
         seed: the run of a sweep, by index; None for a single run.
         first: the first of the steps that the entry averages.
         last: the last of them.
@@ -70,26 +70,26 @@ class Unsound(NamedTuple):
     last: int
 
     def __str__(self) -> str:
-        """In words."""
+        """Says it in words."""
         return f"{self.name}{_of(self.seed)} was not finite in steps {self.first} to {self.last}"
 
 
 class NonFiniteError(ArithmeticError):
-    """Components had updates that are not finite, or losses or values were not.
+    """Components had updates that are not finite, or losses or values were not finite.
 
     Attributes:
-        components: every one of them, a tuple of :class:`Frozen`; :class:`Unsound` where no component is named.
+        components: all of them, a tuple of :class:`Frozen`; of :class:`Unsound` where no component is named.
     """
 
     def __init__(self, components: tuple[Frozen | Unsound, ...], kept: str) -> None:
-        """``kept`` says what there is to go on from."""
+        """Takes the components, and words for what there is to go on from."""
         named = "; ".join(map(str, components[:8]))
         more = f"; and {len(components) - 8} more" if len(components) > 8 else ""
         super().__init__(f"{named}{more}; {kept}")
         self.components, self._kept = components, kept
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """What pickle makes an equal one from."""
+        """Tells pickle how to make an equal one."""
         return type(self), (self.components, self._kept)
 
 
@@ -99,7 +99,7 @@ class Quarantine:
     Args:
         on_nan: ``stop`` or ``freeze``.
         frozen: the state's ``frozen`` at the start; empty for solvers that freeze nothing.
-        kept: what there is to go on from, in words, for errors.
+        kept: returns words for what there is to go on from, which end an error.
         sweep: whether entries have a leading axis of runs.
 
     Raises:
@@ -113,7 +113,7 @@ class Quarantine:
         kept: Callable[[], str],
         sweep: bool = False,
     ) -> None:
-        """Takes what the run starts with; see the class."""
+        """Notes the components that are frozen at the start."""
         self._on_nan, self._kept, self._sweep = on_nan, kept, sweep
         self._known = {name: np.asarray(value) for name, value in frozen.items()}
         self._told: set[tuple[str, int | None]] = set()
@@ -124,17 +124,17 @@ class Quarantine:
     def look(self, start: int, step: int, entry: Mapping[str, np.ndarray]) -> None:
         """Looks at the log's entry for the steps after ``start`` up to ``step``.
 
-        An entry is an average over these n steps, and a component stays frozen. So an average of m / n says that
-        it was frozen in the last m of them, and that the update at step ``step - m + 1`` was not finite.
+        An entry is an average over these n steps, and a component stays frozen. So an average of m / n says that the
+        component was frozen in the last m of them: the update at step ``step - m + 1`` was not finite.
 
         Args:
-            start: how many steps were done before those that the entry averages.
-            step: how many after.
-            entry: names and averages of the solver's info, ``[...]``, or ``[S, ...]`` of a sweep.
+            start: number of steps done before those that the entry averages.
+            step: number of steps done after them.
+            entry: the solver's info by name, averaged: ``[...]``, or ``[S, ...]`` in a sweep.
 
         Raises:
             NonFiniteError: a component was frozen in these steps, or a loss or value was not finite, and ``on_nan`` is
-                ``stop``. Where it is ``freeze``, one warning names each.
+                ``stop``. With ``freeze``, one warning names each.
         """
         losses = self._losses_not_finite(entry)
         found: list[Frozen] = []
@@ -146,7 +146,7 @@ class Quarantine:
             self._known[name] = average > 0
             frozen_seeds |= {one.seed for one in _named(name, average > 0)}
         found = [one._replace(losses=tuple(losses.get(one.seed, ()))) for one in found]
-        # A frozen component explains what is not finite in its run.
+        # In its run, a frozen component explains losses that are not finite.
         unnamed = [
             Unsound(name, seed, start + 1, step)
             for seed, names in losses.items()
@@ -162,7 +162,7 @@ class Quarantine:
             warnings.warn(f"{loss}; the solver names no component and goes on", stacklevel=2)
 
     def _losses_not_finite(self, entry: Mapping[str, np.ndarray]) -> dict[int | None, list[str]]:
-        """By seed, the names of the losses and values that are not finite."""
+        """Returns, by seed, the names of losses and values that are not finite."""
         found: dict[int | None, list[str]] = {}
         for name in filter(entry.__contains__, LOSSES):
             bad = ~np.isfinite(entry[name])
@@ -177,7 +177,7 @@ def _of(seed: int | None) -> str:
 
 
 def _named(name: str, frozen: np.ndarray, steps: np.ndarray | None = None) -> list[Frozen]:
-    """The components that are marked in ``frozen``, ``[K]`` or ``[S, K]``; ``steps`` has its shape."""
+    """Lists the components marked in ``frozen`` ``[K]`` or ``[S, K]``, with their ``steps`` of the same shape."""
     player = name.removeprefix(PREFIX).removesuffix("s")
     return [
         Frozen(
