@@ -1,4 +1,4 @@
-"""``python -m mixgan_jax`` prints what is installed, the devices that JAX sees, and where the experiments are."""
+"""``python -m mixgan_jax`` prints versions, the devices that JAX sees, and where the experiments are."""
 
 import platform
 from importlib.metadata import version
@@ -11,7 +11,7 @@ EXPERIMENTS = "Experiments live in the repository: in a checkout, python -m expe
 
 
 def main() -> None:
-    """Prints three lines."""
+    """Prints the three lines."""
     libraries = ", ".join(f"{name} {version(name)}" for name in ("jax", "flax", "optax", "numpy"))
     print(f"mixgan_jax {mg.__version__}, {libraries}, Python {platform.python_version()}")
     kinds = [device.device_kind for device in jax.devices()]

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: after a kill or a power cut there is the old content or the new one."""
+"""Replaces files as a whole: after a kill or a power cut, a file has the old content or the new one."""
 
 import contextlib
 import json
@@ -11,13 +11,13 @@ from typing import IO, Any
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to, which takes the place of ``path`` when the context ends without an error."""
+    """Opens a file to write to. It takes the place of ``path`` when the context ends without an error."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
             yield file
             file.flush()
-            # Without it a power cut may keep the new name and lose the content.
+            # Without fsync, a power cut may keep the new name and lose the content.
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 def write_json(
     path: Path, value: Any, *, indent: int | None = 1, default: Callable[[Any], Any] | None = None
 ) -> None:
-    """Replaces a file by ``value`` as JSON; a list of numbers takes one line, however long it is."""
+    """Replaces a file by ``value`` as JSON. A list of numbers takes one line, however long it is."""
     text = json.dumps(value, indent=indent, default=default)
     text = re.sub(r'\[\n([^\[\]{}"]+)\n *\]', lambda found: f"[{' '.join(found[1].split())}]", text)
     with replacing(path) as file:
@@ -36,7 +36,7 @@ def write_json(
 
 
 def read_json(path: Path, remedy: str) -> Any:
-    """What a JSON file holds.
+    """Reads a JSON file.
 
     Raises:
         ValueError: it holds no JSON; the message names the file and ends with ``remedy``.
@@ -49,7 +49,7 @@ def read_json(path: Path, remedy: str) -> Any:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Puts a new name on disk, where the system can do that for folders."""
+    """Writes a new name to disk, if the system can do that for folders."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""The wording of error messages: how a value is described, and which name may have been meant."""
+"""Words error messages: describes a value, and suggests the name that may have been meant."""
 
 import difflib
 import sys
@@ -13,12 +13,12 @@ _LONGEST = 200  # characters of a value in a message
 
 
 def describe(value: Any) -> str:
-    """``value`` as an error message shows it: an array by shape and dtype, an object of a long repr by its type."""
+    """Describes a value for an error message: an array by shape and dtype, an object with a long repr by its type."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
     if isinstance(value, jax.core.Tracer):
         return f"a traced value of dtype {value.dtype}"
-    # Python refuses to write out very long ones.
+    # Python refuses to write out very long integers.
     if isinstance(value, int) and value.bit_length() > 100:
         return f"a whole number of {value.bit_length()} bits"
     text = repr(value)
@@ -35,21 +35,21 @@ def describe(value: Any) -> str:
 
 
 def fail(name: str, value: Any, expected: str, error: type[Exception] = ValueError) -> Exception:
-    """The exception for a bad argument; to be raised by the caller."""
+    """Makes the exception for a bad argument; the caller raises it."""
     return error(f"{name} must be {expected}, got {describe(value)}")
 
 
 def suggest(value: Any, options: Iterable[Any]) -> str:
-    """Advice for the end of a message: which of ``options`` may have been meant; empty where none is near."""
+    """Suggests, for the end of a message, which of ``options`` was meant; returns no text where none is near."""
     names = [str(option) for option in options]
     near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def suggest_names(package: str) -> None:
-    """From now on the error for a wrong name in a package, or in a module in it, suggests the nearest public name.
+    """Makes the error for a wrong name in a package, or in a module of it, suggest the nearest public name.
 
-    Set from outside, since a type checker that sees ``__getattr__`` in a module takes every name for one that exists.
+    It sets ``__getattr__`` from outside: if a type checker saw it in a module, it would accept every name.
     """
     top = sys.modules[package]
     inside = [part for part in vars(top).values() if isinstance(part, ModuleType)]

@@ -1,4 +1,4 @@
-"""What a run leaves on disk: checkpoints, the log, the config; and the lock on its folder."""
+"""A run's folder: checkpoints, the log, the config, and the lock."""
 
 from mixgan_jax.storage.checkpoint import (
     Checkpoints as Checkpoints,

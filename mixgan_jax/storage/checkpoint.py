@@ -1,26 +1,27 @@
 """Checkpoints of a run: saved while training goes on, restored bit for bit.
 
-A run's directory holds ``config.json`` and ``checkpoints/<step>/``, written by Orbax, with up to three
-items: ``state``, all that training needs; ``generators``, the mixture of generators alone; ``layout``,
-path, shape, dtype and checksum of every leaf, so that damage is noticed, and a template that does not fit is
-refused in words.
+A run's directory holds ``config.json`` and ``checkpoints/<step>/``, which Orbax writes, with up to three items.
+``state`` is all that training needs. ``generators`` is the mixture of generators alone. ``layout`` lists path, shape,
+dtype and checksum of every leaf: it reveals damage, and says in words where a template does not fit.
 """
 
 import dataclasses
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import jax
 
-from mixgan_jax.checks import check_count, check_path, fail
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import fail
 from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.storage import layout
 from mixgan_jax.storage.manager import open_manager, quiet, stored_layout
 from mixgan_jax.storage.placement import place, target
 from mixgan_jax.storage.records import store_config
+from mixgan_jax.types import Count, FilePath, Tree, Whole
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ FOLDER_NAME = "checkpoints"
 
 
 class SaveError(OSError):
-    """A checkpoint could not be written, as on a full disk; those before it are as they were."""
+    """A checkpoint could not be written, as on a full disk. Those before it are as they were."""
 
 
 class Checkpoints:
@@ -36,25 +37,24 @@ class Checkpoints:
 
     Args:
         directory: the run's directory, created where it does not exist.
-        config: what the run was started with, a (nested) dict of JSON values: written to ``config.json`` at the
-            first opening, compared with it later. None compares nothing.
-        max_to_keep: how many checkpoints stay, >= 1. With 2 or more, one is left where the newest is damaged.
+        config: the run's configuration, a (nested) dict of JSON values. The first opening writes it to
+            ``config.json``, later ones compare it. None compares nothing.
+        max_to_keep: number of checkpoints that stay, >= 1. With 2 or more, one is left where the newest is damaged.
 
     Raises:
-        ValueError: the directory belongs to a run with another config; the fields are named.
-        TypeError: a config that JSON cannot hold.
+        ValueError: the directory belongs to a run with another config; the message names the fields.
     """
 
+    @checked
     def __init__(
         self,
-        directory: str | os.PathLike[str],
+        directory: FilePath,
         config: Mapping[str, Any] | None = None,
         *,
-        max_to_keep: int = 2,
+        max_to_keep: Count = 2,
     ) -> None:
         """Opens the directory; see the class."""
-        check_count("max_to_keep", max_to_keep)
-        self.directory = check_path("directory", directory).absolute()
+        self.directory = Path(directory).absolute()
         self.directory.mkdir(parents=True, exist_ok=True)
         if config is not None:
             store_config(self.directory, config)
@@ -63,25 +63,26 @@ class Checkpoints:
 
     @property
     def steps(self) -> list[int]:
-        """The steps with a checkpoint, rising; one that is still being written counts."""
+        """The steps with a checkpoint, in rising order; one that is still being written counts."""
         return sorted(set(self._manager.all_steps()) - set(self._unreadable))
 
     @property
     def kept(self) -> str:
-        """In words, the newest checkpoint that is whole on disk, as far as is known without reading it."""
+        """Words for the newest checkpoint that is whole on disk, as far as is known without reading it."""
         found = self.directory.glob(f"{FOLDER_NAME}/*")
         steps = {int(path.name) for path in found if path.name.isdecimal()} - set(self._unreadable)
         newest = f"the checkpoint of step {max(steps)} is" if steps else "no checkpoint is"
         return f"{newest} kept in {self.directory}"
 
     def read_log(self, step: int) -> Any:
-        """What :meth:`save` was given as ``log`` at a step; None where it was given none."""
+        """Returns the ``log`` that :meth:`save` got at a step, or None."""
         return layout.read_log(stored_layout(self._manager, step))
 
+    @checked
     def save(
         self,
-        step: int,
-        state: Any,
+        step: Whole,
+        state: Tree,
         *,
         generators: Mixture | Mapping[str, Any] | None = None,
         log: Any = None,
@@ -91,33 +92,31 @@ class Checkpoints:
         The caller may donate the state to the next step at once.
 
         Args:
-            step: how many steps led to this state, >= 0.
+            step: number of steps that led to this state, >= 0, and not below the latest saved one.
             state: any tree of arrays, typed keys and numbers; nodes may be NamedTuples or registered dataclasses.
+                Orbax cannot write arrays of size 0, or two leaves of one name.
             generators: a :class:`Mixture` (or a dict of its fields) also stored apart, for
                 :func:`load_for_sampling`. Runs vmapped over seeds have a leading axis ``S``.
-            log: JSON values to be kept with it, for :meth:`read_log`.
+            log: JSON values kept with it, for :meth:`read_log`.
 
         Returns:
-            Whether one is written: not where ``step`` is saved already.
+            Whether it writes one: it does not where ``step`` is saved already.
 
         Raises:
-            ValueError: ``step`` is below the latest saved one, the generators lack a field, or Orbax cannot write
-                an array (of size 0, or two of one name).
             SaveError: this one, or the one before it, could not be written.
         """
         import orbax.checkpoint as ocp
 
-        step = check_count("step", step, minimum=0)
         trees = as_trees(state, generators)
         latest = max(self.steps, default=-1)
         if step < latest:
             raise fail("step", step, f">= {latest}, the latest step saved in {self.directory}")
         if step == latest:
             return False
-        # Left in place they would count as the latest steps and push whole checkpoints out.
+        # If they stayed, they would count as the latest steps, and whole checkpoints would be deleted in their place.
         while self._unreadable:
             self._manager.delete(self._unreadable.pop())
-        # Each tree stands below a root: Orbax refuses an item that is an empty tree.
+        # Orbax refuses an item that is an empty tree, so each tree stands below a root.
         items = {item: ocp.args.StandardSave({"root": tree}) for item, tree in trees.items()}
         described = ocp.args.JsonSave(layout.describe_trees(trees, log))
         with self._saving():
@@ -125,10 +124,10 @@ class Checkpoints:
         return True
 
     def restore_latest(self, like: T) -> tuple[int, T] | None:
-        """The newest checkpoint that can be read, bit for bit.
+        """Reads the newest checkpoint that is whole, bit for bit.
 
-        Where the newest is damaged, a warning says so and the one before is taken; the next
-        :meth:`save` deletes the damaged one.
+        If the newest is damaged, a warning says so, and the one before is taken. The next :meth:`save` deletes the
+        damaged one.
 
         Args:
             like: the tree to fill: a state of the same shapes and dtypes, or ``jax.eval_shape`` of the function that
@@ -139,8 +138,8 @@ class Checkpoints:
             The step and the state; None where there is no checkpoint.
 
         Raises:
-            ValueError: ``like`` has other leaves, shapes or dtypes than the checkpoint (the first few are named), or
-                no checkpoint can be read.
+            ValueError: ``like`` has other leaves, shapes or dtypes than the checkpoint (the message names the first
+                few), or no checkpoint can be read.
         """
         self.wait()
         found = _newest_readable(self._manager, self.steps, "state", like)
@@ -152,16 +151,16 @@ class Checkpoints:
         """Returns once everything is on disk.
 
         Raises:
-            SaveError: something is not, and will not be.
+            SaveError: something could not be written.
         """
         with self._saving():
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, then releases the directory; a second call does nothing.
+        """Waits, then releases the directory. A second call does nothing.
 
         Raises:
-            SaveError: as :meth:`wait`.
+            SaveError: something could not be written.
         """
         with self._saving():
             self._manager.close()
@@ -177,7 +176,7 @@ class Checkpoints:
             ) from error
 
     def __enter__(self) -> Self:
-        """The checkpoints themselves."""
+        """Returns the checkpoints themselves."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -185,18 +184,19 @@ class Checkpoints:
         self.close()
 
 
+@checked
 def load_for_sampling(
-    directory: str | os.PathLike[str], *, step: int | None = None, like: Mixture | None = None
+    directory: FilePath, *, step: int | None = None, like: Mixture | None = None
 ) -> Mixture:
-    """The generators of a run, without its training code; safe while the run goes on.
+    """Reads the generators of a run, without its training code. It is safe while the run goes on.
 
     Args:
-        directory: the run's directory, as given to :class:`Checkpoints`.
-        step: which checkpoint; None takes the newest that can be read.
+        directory: the run's directory, as given to :class:`Checkpoints` or :func:`~mixgan_jax.fit`.
+        step: one of the saved steps; None takes the newest checkpoint that can be read.
         like: a mixture of the same shapes (or ``jax.eval_shape`` of one) whose tree and sharding the result takes.
-            Without it the trees are nested dicts and lists on the default device. Linen's are anyway; a player whose
+            Without it the trees are nested dicts and lists on the default device, as Linen's are anyway. A player whose
             parameters are classes (Equinox, NNX, NamedTuples) needs ``like``, for instance
-            ``jax.eval_shape(solver.init, key).generators``. A warning says so.
+            ``jax.eval_shape(solver.init, key).generators``; a warning says so.
 
     Returns:
         The :class:`Mixture` that was saved as ``generators``.
@@ -204,8 +204,21 @@ def load_for_sampling(
     Raises:
         FileNotFoundError: no checkpoint in ``directory``.
         ValueError: none at ``step``, none with generators, or ``like`` does not fit.
+
+    Example:
+        >>> import jax, tempfile
+        >>> import jax.numpy as jnp
+        >>> import mixgan_jax as mg
+        >>> player = mg.from_linen(mg.networks.MLP((8,)))
+        >>> mixture = mg.uniform(jax.random.key(0), player, 3, jnp.zeros((1, 2)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with mg.Checkpoints(folder) as checkpoints:
+        ...         started = checkpoints.save(100, state=mixture, generators=mixture)
+        ...     generators = mg.load_for_sampling(folder)
+        >>> generators.num_components
+        3
     """
-    directory = check_path("directory", directory).absolute()
+    directory = Path(directory).absolute()
     missing = FileNotFoundError(f"directory must hold a run with checkpoints, got {directory}")
     if not (directory / FOLDER_NAME).is_dir():
         raise missing
@@ -214,31 +227,29 @@ def load_for_sampling(
         if step is not None and step not in steps:
             raise fail("step", step, f"one of the saved steps {steps} of {directory}")
         steps = steps if step is None else [step]
-        found = _newest_readable(manager, steps, "generators", like)
+        found = _newest_readable(manager, steps, "generators", like, stacklevel=4)
         if found is None:
             raise missing
-        classes = (
-            []
-            if like is not None
-            else layout.read_classes(stored_layout(manager, found[0]), "generators")
-        )
-    if classes:
+        stored = stored_layout(manager, found[0])
+    classes = layout.read_classes(stored, "generators")
+    if classes and like is None:
         text = (
             f"the generators were saved with nodes of class {', '.join(classes)}, which come back as dicts; to have "
             "them as they were pass like=jax.eval_shape(solver.init, key).generators"
         )
-        warnings.warn(text, stacklevel=2)
+        warnings.warn(text, stacklevel=3)
     return _as_mixture(found[1])
 
 
 def _reason(error: Exception) -> str:
-    """An error in one line that is not too long."""
+    """Shortens an error to one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def _newest_readable(
-    manager: Any, steps: list[int], item: str, like: Any
-) -> tuple[int, Any] | None:
+    manager: Any, steps: list[int], item: str, like: Tree, stacklevel: int = 3
+) -> tuple[int, Tree] | None:
+    """Reads the newest checkpoint that is whole, and warns of damaged ones where ``stacklevel`` says."""
     failure: Exception | None = None
     for step in reversed(steps):
         try:
@@ -249,13 +260,13 @@ def _newest_readable(
             failure = error
             where = f"the checkpoint at step {step} of {manager.directory}"
             text = f"{where} cannot be read and is passed over ({_reason(error)})"
-            warnings.warn(text, stacklevel=3)
+            warnings.warn(text, stacklevel=stacklevel)
     if failure is not None:
         raise ValueError(f"no checkpoint of {manager.directory} can be read: {steps}") from failure
     return None
 
 
-def _read_item(manager: Any, step: int, item: str, like: Any) -> Any:
+def _read_item(manager: Any, step: int, item: str, like: Tree) -> Tree:
     import orbax.checkpoint as ocp
 
     stored = layout.read_layout(step, stored_layout(manager, step), item)
@@ -270,8 +281,8 @@ def _read_item(manager: Any, step: int, item: str, like: Any) -> Any:
     return jax.tree.map(place, restored, like)
 
 
-def as_trees(state: Any, generators: Any) -> dict[str, Any]:
-    """What a checkpoint holds, by name; a ValueError where it cannot be written. Shapes and dtypes are enough."""
+def as_trees(state: Tree, generators: Mixture | Mapping[str, Any] | None) -> dict[str, Tree]:
+    """Returns the trees of a checkpoint by name, or refuses what cannot be written. Shapes and dtypes are enough."""
     trees = {"state": state}
     if generators is not None:
         trees["generators"] = _as_mixture(generators)
@@ -279,7 +290,7 @@ def as_trees(state: Any, generators: Any) -> dict[str, Any]:
     return trees
 
 
-def _as_mixture(generators: Any) -> Mixture:
+def _as_mixture(generators: Mixture | Mapping[str, Any]) -> Mixture:
     if isinstance(generators, Mixture):
         return generators
     names = [field.name for field in dataclasses.fields(Mixture)]

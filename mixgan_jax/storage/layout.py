@@ -1,6 +1,6 @@
-"""What a checkpoint says about itself: path, shape, dtype and checksum of every leaf.
+"""The layout of a checkpoint: path, shape, dtype and checksum of every leaf.
 
-Neither Orbax nor TensorStore notices a flipped bit in an array's data; the checksums do.
+Neither Orbax nor TensorStore notices a flipped bit in an array's data; the checksums reveal it.
 """
 
 import json
@@ -13,17 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.storage.records import differences
+from mixgan_jax.types import Tree
 
 
 class LayoutError(ValueError):
-    """The checkpoint is whole, but not what was asked for: no reason to try an older one."""
+    """The checkpoint is whole, but not what was asked for: an older one would not help."""
 
 
-def check_savable(tree: Any) -> None:
-    """Refuses a tree that Orbax cannot write; shapes and dtypes are enough.
+def check_savable(tree: Tree) -> None:
+    """Refuses a tree that Orbax cannot write: a leaf of size 0, or two leaves for one place.
 
-    Raises:
-        ValueError: a leaf without numbers, or two leaves that would be written to the same place.
+    Shapes and dtypes are enough.
     """
     seen: set[str] = set()
     for path, leaf in jax.tree.leaves_with_path(tree):
@@ -35,8 +35,8 @@ def check_savable(tree: Any) -> None:
         seen.add(place)
 
 
-def describe_trees(trees: Mapping[str, Any], log: Any = None) -> dict[str, Any]:
-    """The layout of all items of a checkpoint in plain JSON, with a checksum of its own; so is ``log`` kept there."""
+def describe_trees(trees: Mapping[str, Tree], log: Any = None) -> dict[str, Any]:
+    """Describes all items of a checkpoint in plain JSON, with a checksum; keeps ``log`` there in the same way."""
     items = {item: _with_checksums(tree) for item, tree in trees.items()}
     classes = {item: _node_classes(tree) for item, tree in trees.items()}
     kept = {} if log is None else {"log": log, "log_checksum": _text_checksum(log)}
@@ -44,13 +44,13 @@ def describe_trees(trees: Mapping[str, Any], log: Any = None) -> dict[str, Any]:
 
 
 def read_log(stored: Mapping[str, Any]) -> Any:
-    """What :func:`describe_trees` was given as ``log``; None where it was given none, or it is damaged."""
+    """Returns the ``log`` that :func:`describe_trees` got; None where it got none, or where it is damaged."""
     log = stored.get("log")
     return log if _text_checksum(log) == stored.get("log_checksum") else None
 
 
 def read_layout(step: int, stored: Mapping[str, Any], item: str) -> list[list[Any]]:
-    """The entries ``[path, shape, dtype, checksum]`` of an item.
+    """Returns the entries ``[path, shape, dtype, checksum]`` of an item.
 
     Raises:
         LayoutError: there is no such item.
@@ -65,12 +65,12 @@ def read_layout(step: int, stored: Mapping[str, Any], item: str) -> list[list[An
 
 
 def read_classes(stored: Mapping[str, Any], item: str) -> list[str]:
-    """Names of the classes inside an item that come back as dicts where no template is given."""
+    """Returns the names of the classes inside an item that come back as dicts without a template."""
     return stored.get("classes", {}).get(item, [])
 
 
-def compare_layout(step: int, stored: list[list[Any]], like: Any) -> None:
-    """Raises LayoutError, naming the first few leaves, where ``like`` is another tree than the stored one."""
+def compare_layout(step: int, stored: list[list[Any]], like: Tree) -> None:
+    """Raises a LayoutError that names the first few leaves in which ``like`` differs from the stored tree."""
     lines = differences(
         {name: f"{tuple(shape)} {dtype}" for name, shape, dtype, _ in stored},
         {name: f"{tuple(shape)} {dtype}" for name, shape, dtype in _entries(like)},
@@ -82,17 +82,17 @@ def compare_layout(step: int, stored: list[list[Any]], like: Any) -> None:
         raise LayoutError("\n  ".join([f"like must have {where}; they differ in", *lines]))
 
 
-def verify(stored: list[list[Any]], tree: Any) -> None:
-    """Raises ValueError, naming the leaf, where a restored tree does not hold what was saved."""
+def verify(stored: list[list[Any]], tree: Tree) -> None:
+    """Raises a ValueError that names a leaf if the restored tree is not what was saved."""
     expected = {entry[0]: entry for entry in stored}
     for found in _with_checksums(tree):
-        # Read without a template, a tree of other nodes than dicts has other names.
+        # A tree with other nodes than dicts has other names when it is read without a template.
         if found != expected.get(found[0], found):
             raise ValueError(f"{found[0]} is not what was stored: dtype, shape or checksum differ")
 
 
-def _node_classes(tree: Any) -> list[str]:
-    """Classes of the nodes below a tree's root that are no dicts, lists or tuples, by name and sorted."""
+def _node_classes(tree: Tree) -> list[str]:
+    """Lists the names of classes below a tree's root other than dicts, lists and tuples, sorted."""
 
     def walk(structure: Any) -> set[str]:
         node = structure.node_data()
@@ -104,12 +104,12 @@ def _node_classes(tree: Any) -> list[str]:
     return sorted(set().union(*map(walk, root.children())))
 
 
-def _with_checksums(tree: Any) -> list[list[Any]]:
+def _with_checksums(tree: Tree) -> list[list[Any]]:
     pairs = zip(_entries(tree), jax.tree.leaves(tree), strict=True)
     return [[*entry, _checksum(leaf)] for entry, leaf in pairs]
 
 
-def _entries(tree: Any) -> list[list[Any]]:
+def _entries(tree: Tree) -> list[list[Any]]:
     def entry(path: Any, leaf: Any) -> list[Any]:
         if not hasattr(leaf, "dtype"):
             leaf = jax.eval_shape(lambda: jnp.asarray(leaf))
@@ -123,7 +123,7 @@ def _name(path: Any) -> str:
 
 
 def _checksum(leaf: Any) -> int | None:
-    """CRC-32 of a leaf's bytes; None for an array of which this process holds only a part."""
+    """Returns the CRC-32 of a leaf's bytes; None if this process holds only a part of the array."""
     if isinstance(leaf, jax.Array):
         if not leaf.is_fully_addressable:
             return None

@@ -1,4 +1,4 @@
-"""One process at a time in a run's folder."""
+"""Keeps a run's folder for one process at a time."""
 
 import errno
 import os
@@ -6,9 +6,8 @@ import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
-
-from mixgan_jax.checks import check_path
 
 try:
     import fcntl
@@ -24,18 +23,18 @@ class FolderInUseError(RuntimeError):
 
 @contextmanager
 def lock_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Holds the folder for as long as the context lasts; the system lets go of it when the process dies.
+    """Holds the folder while the context lasts. The system releases it when the process dies.
 
-    The file ``lock`` stays; it says who holds the folder, or held it last. Where the file system or the operating
-    system has no locks (Lustre and NFS as they may be mounted, Windows), a warning says so and nothing is held.
+    The file ``lock`` stays; it says who holds the folder, or held it last. Some file systems (Lustre, NFS) and Windows
+    have no locks: then a warning says so, and nothing is held.
 
     Args:
         folder: created where it does not exist.
 
     Raises:
-        FolderInUseError: somebody else holds it; the message says who.
+        FolderInUseError: another process holds it; the message says which.
     """
-    path = check_path("folder", folder) / FILE_NAME
+    path = Path(folder) / FILE_NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         try:

@@ -1,4 +1,4 @@
-"""Orbax, as checkpoints use it; it is imported where it is used."""
+"""Opens Orbax, the library that writes checkpoints. Functions import it when they run, since it is heavy."""
 
 import logging
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from typing import Any
 
 
 def open_manager(folder: Path, *, max_to_keep: int = 1, read_only: bool = False) -> Any:
-    """The manager of the checkpoints in a folder."""
+    """Opens the manager of the checkpoints in a folder."""
     import orbax.checkpoint as ocp
 
-    # A manager that may write removes the half-written checkpoint of a run still going on.
+    # A manager that may write would delete a checkpoint that a live run is writing.
     options = ocp.CheckpointManagerOptions(
         max_to_keep=None if read_only else max_to_keep,
         save_interval_steps=0 if read_only else 1,
@@ -24,7 +24,7 @@ def open_manager(folder: Path, *, max_to_keep: int = 1, read_only: bool = False)
 
 
 def stored_layout(manager: Any, step: int) -> Any:
-    """The layout that was saved at a step; see ``layout.py``."""
+    """Reads the layout that was saved at a step; see ``layout.py``."""
     import orbax.checkpoint as ocp
 
     return manager.restore(step, args=ocp.args.Composite(layout=ocp.args.JsonRestore())).layout
@@ -32,7 +32,7 @@ def stored_layout(manager: Any, step: int) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No warnings of Orbax, which gives one at each opening that is for reading only."""
+    """Silences Orbax, which warns at each opening that is for reading only."""
     logger = logging.getLogger("absl")
     before = logger.level
     logger.setLevel(logging.ERROR)

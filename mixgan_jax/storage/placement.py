@@ -1,4 +1,4 @@
-"""On which devices the arrays of a restored checkpoint belong: where the template's leaves are."""
+"""Puts the arrays of a restored checkpoint on the devices of the template's leaves."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def target(leaf: Any) -> Any:
-    """A template's leaf as Orbax wants it: JAX arrays abstract, with a sharding."""
+    """Returns a template's leaf as Orbax wants it: JAX arrays abstract, with a sharding."""
     if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
         return leaf
     default = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -17,7 +17,7 @@ def target(leaf: Any) -> Any:
 
 
 def place(restored: Any, like: Any) -> Any:
-    """Frees an array from the one device Orbax put it on, unless the template wants it there."""
+    """Frees an array from the one device that Orbax put it on, unless the template wants it there."""
     # A committed array could not enter a computation over a mesh of several devices.
     if not isinstance(restored, jax.Array) or _is_placed(like):
         return restored
@@ -28,7 +28,7 @@ def place(restored: Any, like: Any) -> Any:
 
 
 def _is_placed(leaf: Any) -> bool:
-    """Whether a template's leaf says where the array belongs."""
+    """Returns whether a template's leaf says where the array belongs."""
     if isinstance(leaf, jax.Array):
         return leaf.committed
     return isinstance(leaf, jax.ShapeDtypeStruct) and leaf.sharding is not None

@@ -1,4 +1,4 @@
-"""What a run leaves to read: its config, and a log that survives a kill and a restart."""
+"""The readable files of a run: its config, and a log that survives a kill and a restart."""
 
 import contextlib
 import json
@@ -6,14 +6,17 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from annotated_types import Ge
 
-from mixgan_jax.checks import check_count, check_flag, check_path, fail, to_host
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import fail, to_host
 from mixgan_jax.files import read_json, replacing
+from mixgan_jax.types import FilePath, Whole
 
 FILE_NAME = "metrics.jsonl"
 CONFIG_NAME = "config.json"
@@ -26,75 +29,68 @@ _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 class Records:
-    """Writes ``metrics.jsonl`` in a run's directory, one line per :meth:`write`, written at once.
+    """A log in the file ``metrics.jsonl`` of a run's directory: each :meth:`write` appends one line at once.
 
-    Each line is a JSON object ``{"step": ..., name: value, ...}``. Numbers are written so that they
-    read back exactly; NaN and the infinities, which JSON lacks, as the strings ``"NaN"``,
-    ``"Infinity"`` and ``"-Infinity"`` (:func:`read_records` turns them into numbers again). A line
-    counts once its newline is written: what a killed process left after the last newline is dropped
-    when the file is opened again.
+    Each line is a JSON object ``{"step": ..., name: value, ...}``. Numbers read back exactly. JSON lacks NaN and the
+    infinities: they are written as the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``, and :func:`read_records`
+    turns them into numbers again. A line counts once its newline is written. The next opening drops what a killed
+    process left after the last newline.
 
-    A run resumed from a checkpoint at step ``s`` passes ``resume_step=s``: lines of later steps, which
-    the resumed run will write again, are dropped, so that its log equals that of an uninterrupted
-    run. The file is replaced atomically in doing so. Where several processes train together, only one
-    may write.
+    A run resumed from a checkpoint at step ``s`` passes ``resume_step=s``. Lines of later steps are then dropped, since
+    the resumed run writes them again: its log equals that of an uninterrupted run. The file is replaced atomically.
+    Where several processes train together, only one may write.
 
     Args:
         run_directory: created where it does not exist.
-        resume_step: the last step whose lines are kept: >= 0, or -1 for a run that starts anew; None
-            keeps every complete line.
-        tensorboard: also write TensorBoard event files to the same directory (needs
-            ``tensorboardX``).
+        resume_step: the last step whose lines are kept: >= 0, or -1 for a run that starts anew. None keeps every
+            complete line.
+        tensorboard: writes TensorBoard event files to the same directory too (needs ``tensorboardX``).
 
     Attributes:
-        path: of the file.
+        path: the file.
         last_step: the step of the last line that was there at the opening; None where there was none.
 
     Raises:
-        TypeError, ValueError: a ``resume_step`` that is no whole number >= -1; a corrupt line in the
-            file.
+        ValueError: a corrupt line in the file.
         ImportError: ``tensorboard`` without ``tensorboardX``.
     """
 
+    @checked
     def __init__(
         self,
-        run_directory: str | os.PathLike[str],
+        run_directory: FilePath,
         *,
-        resume_step: int | None = None,
+        resume_step: Annotated[int, Ge(-1)] | None = None,
         tensorboard: bool = False,
     ) -> None:
         """Opens the log; see the class."""
-        if resume_step is not None:
-            check_count("resume_step", resume_step, minimum=-1)
-        check_flag("tensorboard", tensorboard)
-        directory = check_path("run_directory", run_directory)
+        directory = Path(run_directory)
         directory.mkdir(parents=True, exist_ok=True)
         self.path = directory / FILE_NAME
         self._board = _summary_writer(directory, resume_step) if tensorboard else None
         self.last_step = _repair(self.path, resume_step)
-        # Unbuffered: what a full disk did not take is not kept back to be tried again.
+        # Unbuffered, so that bytes which a full disk refused are not tried again later.
         self._file = self.path.open("ab", buffering=0)
 
-    def write(self, /, step: int, **values: Any) -> None:
+    @checked
+    def write(self, /, step: Whole, **values: Any) -> None:
         """Appends one line.
 
-        Names that are no Python identifiers go in by ``write(step, **{"loss/generator": value})``.
+        A name that is no Python identifier is passed as ``write(step, **{"loss/generator": value})``.
 
         Args:
             step: a whole number >= 0; the caller keeps it from falling.
-            **values: numbers, booleans, or NumPy or JAX arrays of any rank with at most
-                ``MAX_VALUES`` entries; nested lists of numbers pass as arrays.
+            **values: numbers, booleans, or NumPy or JAX arrays of any rank with at most ``MAX_VALUES`` entries;
+                nested lists of numbers pass as arrays.
 
         Raises:
-            TypeError: a value that is no number or array of numbers (the name is given).
-            ValueError: an array too large, a ragged list, a negative step, or a closed log.
+            ValueError: the log is closed, or a value is unfit; the message names it.
             OSError: the line could not be written, as on a full disk; the file is as it was before.
         """
         if self._file.closed:
             raise ValueError(f"write must be called before close: {self.path} is closed")
-        check_count("step", step, minimum=0)
         arrays = {name: _as_numbers(name, value) for name, value in values.items()}
-        line = {"step": int(step)} | {name: _to_json(a.tolist()) for name, a in arrays.items()}
+        line = {"step": step} | {name: _to_json(a.tolist()) for name, a in arrays.items()}
         self._append(json.dumps(line, allow_nan=False).encode() + b"\n")
         if self._board is not None:
             for name, array in arrays.items():
@@ -112,18 +108,18 @@ class Records:
             raise
 
     def sync(self) -> None:
-        """Returns once all lines would outlive a power cut."""
+        """Returns once all lines are safe from a power cut."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Closes the file; a second call does nothing."""
+        """Closes the file. A second call does nothing."""
         self._file.close()
         if self._board is not None:
             self._board.close()
             self._board = None
 
     def __enter__(self) -> Self:
-        """The log itself."""
+        """Returns the log itself."""
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -131,38 +127,47 @@ class Records:
         self.close()
 
 
-def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """The lines of a log, in the order written.
+@checked
+def read_records(path: FilePath) -> list[dict[str, Any]]:
+    """Reads the lines of a log, in the order written.
 
     Args:
         path: the file, or the run's directory that holds it.
 
     Returns:
-        One dict per complete line: ``"step"`` an int, other values numbers, booleans or nested lists
-        of them, with NaN and the infinities as floats. An incomplete last line is left out.
+        One dict per complete line: ``"step"`` is an int, other values are numbers, booleans or nested lists of them,
+        with NaN and the infinities as floats. An incomplete last line is left out.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: a complete line that is no JSON object with a step (the line number is given).
+        ValueError: a complete line that is no JSON object with a step; the message has its number.
+
+    Example:
+        >>> import tempfile
+        >>> import mixgan_jax as mg
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with mg.Records(folder) as records:
+        ...         records.write(100, loss=0.5, weights=[0.25, 0.75])
+        ...     mg.read_records(folder)
+        [{'step': 100, 'loss': 0.5, 'weights': [0.25, 0.75]}]
     """
-    path = check_path("path", path)
+    path = Path(path)
     if path.is_dir():
         path = path / FILE_NAME
     return [_from_json(_parse(path, number, line)) for number, line in _complete_lines(path)]
 
 
 def store_config(run_directory: str | os.PathLike[str], config: Mapping[str, Any]) -> None:
-    """Writes ``config.json`` at a run's start; at a later start, insists on the same config.
+    """Writes ``config.json`` at a run's first start; at later starts, insists on the same config.
 
     Args:
         run_directory: an existing directory.
         config: a (nested) dict of JSON values; NumPy scalars pass as numbers, tuples as lists.
 
     Raises:
-        ValueError: the stored config differs; the fields are named with both values.
-        TypeError: a config that JSON cannot hold.
+        ValueError: the stored config differs; the message has the fields with both values.
     """
-    path = check_path("run_directory", run_directory) / CONFIG_NAME
+    path = Path(run_directory) / CONFIG_NAME
     try:
         text = json.dumps(dict(config), indent=2, sort_keys=True, default=_plain_number)
     except (TypeError, ValueError) as error:
@@ -181,7 +186,7 @@ def store_config(run_directory: str | os.PathLike[str], config: Mapping[str, Any
 
 
 def differences(stored: dict[str, str], given: dict[str, str]) -> list[str]:
-    """One line for each name under which two tables differ."""
+    """Returns one line for each name under which two tables differ."""
     return [
         f"{name}: stored {stored.get(name, 'nothing')}, given {given.get(name, 'nothing')}"
         for name in stored | given
@@ -206,7 +211,7 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
 
 
 def _repair(path: Path, resume_step: int | None) -> int | None:
-    """Drops an incomplete last line, and the lines after ``resume_step``; the last step that is left."""
+    """Drops an incomplete last line, and the lines after ``resume_step``; returns the last step that is left."""
     if not path.exists():
         return None
     lines = [(_parse(path, number, line)["step"], line) for number, line in _complete_lines(path)]
@@ -219,12 +224,12 @@ def _repair(path: Path, resume_step: int | None) -> int | None:
 
 
 def entry_to_json(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Arrays of numbers by name, as JSON values that read back exactly."""
+    """Turns arrays of numbers by name into JSON values that read back exactly."""
     return {name: _to_json(_as_numbers(name, value).tolist()) for name, value in entry.items()}
 
 
 def entry_from_json(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The arrays again, floating point ones in double precision."""
+    """Turns the values back into arrays; floating-point ones have double precision."""
     return {name: np.asarray(_from_json(value)) for name, value in values.items()}
 
 
@@ -279,7 +284,7 @@ def _plain_number(value: Any) -> Any:
 
 
 def _fields(config: Any, prefix: str = "") -> dict[str, str]:
-    """Dotted names of a nested config's fields, each with its value as JSON."""
+    """Returns the dotted names of a nested config's fields, each with its value as JSON."""
     if not isinstance(config, dict) or (not config and prefix):
         return {prefix: json.dumps(config)}
     fields: dict[str, str] = {}
