@@ -1,7 +1,7 @@
 """Mixtures and equilibria of GANs, as pure functions.
 
-The core is flat: players, mixtures, solvers, the exact solution of the game between components. Families of functions
-stay in their modules, which are public too: ``losses``, ``penalties``, ``adjustments``, ``spectrum``, ``history``,
+The core is flat: players, mixtures, solvers, runs, and the exact solution of the game between components. Families of
+functions stay in their public modules: ``losses``, ``penalties``, ``adjustments``, ``spectrum``, ``history``,
 ``networks``, ``data``, ``metrics``, ``plots``, ``theory``.
 """
 

@@ -1,7 +1,7 @@
 """Checks of arguments: every error names the argument, its value, and what was expected.
 
-Each function returns what it was given, so that a check reads as an assignment. Values that are being traced
-by JAX are unknown: of those only shape and dtype are checked.
+Each function returns the value, converted where that helps, so that a check reads as an assignment. JAX traces some
+values, and some lie on an accelerator: checks then look only at shape and dtype.
 """
 
 import math
@@ -21,7 +21,7 @@ from mixgan_jax.messages import describe as describe, fail as fail, suggest as s
 T = TypeVar("T")
 
 MAX_COUNT = 2**31 - 1
-"""The largest count: what int32 holds."""
+"""The largest count, which int32 holds."""
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
@@ -39,7 +39,7 @@ def on_host(value: Any) -> bool:
 
 
 def check_kind(name: str, value: T, *kinds: type) -> T:
-    """An instance of one of ``kinds``."""
+    """Checks that a value is an instance of one of ``kinds``."""
     if not isinstance(value, kinds):
         names = (kind.__name__ for kind in kinds)
         expected = " or ".join(f"{'an' if name[0] in 'AEIOU' else 'a'} {name}" for name in names)
@@ -48,27 +48,27 @@ def check_kind(name: str, value: T, *kinds: type) -> T:
 
 
 def check_function(name: str, value: T) -> T:
-    """Something that can be called."""
+    """Checks that a value can be called."""
     if not callable(value):
         raise fail(name, value, "a function", TypeError)
     return value
 
 
 def check_flag(name: str, value: T) -> T:
-    """True or False; a traced one passes too."""
+    """Checks that a value is True or False; a traced one passes too."""
     if is_concrete(value) and not isinstance(value, bool | np.bool_):
         raise fail(name, value, "True or False", TypeError)
     return value
 
 
 def check_path(name: str, value: Any) -> Path:
-    """A path that a file system can have, with a leading ``~`` replaced by the home folder."""
+    """Returns a local path, with a leading ``~`` replaced by the home folder."""
     if not isinstance(value, str | os.PathLike):
         raise fail(name, value, "a path", TypeError)
     if not os.fspath(value) or "\0" in os.fsdecode(value):
         raise fail(name, value, "a path, not empty and without null characters")
     text = os.fsdecode(value)
-    # Path("s3://bucket") has one slash left; one letter is a drive of Windows.
+    # Path("s3://bucket") keeps one slash; a single letter is a drive of Windows.
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(/|$)", text):
         raise fail(
             name, value, "a local path (for a bucket or another URL: copy it, or mount it first)"
@@ -80,7 +80,7 @@ def check_path(name: str, value: Any) -> Path:
 
 
 def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
-    """A whole number of at least ``minimum`` that JAX's int32 indices and counters can hold."""
+    """Returns a whole number of at least ``minimum`` that JAX's int32 indices and counters can hold."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise fail(name, value, f"a whole number >= {minimum}", TypeError)
     count = int(value)
@@ -92,7 +92,7 @@ def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
 
 
 def check_counts(name: str, value: Any, length: int | None = None) -> tuple[int, ...]:
-    """Whole numbers >= 1, ``length`` of them if that is given."""
+    """Returns whole numbers >= 1 as a tuple, of the given length if there is one."""
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise fail(name, value, "a sequence of whole numbers", TypeError)
     if length is not None and len(value) != length:
@@ -109,9 +109,9 @@ def check_number(
     strict: bool = False,
     strict_maximum: bool = False,
 ) -> Any:
-    """A finite real number from ``minimum`` (``strict``: above it) to ``maximum`` (``strict_maximum``: below it).
+    """Returns a finite real number from ``minimum`` (``strict``: above it) to ``maximum`` (``strict_maximum``: below).
 
-    It comes back as a float, which no strict promotion of dtypes refuses. A number that is traced or on an accelerator
+    The result is a float, which JAX's strict promotion of dtypes accepts. A number that is traced or on an accelerator
     passes as it is.
     """
     if type(value) is float and minimum < value < maximum and _SMALLEST <= abs(value) <= _LARGEST:
@@ -141,17 +141,17 @@ def check_number(
 
 
 def check_fraction(name: str, value: Any) -> Any:
-    """A number strictly between 0 and 1."""
+    """Returns a number strictly between 0 and 1."""
     return check_number(name, value, minimum=0.0, maximum=1.0, strict=True, strict_maximum=True)
 
 
 def check_step_size(name: str, value: Any) -> Any:
-    """A step size or coefficient: a finite number >= 0, or an optax schedule (a callable of the step)."""
+    """Returns a step size or coefficient: a finite number >= 0, or an optax schedule (a function of the step)."""
     return value if callable(value) else check_number(name, value, minimum=0.0)
 
 
 def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
-    """One of ``choices``; where it is none of them the nearest is suggested."""
+    """Checks that a value is one of ``choices``; the error suggests the nearest."""
     options = list(choices)
     if not (isinstance(value, str) and value in options):
         hint = suggest(value, options)
@@ -167,7 +167,7 @@ def check_array(
     floating: bool = False,
     finite: bool = False,
 ) -> jax.Array:
-    """An array of real numbers, of the given rank (or one of several), optionally floating and, where known, finite."""
+    """Returns a JAX array of real numbers, of one of the given ranks; ``finite`` looks at values on the host only."""
     known = value if isinstance(value, jax.Array) else to_host(name, value)
     if not _is_real(known.dtype):
         raise fail(name, value, "an array of real numbers", TypeError)
@@ -197,10 +197,10 @@ def _is_real(dtype: Any) -> bool:
 def to_host(
     name: str, value: Any, expected: str = "an array of real numbers", *, complex_too: bool = False
 ) -> np.ndarray:
-    """``value`` as a NumPy array that JAX can take: the one way in for arrays from elsewhere.
+    """Returns ``value`` as a NumPy array that JAX can take: the one way in for arrays from elsewhere.
 
-    Files bring other byte orders (FITS, HDF5, idx) and long doubles, which become this machine's order and float64.
-    What a plain array would drop in silence is refused: hidden entries of a mask and imaginary parts.
+    Files bring other byte orders (FITS, HDF5, idx) and long doubles; these become this machine's order and float64.
+    NumPy would drop a mask's hidden entries and imaginary parts in silence; here they are refused.
     """
     if any(map(np.ma.is_masked, [value, *(value if isinstance(value, list | tuple) else ())])):
         remedy = "without masked entries (numpy.ma.filled fills them)"
@@ -218,12 +218,12 @@ def to_host(
 
 
 def _to_device(name: str, known: np.ndarray) -> jax.Array:
-    """The same numbers in JAX's precision."""
+    """Returns the same numbers in JAX's precision."""
     return jnp.asarray(_fitted(name, known, jax.dtypes.canonicalize_dtype(known.dtype)))
 
 
 def _fitted(name: str, known: np.ndarray, dtype: Any) -> np.ndarray:
-    """The same numbers as ``dtype``; what does not fit is an error, where a cast would wrap around or warn."""
+    """Returns the same numbers as ``dtype``, and refuses those that a cast would wrap around."""
     with np.errstate(over="ignore"):
         narrow = known.astype(dtype)
     floating = jnp.issubdtype(dtype, np.floating)
@@ -234,12 +234,12 @@ def _fitted(name: str, known: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.Array:
-    """Log-weights ``[K]`` or ``[..., K]`` whose logsumexp over the last axis is 0 within ``tolerance``."""
+    """Returns log-weights ``[..., K]`` whose logsumexp over the last axis is 0 within ``tolerance``."""
     array = check_array(name, value, floating=True)
     if array.ndim < 1 or array.shape[-1] < 1:
         raise ValueError(f"{name} must have shape [..., K] with K >= 1, got {array.shape}")
     if on_host(array):
-        # In NumPy: inside a trace a JAX operation is recorded, also where its operands are known.
+        # In NumPy, since a trace records every JAX operation, even on known values.
         with np.errstate(divide="ignore", over="ignore"):
             total = np.log(np.sum(np.exp(np.asarray(array, np.float64)), axis=-1))
         if not np.all(np.abs(total) <= tolerance):  # also true of NaN
@@ -253,7 +253,7 @@ def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.
 def check_weights(
     name: str, value: Any, size: int | None = None, *, tolerance: float = 1e-3
 ) -> jax.Array:
-    """Weights ``[..., K]`` on the simplex, as far as their values are known; K is ``size`` if that is given."""
+    """Returns weights ``[..., K]``: >= 0, with sum 1 within ``tolerance``. K is ``size`` if that is given."""
     array = check_array(name, value, floating=True)
     if array.ndim < 1 or array.shape[-1] < 1 or size not in (None, array.shape[-1]):
         shape = "[..., K] with K >= 1" if size is None else f"[..., {size}], as the payoffs"
@@ -272,9 +272,9 @@ def check_weights(
 
 
 def check_key(name: str, value: Any, *, sweep: bool = False) -> jax.Array:
-    """A typed random key ``[]``, as ``jax.random.key`` makes them; of a ``sweep`` keys ``[S]``, S >= 1, too.
+    """Returns a typed random key ``[]``, as ``jax.random.key`` makes them; with ``sweep`` keys ``[S]``, S >= 1, too.
 
-    Keys of a sweep are vmapped, and under ``vmap`` those of XLA's own generator all draw from the first of them.
+    A sweep vmaps its keys, and under ``vmap`` keys of XLA's own generator (``rbg``) all draw from the first of them.
     """
     if not (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)):
         raise fail(name, value, "a typed random key, from jax.random.key", TypeError)
@@ -290,7 +290,7 @@ def check_key(name: str, value: Any, *, sweep: bool = False) -> jax.Array:
 
 
 def check_logits(name: str, logits: Any, batch: int) -> Any:
-    """One logit per example: an array of shape ``[batch]``."""
+    """Checks that there is one logit per example, ``[batch]``."""
     if tuple(logits.shape) != (batch,):
         raise ValueError(
             f"{name} must return one logit per example, shape ({batch},), got shape "

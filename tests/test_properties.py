@@ -17,8 +17,11 @@ from properties import (
     runs_and_files,
     theory_and_supports,
 )
-from properties.case import Case, arguments_of, check
+from properties.case import Case, arguments_of, check, fuzzed
 from test_package import public_callables
+
+import mixgan_jax as mg
+from mixgan_jax.checked import rules_of
 
 CASES = (
     games_and_losses.GAMES
@@ -84,6 +87,9 @@ EXCEPTIONS = {
 }
 
 
+NOT_FUZZED = {}
+
+
 @pytest.fixture
 def below(tmp_path, monkeypatch):
     """Paths that are made up lie in a folder of the test's."""
@@ -106,11 +112,36 @@ def test_every_public_function_has_a_case_or_a_reason():
 
 
 def test_every_argument_of_a_function_is_fuzzed():
-    """A new argument needs a strategy: a function called as it is has all of its own in the table."""
+    """A new argument needs a strategy: where its annotation gives none, the table has it."""
     public = dict(public_callables())
     for name, case in CASES.items():
         if case.call is public.get(name) and inspect.isfunction(case.call):
-            assert set(case.arguments) == set(inspect.signature(case.call).parameters), name
+            assert set(fuzzed(case)) == set(inspect.signature(case.call).parameters), name
+
+
+def checked_functions():
+    """Public functions, and methods of public classes, that ``@checked`` wraps; by the name that a case has."""
+    for name, value in public_callables():
+        found = {f"{name}, {method}": part for method, part in vars(value).items()}
+        found = {name: value} if inspect.isfunction(value) else found
+        for label, function in found.items():
+            if (
+                getattr(function, "__code__", None) is mg.data.ring.__code__
+            ):  # all wrappers have the same
+                yield label.replace(", __init__", ""), function
+
+
+def test_every_rule_is_fuzzed():
+    found = {
+        label: set(rules_of(function)) - fuzzed_in(label) for label, function in checked_functions()
+    }
+    assert {label: names for label, names in found.items() if names} == NOT_FUZZED
+
+
+def fuzzed_in(label):
+    """The arguments that are fuzzed in the cases of a function, or of a method."""
+    cases = [case for name, case in CASES.items() if label in (name, name.split(",")[0])]
+    return {argument for case in cases for argument in fuzzed(case)}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from properties.arguments import anything
+from properties.strategies import strategies_of
 
 
 class Case(NamedTuple):
@@ -16,23 +17,28 @@ class Case(NamedTuple):
 
     Attributes:
         call: the function, with keyword arguments.
-        arguments: for each argument that is fuzzed, good values.
+        arguments: good values for the arguments whose annotation says too little, or which must fit one another.
         holds: of the arguments and the result: asserts what must be true of it.
         names: further words that an error may name: fields and items of arguments.
         errors: errors besides TypeError and ValueError that the docstring promises.
     """
 
     call: Callable[..., Any]
-    arguments: Mapping[str, st.SearchStrategy]
+    arguments: Mapping[str, st.SearchStrategy] = {}
     holds: Callable[[Mapping[str, Any], Any], None] = lambda given, result: None
     names: tuple[str, ...] = ()
     errors: tuple[type[Exception], ...] = ()
 
 
+def fuzzed(case: Case) -> dict[str, st.SearchStrategy]:
+    """Good values for each argument: the table's, and else what the annotation allows."""
+    return {**strategies_of(case.call), **case.arguments}
+
+
 @st.composite
 def arguments_of(draw: st.DrawFn, case: Case) -> dict[str, Any]:
     """Good arguments, of which up to two are replaced by anything at all."""
-    given = {name: draw(strategy) for name, strategy in case.arguments.items()}
+    given = {name: draw(strategy) for name, strategy in fuzzed(case).items()}
     spoilt = (
         st.lists(st.sampled_from(sorted(given)), max_size=2, unique=True) if given else st.just([])
     )

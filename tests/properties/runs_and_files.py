@@ -197,44 +197,15 @@ def all_steps_are_done(given: Any, result: Any) -> None:
     assert float(state) == given["num_steps"]
 
 
+trains = {"solver": st.just(COUNTER), "feed": st.just(FEED)}
 RUNS = {
-    "fit": Case(
-        partial(mg.fit, jax.random.key(0)),
-        {
-            "solver": st.just(COUNTER),
-            "feed": st.just(FEED),
-            "num_steps": st.just(2),
-            "log_every": st.just(1),
-            "save_every": st.none(),
-            "config": st.none(),
-            "evaluate": st.none(),
-            "evaluate_every": st.one_of(st.none(), counts(2)),
-            "on_nan": st.sampled_from(["stop", "freeze"]),
-            "on_log": st.none(),
-        },
-    ),
-    "run": Case(
-        mg.run,
-        {
-            "key": keys,
-            "solver": st.just(COUNTER),
-            "feed": st.just(FEED),
-            "num_steps": st.just(2),
-            "log_every": st.sampled_from([1, 2]),
-        },
-    ),
+    "fit": Case(mg.fit, {**trains, "log_every": st.just(1), "save_every": st.none()}),
+    "run": Case(mg.run, trains),
     "run_steps": Case(
-        partial(mg.run_steps, arrays=(), state=jnp.zeros(())),
-        {
-            "key": keys,
-            "solver": st.just(COUNTER),
-            "feed": st.just(FEED),
-            "start": st.just(0),
-            "num_steps": st.just(2),
-        },
+        partial(mg.run_steps, arrays=(), state=jnp.zeros(())), {**trains, "start": counts(low=0)}
     ),
-    "init_run": Case(mg.init_run, {"key": keys, "solver": st.just(SOLVER)}),
-    "evaluation_key": Case(mg.evaluation_key, {"key": keys, "step": counts()}),
+    "init_run": Case(mg.init_run, {"solver": st.just(SOLVER)}),
+    "evaluation_key": Case(mg.evaluation_key),
     "spread_over_devices": Case(
         mg.spread_over_devices, {"keys": st.just(jax.random.split(jax.random.key(0), 3))}
     ),
@@ -260,40 +231,33 @@ def lines_read_back_equal(given: Any, lines: Any) -> None:
         np.testing.assert_array_equal(np.asarray(line["value"]).reshape(exact.shape), exact)
 
 
-def opened(resume_step: Any, tensorboard: Any) -> None:
-    mg.Records(FOLDER, resume_step=resume_step, tensorboard=tensorboard).close()
+def is_closed(given: Any, opened: mg.Records | mg.Checkpoints) -> None:
+    opened.close()
+
+
+def saved(step: Any) -> bool:
+    with mg.Checkpoints(FOLDER / "saved") as checkpoints:
+        return checkpoints.save(step, {"step": step})
 
 
 FILES = {
+    "Records": Case(mg.Records, {"run_directory": st.just(FOLDER / "a")}, is_closed),
     "Records, write": Case(
         written,
         {"step": counts(), "value": st.one_of(floats(), any_arrays(), st.booleans())},
         lines_read_back_equal,
     ),
-    "Records": Case(
-        opened, {"resume_step": st.sampled_from([None, -1, 3]), "tensorboard": st.just(False)}
-    ),
-    "Records, folder": Case(
-        lambda run_directory: mg.Records(run_directory).close(),
-        {"run_directory": st.just(FOLDER / "a")},
-    ),
     "read_records": Case(
         mg.read_records, {"path": st.just(FOLDER / "none")}, errors=(FileNotFoundError,)
     ),
     "Checkpoints": Case(
-        lambda directory, config, max_to_keep: mg.Checkpoints(
-            directory, config, max_to_keep=max_to_keep
-        ).close(),
-        {
-            "directory": st.just(FOLDER / "run"),
-            "config": st.sampled_from([None, {"a": 1}]),
-            "max_to_keep": counts(),
-        },
+        mg.Checkpoints,
+        {"directory": st.just(FOLDER / "run"), "config": st.sampled_from([None, {"a": 1}])},
+        is_closed,
     ),
+    "Checkpoints, save": Case(saved, {"step": counts(low=0)}),
     "load_for_sampling": Case(
-        mg.load_for_sampling,
-        {"directory": st.just(FOLDER / "none"), "step": st.none(), "like": st.none()},
-        errors=(FileNotFoundError,),
+        mg.load_for_sampling, {"directory": st.just(FOLDER / "none")}, errors=(FileNotFoundError,)
     ),
 }
 
