@@ -26,12 +26,12 @@ MAX_COUNT = 2**31 - 1
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
 
-def is_concrete(value: Any) -> bool:
+def is_concrete(value: object) -> bool:
     """Returns whether ``value`` is known now, that is: not being traced by ``jit``, ``grad`` or ``vmap``."""
     return not isinstance(value, jax.core.Tracer)
 
 
-def on_host(value: Any) -> bool:
+def on_host(value: object) -> bool:
     """Returns whether a check can read ``value`` without a transfer: it is not traced and on no accelerator."""
     if not isinstance(value, jax.Array):
         return True
@@ -61,7 +61,7 @@ def check_flag(name: str, value: T) -> T:
     return value
 
 
-def check_path(name: str, value: Any) -> Path:
+def check_path(name: str, value: object) -> Path:
     """Returns a local path, with a leading ``~`` replaced by the home folder."""
     if not isinstance(value, str | os.PathLike):
         raise fail(name, value, "a path", TypeError)
@@ -79,7 +79,7 @@ def check_path(name: str, value: Any) -> Path:
     return Path(expanded)
 
 
-def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
+def check_count(name: str, value: object, *, minimum: int = 1) -> int:
     """Returns a whole number of at least ``minimum`` that JAX's int32 indices and counters can hold."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise fail(name, value, f"a whole number >= {minimum}", TypeError)

@@ -26,7 +26,11 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_json(
-    path: Path, value: Any, *, indent: int | None = 1, default: Callable[[Any], Any] | None = None
+    path: Path,
+    value: object,
+    *,
+    indent: int | None = 1,
+    default: Callable[[Any], Any] | None = None,
 ) -> None:
     """Replaces a file by ``value`` as JSON. A list of numbers takes one line, however long it is."""
     text = json.dumps(value, indent=indent, default=default)

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Iterable
 from functools import partial
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import jax
 
 _LONGEST = 200  # characters of a value in a message
 
 
-def describe(value: Any) -> str:
+def describe(value: object) -> str:
     """Describes a value for an error message: an array by shape and dtype, an object with a long repr by its type."""
     if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"an array of shape {tuple(value.shape)} and dtype {value.dtype}"
@@ -34,12 +34,12 @@ def describe(value: Any) -> str:
     return f"an object of type {kind.__module__}.{kind.__qualname__}"
 
 
-def fail(name: str, value: Any, expected: str, error: type[Exception] = ValueError) -> Exception:
+def fail(name: str, value: object, expected: str, error: type[Exception] = ValueError) -> Exception:
     """Makes the exception for a bad argument; the caller raises it."""
     return error(f"{name} must be {expected}, got {describe(value)}")
 
 
-def suggest(value: Any, options: Iterable[Any]) -> str:
+def suggest(value: object, options: Iterable[object]) -> str:
     """Suggests, for the end of a message, which of ``options`` was meant; returns no text where none is near."""
     names = [str(option) for option in options]
     near = difflib.get_close_matches(value, names, n=1) if isinstance(value, str) else []

@@ -13,7 +13,7 @@ from mixgan_jax.storage.checkpoint import Checkpoints, SaveError
 from mixgan_jax.storage.records import MAX_VALUES, Records, entry_from_json, entry_to_json
 
 
-def check_entry(name: str, values: Any, *, stored: bool) -> None:
+def check_entry(name: str, values: object, *, stored: bool) -> None:
     """Refuses an entry of the log that :class:`Records` would refuse later. Shapes and dtypes are enough.
 
     Args:

@@ -9,7 +9,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mixgan_jax.checked import checked
 from mixgan_jax.runs.steps import RunKey
-from mixgan_jax.types import Key
+from mixgan_jax.types import Key, Tree
 
 
 @checked
@@ -48,7 +48,7 @@ def map_runs(key: Key, function: Callable[..., Any], shared: int = 0) -> Callabl
     if not key.ndim:
         return function
 
-    def over_runs(*arguments: Any) -> Any:
+    def over_runs(*arguments: Tree) -> Tree:
         axes = [0] * (len(arguments) - shared) + [None] * shared
         return jax.vmap(function, in_axes=axes)(*arguments)
 
@@ -56,7 +56,7 @@ def map_runs(key: Key, function: Callable[..., Any], shared: int = 0) -> Callabl
     if not isinstance(sharding, NamedSharding) or sharding.num_devices == 1:
         return over_runs
 
-    def on_devices(*arguments: Any) -> Any:
+    def on_devices(*arguments: Tree) -> Tree:
         runs, every = sharding.spec, PartitionSpec()
         specs = (*[runs] * (len(arguments) - shared), *[every] * shared)
         # Nothing crosses between devices, so there is no replication to check.

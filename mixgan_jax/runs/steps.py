@@ -117,7 +117,7 @@ def run_steps(
     steps_key = run_keys(key).steps
     streamed = isinstance(feed, Stream)
 
-    def body(state: Any, at: tuple[Array, Any]) -> tuple[Any, Info]:
+    def body(state: Tree, at: tuple[Array, Tree]) -> tuple[Tree, Info]:
         index, own = at
         batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
         batch = feed.sample(batch_key, own if streamed else arrays)
@@ -160,7 +160,7 @@ def run(
     if num_steps % log_every:
         raise ValueError(f"log_every must divide num_steps = {num_steps}, got {log_every}")
 
-    def chunk(state: Any, start: Array) -> tuple[Any, Info]:
+    def chunk(state: Tree, start: Array) -> tuple[Tree, Info]:
         return run_steps(key, solver, feed, feed.arrays, state, start, log_every)
 
     starts = jnp.arange(0, num_steps, log_every, dtype=jnp.int32)

@@ -35,7 +35,7 @@ def check_savable(tree: Tree) -> None:
         seen.add(place)
 
 
-def describe_trees(trees: Mapping[str, Tree], log: Any = None) -> dict[str, Any]:
+def describe_trees(trees: Mapping[str, Tree], log: object = None) -> dict[str, Any]:
     """Describes all items of a checkpoint in plain JSON, with a checksum; keeps ``log`` there in the same way."""
     items = {item: _with_checksums(tree) for item, tree in trees.items()}
     classes = {item: _node_classes(tree) for item, tree in trees.items()}
@@ -132,5 +132,5 @@ def _checksum(leaf: Any) -> int | None:
     return zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).data)
 
 
-def _text_checksum(items: Any) -> int:
+def _text_checksum(items: object) -> int:
     return zlib.crc32(json.dumps(items, sort_keys=True).encode())

@@ -1,13 +1,11 @@
 """Puts the arrays of a restored checkpoint on the devices of the template's leaves."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 
-def target(leaf: Any) -> Any:
+def target(leaf: object) -> object:
     """Returns a template's leaf as Orbax wants it: JAX arrays abstract, with a sharding."""
     if not isinstance(leaf, jax.Array | jax.ShapeDtypeStruct):
         return leaf
@@ -16,7 +14,7 @@ def target(leaf: Any) -> Any:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def place(restored: Any, like: Any) -> Any:
+def place(restored: object, like: object) -> object:
     """Frees an array from the one device that Orbax put it on, unless the template wants it there."""
     # A committed array could not enter a computation over a mesh of several devices.
     if not isinstance(restored, jax.Array) or _is_placed(like):
@@ -27,7 +25,7 @@ def place(restored: Any, like: Any) -> Any:
     return jnp.array(np.asarray(restored))
 
 
-def _is_placed(leaf: Any) -> bool:
+def _is_placed(leaf: object) -> bool:
     """Returns whether a template's leaf says where the array belongs."""
     if isinstance(leaf, jax.Array):
         return leaf.committed

@@ -233,7 +233,7 @@ def entry_from_json(values: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.asarray(_from_json(value)) for name, value in values.items()}
 
 
-def _as_numbers(name: str, value: Any) -> np.ndarray:
+def _as_numbers(name: str, value: object) -> np.ndarray:
     is_key = isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
     if is_key:
         raise fail(name, value, "numbers", TypeError)
@@ -249,7 +249,7 @@ def _as_numbers(name: str, value: Any) -> np.ndarray:
     return array.astype(np.float64)  # bfloat16 and float8: their own tolist() gives no floats
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: object) -> Any:
     if isinstance(value, list):
         return [_to_json(entry) for entry in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -257,7 +257,7 @@ def _to_json(value: Any) -> Any:
     return value
 
 
-def _from_json(value: Any) -> Any:
+def _from_json(value: object) -> Any:
     if isinstance(value, dict):
         return {name: _from_json(entry) for name, entry in value.items()}
     if isinstance(value, list):
@@ -277,13 +277,13 @@ def _summary_writer(directory: Path, resume_step: int | None) -> Any:
     return SummaryWriter(str(directory), purge_step=purge_step)
 
 
-def _plain_number(value: Any) -> Any:
+def _plain_number(value: object) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _fields(config: Any, prefix: str = "") -> dict[str, str]:
+def _fields(config: object, prefix: str = "") -> dict[str, str]:
     """Returns the dotted names of a nested config's fields, each with its value as JSON."""
     if not isinstance(config, dict) or (not config and prefix):
         return {prefix: json.dumps(config)}
