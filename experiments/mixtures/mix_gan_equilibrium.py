@@ -178,7 +178,7 @@ def judge(
     reached, error = verdicts.mean_and_error(np.asarray(known["curve"])[:, -1])
     control = verdicts.claim(
         "the control's curve reaches its known gap",
-        f"{known['gap']:.3f} within .02",
+        f"{known['gap']:.3f} within 0.02",
         f"{reached:.3f}",
         verdicts.within(reached - known["gap"], error, -0.02, 0.02),
     )

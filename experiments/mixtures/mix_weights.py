@@ -163,7 +163,7 @@ def judge(
     text, holds = verdicts.exceeds_by_at_most(
         by_name["MIX+GAN: optimistic EG"], by_name["MIX+GAN: EG"], "average", 0.02, digits=3
     )
-    claim = "in MIX+GAN the NashConv of optimistic EG exceeds that of EG by at most .02"
+    claim = "in MIX+GAN the NashConv of optimistic EG exceeds that of EG by at most 0.02"
     verdict.append(verdicts.claim(claim, "by seed, 2 standard errors included", text, holds))
     runs = [ring_measures(ring, 0, barrier) for barrier in BARRIERS]
     spread = [report.row("", {"effective": run["effective"]}) for run in runs]

@@ -86,7 +86,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             f"at most half a mode fewer with {pair}, by seed", f"{by_seed} <= 0.5", modes, as_many
         ),
         verdicts.claim(
-            f"at most .05 nats more reverse KL with {pair}, by seed",
+            f"at most 0.05 nats more reverse KL with {pair}, by seed",
             f"{by_seed} <= 0.05",
             kl,
             as_even,

@@ -200,7 +200,7 @@ def judge(
             error <= 1e-5,
         ),
         verdicts.claim(
-            "at .6 optimistic descent diverges and extragradient converges",
+            "at 0.6 optimistic descent diverges and extragradient converges",
             "rates > 1 and < 1",
             f"{past:.5f} and {extra:.5f}",
             past > 1 > extra,
