@@ -120,7 +120,7 @@ def _goals(
     if not (both and packed):
         return []
     ours, other = both[-1], max(packed, key=lambda row: row["modes_mean"])
-    got, holds = verdicts.separated(ours, other, "modes")
+    got, holds = verdicts.contrast(ours, other, "modes")
     goals = [
         verdicts.claim(
             f"goal: {ours['method']} shows more modes than {other['method']}, the best packed GAN",

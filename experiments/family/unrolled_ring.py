@@ -144,7 +144,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     pairs.append(("fast D, depth 0", f"fast D, depth {deep[0]}"))
     verdict = []
     for more, fewer in pairs:
-        got, holds = verdicts.separated(by_name[more], by_name[fewer], "modes")
+        got, holds = verdicts.contrast(by_name[more], by_name[fewer], "modes")
         text = f"more modes: {more} than {fewer}"
         verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     return verdict

@@ -235,8 +235,8 @@ def judge_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name in ("nash_conv", "nash_conv_uniform")
     )
     text = "learned weights are no further from an equilibrium than uniform ones"
-    further = verdicts.at_most_behind(uniform, learned, "gap", 0.0, digits=4)
-    return [verdicts.claim(text, "NashConv, learned - uniform <= 0", *further)]
+    further = verdicts.contrast(learned, uniform, "gap", "<=", digits=4)
+    return [verdicts.claim(text, "difference of NashConv <= 0", *further)]
 
 
 def draw(

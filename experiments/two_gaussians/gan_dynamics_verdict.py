@@ -126,7 +126,7 @@ def of_extensions(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
     one, three, first = (
         rows[name] for name in ("single, optimal", "three, optimal", "three, simultaneous")
     )
-    gained, better = verdicts.separated(three, first, "success")
+    gained, better = verdicts.contrast(three, first, "success")
     return [
         verdicts.claim(
             "with weights 0.1 and 0.9 a step eta / w_j succeeds from all starts in order",

@@ -184,8 +184,10 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
     *trained, real = rows
     falling = verdicts.trend(trained, np.log(config.widths), "held_out", "<")
     narrow, wide = trained[0], trained[-1]
-    better, far = verdicts.separated(narrow, wide, "held_out")
-    growth, small = verdicts.exceeds_by_at_most(wide, narrow, "gap", real["held_out_mean"])
+    better, far = verdicts.contrast(wide, narrow, "held_out", "<")
+    growth, small = verdicts.contrast(
+        wide, narrow, "gap", "<=", real["held_out_mean"], by_seed=True
+    )
     return [
         verdicts.claim(
             "the distance to held-out digits falls with the width",
