@@ -124,9 +124,8 @@ def main(argv: list[str] | None = None) -> None:
             row, states[method.name] = plane.measure(run, method, bar)
             rows.append(row)
         verdict, draws = judge(run.config, rows), partial(draw, run, states, rows)
-        kept = {"samples": "samples"}
         results, figures = report.save_results(
-            run, rows=rows, verdict=verdict, columns=plane.COLUMNS, figures=draws, kept=kept
+            run, rows=rows, verdict=verdict, columns=plane.COLUMNS, figures=draws
         )
     report.show(run, results, figures)
 
