@@ -49,13 +49,9 @@ def pieces(geometry: Geometry) -> Pieces:
     """Returns the three products of one geometry; operands must vary over the same mesh axes (:func:`vary_alike`)."""
     # <g, conv(x, k)> is linear in each of x, k and g. Each product leaves one of them out; its gradients with respect
     # to the other two are again such products.
-    forward = jax.custom_vjp(_batchable(functools.partial(_forward, geometry), fold=False))
-    input_gradient = jax.custom_vjp(
-        _batchable(functools.partial(_input_gradient, geometry), fold=False)
-    )
-    weight_gradient = jax.custom_vjp(
-        _batchable(functools.partial(_weight_gradient, geometry), fold=False)
-    )
+    forward = jax.custom_vjp(_batchable(functools.partial(_forward, geometry)))
+    input_gradient = jax.custom_vjp(_batchable(functools.partial(_input_gradient, geometry)))
+    weight_gradient = jax.custom_vjp(_batchable(functools.partial(_weight_gradient, geometry)))
 
     def forward_vjp(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
         x, kernel = saved
@@ -212,21 +208,12 @@ def adjoint(kernel: Array) -> Array:
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def _batchable(piece: Piece, *, fold: bool) -> Piece:
-    """Gives a product its own rule for ``vmap``: one call per kernel, each of them batchable in turn.
-
-    With ``fold``, a batch of the first operand alone becomes a larger ``B`` of a single call.
-    """
+def _batchable(piece: Piece) -> Piece:
+    """Gives a product its own rule for ``vmap``: one call per kernel, each of them batchable in turn."""
     batchable = jax.custom_batching.custom_vmap(piece)
 
     @batchable.def_vmap
     def rule(size: int, batched: Sequence[bool], *operands: Array) -> tuple[Array, bool]:
-        if fold and batched[0] and not batched[1]:
-            images, kernel = operands
-            count = images.shape[1]
-            merged = batchable(images.reshape(size * count, *images.shape[2:]), kernel)
-            return merged.reshape(size, count, *merged.shape[1:]), True
-
         def call(n: Array | int) -> Array:
             return batchable(*(a[n] if b else a for a, b in zip(operands, batched, strict=True)))
 

@@ -42,11 +42,11 @@ class DCGANGenerator(ImageNetwork):
     Example:
         >>> import jax, jax.numpy as jnp
         >>> import mixgan_jax as mg
-        >>> generator = mg.networks.DCGANGenerator((8, 8, 1), width=4)
-        >>> latents = jnp.zeros((5, 16))
-        >>> variables = generator.init(jax.random.key(0), latents, train=False)
-        >>> generator.apply(variables, latents, train=False).shape
-        (5, 8, 8, 1)
+        >>> generator, latents = mg.networks.DCGANGenerator((28, 28, 1)), jnp.zeros((5, 100))
+        >>> init = lambda key: generator.init_with_output(key, latents, train=False)
+        >>> images, variables = jax.eval_shape(init, jax.random.key(0))
+        >>> images.shape
+        (5, 28, 28, 1)
     """
 
     shape: ImageShape = (28, 28, 1)

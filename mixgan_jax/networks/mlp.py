@@ -45,10 +45,10 @@ class MLP(Normalising):
     Example:
         >>> import jax, jax.numpy as jnp
         >>> import mixgan_jax as mg
-        >>> discriminator = mg.networks.MLP((64, 64))
-        >>> points = jnp.zeros((5, 2))
-        >>> variables = discriminator.init(jax.random.key(0), points, train=False)
-        >>> discriminator.apply(variables, points, train=False).shape
+        >>> discriminator, points = mg.networks.MLP((64, 64)), jnp.zeros((5, 2))
+        >>> init = lambda key: discriminator.init_with_output(key, points, train=False)
+        >>> logits, variables = jax.eval_shape(init, jax.random.key(0))
+        >>> logits.shape
         (5,)
     """
 
