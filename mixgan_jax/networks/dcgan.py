@@ -70,9 +70,9 @@ class DCGANGenerator(ImageNetwork):
         """
         *sizes, last = pyramid(self.shape, self.stages)[::-1]
         channels = self.width * 2 ** (len(sizes) - 1)
-        x = self.grow(z, sizes, channels, self.kernel_size, not self.batch_norm, train)
-        x = self.double(x, sizes[-1], last, self.shape[2], self.kernel_size, bias=True)
-        return nn.tanh(x)
+        bias, kernel = not self.batch_norm, self.kernel_size
+        x = self.grow(z, sizes, channels, kernel, bias=bias, train=train)
+        return nn.tanh(self.double(x, sizes[-1], last, self.shape[2], kernel, bias=True))
 
 
 @checked

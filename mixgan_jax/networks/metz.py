@@ -54,7 +54,8 @@ class MetzGenerator(ImageNetwork):
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
         sizes = pyramid(self.shape, self.stages)[::-1]
-        x = self.grow(z, sizes, self.width * 2**self.stages, KERNEL, True, train)
+        channels = self.width * 2**self.stages
+        x = self.grow(z, sizes, channels, KERNEL, bias=True, train=train)
         return nn.tanh(Conv(self.shape[2], (KERNEL, KERNEL), kernel_init=self.kernel_init)(x))
 
 

@@ -43,7 +43,14 @@ class ImageNetwork(Normalising, kw_only=True):
 
     @nn.nowrap
     def grow(
-        self, z: Array, sizes: Sequence[Size], channels: int, kernel: int, bias: bool, train: bool
+        self,
+        z: Array,
+        sizes: Sequence[Size],
+        channels: int,
+        kernel: int,
+        *,
+        bias: bool,
+        train: bool,
     ) -> Array:
         """Grows latents ``[B, Z]`` to images of the last of ``sizes``, through a layer for each size.
 
@@ -55,12 +62,12 @@ class ImageNetwork(Normalising, kw_only=True):
         x = self._rectify(dense(z).reshape(-1, height, width, channels), train)
         for small, large in itertools.pairwise(sizes):
             channels //= 2
-            x = self._rectify(self.double(x, small, large, channels, kernel, bias), train)
+            x = self._rectify(self.double(x, small, large, channels, kernel, bias=bias), train)
         return x
 
     @nn.nowrap
     def double(
-        self, x: Array, small: Size, large: Size, features: int, kernel: int, bias: bool
+        self, x: Array, small: Size, large: Size, features: int, kernel: int, *, bias: bool
     ) -> Array:
         """Grows images of size ``small`` to ``[B, *large, features]``, by a transposed convolution."""
         layer = ConvTranspose(
@@ -78,7 +85,7 @@ class ImageNetwork(Normalising, kw_only=True):
         return nn.relu(self.normalise(x, train) if self.batch_norm else x)
 
     @nn.nowrap
-    def halve(self, x: Array, features: int, kernel: int, bias: bool) -> Array:
+    def halve(self, x: Array, features: int, kernel: int, *, bias: bool) -> Array:
         """Shrinks images to half their height and width, by a convolution."""
         return Conv(
             features, (kernel, kernel), strides=2, use_bias=bias, kernel_init=self.kernel_init
