@@ -436,6 +436,7 @@ def test_whatever_moves_the_weights_they_stay_on_the_simplex(weight_tx):
     mg.sample(jax.random.key(0), GENERATOR, state.generators, jnp.zeros((4, LATENT)))
 
 
+@pytest.mark.slow
 def test_noise_on_the_weights_of_both_sides_is_not_the_same_noise():
     """One transform with one key moves both; weights would rise and fall together."""
     noise = optax.chain(optax.add_noise(100.0, 0.0, KEY_OF_NOISE), optax.scale(-0.01))
