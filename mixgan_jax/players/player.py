@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping, Set
 from contextlib import nullcontext
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import flax.linen as nn
 import jax
@@ -54,6 +54,16 @@ def check_player(name: str, value: Any) -> Player:
     check_function(f"{name}.apply", player.apply)
     check_count(f"{name}.packing", player.packing)
     return player
+
+
+AnyPlayer: TypeAlias = Annotated[Player, check_player]
+"""A network of either side."""
+
+Generator: TypeAlias = Annotated[Player, check_player]
+"""A network that maps latents ``[B, Z]`` to samples ``[B, ...]``."""
+
+Discriminator: TypeAlias = Annotated[Player, check_player]
+"""A network that maps samples ``[B, ...]`` to logits ``[B]``."""
 
 
 def start_player(name: str, player: Player, key: Key, *example: Any) -> tuple[Params, ModelState]:
