@@ -71,9 +71,9 @@ def birthday_test(
 
     Example:
         >>> import jax, mixgan_jax as mg
-        >>> samples = jax.random.randint(jax.random.key(0), (20, 100, 1), 0, 5000)
-        >>> round(mg.metrics.birthday_test(samples, threshold=0.5)["support"])
-        0
+        >>> samples = jax.random.randint(jax.random.key(0), (30, 100, 1), 0, 1000)
+        >>> round(mg.metrics.birthday_test(samples, threshold=0.0)["support"], -2)
+        1000.0
     """
     pairs = _closest_pairs_by_batch(samples, None, features, threshold, num_pairs, block)
     near = np.asarray(pairs["neighbours"], np.int64)

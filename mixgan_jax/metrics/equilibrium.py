@@ -1,28 +1,43 @@
-"""How close trained mixtures are to an equilibrium of the game between their own components."""
+"""Reports how close trained mixtures are to an equilibrium of the game between their own components."""
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.checks import check_array, check_count, check_fraction, check_log_weights
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array
 from mixgan_jax.game import EquilibriumError, zero_sum_equilibrium
+from mixgan_jax.types import ArrayLike, Count, Fraction, LogWeights, Whole
 
 Vector = npt.NDArray[np.float64]
 
-_DRAWS_AT_ONCE = 2_000_000  # numbers held by one chunk of the bootstrap: 16 MB
+
+def check_values(name: str, value: Any) -> Vector:
+    """Returns finite numbers ``[N, I, J]``, N >= 2, in float64 on the host."""
+    array = check_array(name, value, rank=3, finite=True)
+    if array.shape[0] < 2 or 0 in array.shape:
+        raise ValueError(f"{name} must have shape [N, I, J], N >= 2, I, J >= 1, got {array.shape}")
+    return np.asarray(value, np.float64)
 
 
+Values: TypeAlias = Annotated[ArrayLike, check_values]
+"""N >= 2 estimates of the value of every pair, ``[N, I, J]``."""
+
+_DRAWS_AT_ONCE = 2_000_000  # numbers that one chunk of the bootstrap holds: 16 MB
+
+
+@checked
 def equilibrium_report(
-    values: Any,
-    generator_log_weights: Any,
-    discriminator_log_weights: Any,
+    values: Values,
+    generator_log_weights: LogWeights,
+    discriminator_log_weights: LogWeights,
     *,
-    seed: int = 0,
-    num_bootstrap: int = 1000,
-    confidence: float = 0.95,
+    seed: Whole = 0,
+    num_bootstrap: Count = 1000,
+    confidence: Fraction = 0.95,
 ) -> dict[str, Any]:
-    r"""NashConv of the learned weights on held-out payoffs, beside an exact equilibrium of the same game.
+    r"""Computes NashConv of the learned weights on held-out payoffs, beside an exact equilibrium of the same game.
 
     The game is the mean ``V [I, J]`` of ``values`` over ``N``; generators (rows) minimise, discriminators maximise.
     NashConv is the sum of both regrets, ``max_j (p^T V)_j - min_i (V q)_i`` at the learned weights ``p``, ``q``.
@@ -51,24 +66,34 @@ def equilibrium_report(
 
     Returns:
         Scalars, in units of ``values`` unless said otherwise:
-        ``value`` (under the learned weights); ``nash_conv`` with ``nash_conv_low``, ``nash_conv_high`` (percentiles
-        of the bootstrap) and ``nash_conv_bias``; ``nash_conv_cross_fitted``; ``nash_conv_uniform`` (of uniform
-        weights); ``generator_regret``, ``discriminator_regret``; ``equilibrium_value``, ``equilibrium_gap`` (its
-        certificate), ``equilibrium_is_maximum_entropy`` (False where only some equilibrium could be found);
-        ``generator_distance``, ``discriminator_distance`` (total variation to the equilibrium, in [0, 1]);
-        ``generator_effective``, ``discriminator_effective`` (effective numbers of components, ``exp`` of the
-        weights' entropy, in [1, I] and [1, J]).
+
+        - ``value``: under the learned weights.
+        - ``nash_conv``, with ``nash_conv_low``, ``nash_conv_high`` (percentiles of the bootstrap) and
+          ``nash_conv_bias``; ``nash_conv_cross_fitted``; ``nash_conv_uniform``, of uniform weights.
+        - ``generator_regret``, ``discriminator_regret``.
+        - ``equilibrium_value``; ``equilibrium_gap``, its certificate; ``equilibrium_is_maximum_entropy``, False if
+          only some equilibrium was found.
+        - ``generator_distance``, ``discriminator_distance``: total variation to the equilibrium, in [0, 1].
+        - ``generator_effective``, ``discriminator_effective``: effective numbers of components, ``exp`` of the
+          weights' entropy, in [1, I] and [1, J].
+
         Arrays: ``matrix`` ``[I, J]``, the mean of ``values``; ``equilibrium_generator`` ``[I]`` and
         ``equilibrium_discriminator`` ``[J]``, weights.
 
     Raises:
-        ValueError: shapes disagree, N < 2, a value is not finite, log-weights do not normalise, a bad number.
         EquilibriumError: no equilibrium of the mean matrix could be certified.
+
+    Example:
+        >>> import numpy as np, mixgan_jax as mg
+        >>> pennies = np.tile([[1.0, -1.0], [-1.0, 1.0]], (20, 1, 1))  # the same game in 20 estimates
+        >>> even, biased = np.log([0.5, 0.5]), np.log([0.75, 0.25])
+        >>> report = mg.metrics.equilibrium_report(pennies, biased, even)
+        >>> round(report["nash_conv"], 3), round(report["generator_distance"], 3)
+        (0.5, 0.25)
     """
-    samples, rows, columns = _check(values, generator_log_weights, discriminator_log_weights)
-    check_count("seed", seed, minimum=0)
-    check_count("num_bootstrap", num_bootstrap)
-    confidence = check_fraction("confidence", confidence)
+    samples = np.asarray(values)
+    rows = _weights("generator_log_weights", generator_log_weights, samples.shape[1])
+    columns = _weights("discriminator_log_weights", discriminator_log_weights, samples.shape[2])
     mean = samples.mean(axis=0)
     regrets = _regrets(mean, rows, columns)
     uniform = np.full(rows.size, 1.0 / rows.size), np.full(columns.size, 1.0 / columns.size)
@@ -91,25 +116,17 @@ def equilibrium_report(
     return report | _beside_equilibrium(mean, rows, columns)
 
 
-def _check(values: Any, generator: Any, discriminator: Any) -> tuple[Vector, Vector, Vector]:
-    array = check_array("values", values, rank=3, finite=True)
-    if array.shape[0] < 2 or 0 in array.shape:
-        raise ValueError(f"values must have shape [N, I, J], N >= 2, I, J >= 1, got {array.shape}")
-    weights = []
-    named = ("generator_log_weights", generator), ("discriminator_log_weights", discriminator)
-    for (name, given), size in zip(named, array.shape[1:], strict=True):
-        log_weights = check_log_weights(name, given)
-        if log_weights.shape != (size,):
-            raise ValueError(
-                f"{name} must have shape ({size},), as values, got {log_weights.shape}"
-            )
-        probabilities = np.exp(np.asarray(log_weights, dtype=np.float64))
-        weights.append(probabilities / probabilities.sum())
-    return np.asarray(values, dtype=np.float64), *weights
+def _weights(name: str, log_weights: ArrayLike, size: int) -> Vector:
+    """Returns the weights ``[size]`` in float64."""
+    logarithms = np.asarray(log_weights, np.float64)
+    if logarithms.shape != (size,):
+        raise ValueError(f"{name} must have shape ({size},), as values, got {logarithms.shape}")
+    probabilities = np.exp(logarithms)
+    return probabilities / probabilities.sum()
 
 
 def _regrets(matrix: Vector, rows: Vector, columns: Vector) -> tuple[Vector, Vector]:
-    """Of the generator and of the discriminator, for matrices ``[..., I, J]``."""
+    """Returns the regrets of the generator and of the discriminator, for matrices ``[..., I, J]``."""
     by_row, by_column = matrix @ columns, rows @ matrix
     value = by_row @ rows
     return value - by_row.min(axis=-1), by_column.max(axis=-1) - value
@@ -118,7 +135,7 @@ def _regrets(matrix: Vector, rows: Vector, columns: Vector) -> tuple[Vector, Vec
 def _bootstrap(
     samples: Vector, rows: Vector, columns: Vector, seed: int, num_bootstrap: int
 ) -> Vector:
-    """NashConv ``[num_bootstrap]`` of the learned weights under means of N draws with replacement."""
+    """Returns NashConv ``[num_bootstrap]`` of the learned weights under means of N draws with replacement."""
     random = np.random.default_rng(seed)
     count = samples.shape[0]
     flat = samples.reshape(count, -1)
@@ -133,7 +150,7 @@ def _bootstrap(
 
 
 def _cross_fitted(samples: Vector, rows: Vector, columns: Vector) -> float:
-    """NashConv with best responses chosen on every other estimate and paid on the rest, both ways."""
+    """Returns NashConv with best responses chosen on every other estimate and paid on the rest, both ways."""
     halves = samples[0::2].mean(axis=0), samples[1::2].mean(axis=0)
     gaps = []
     for chosen, paid in (halves, halves[::-1]):
@@ -160,6 +177,6 @@ def _beside_equilibrium(mean: Vector, rows: Vector, columns: Vector) -> dict[str
 
 
 def effective_number(weights: Vector) -> float:
-    """Effective number of components ``exp(entropy)`` of weights ``[K]`` on the host, in double precision."""
+    """Returns ``exp(entropy)`` of weights ``[K]``, the effective number of components, in float64 on the host."""
     positive = weights[weights > 0.0]
     return float(np.exp(-np.sum(positive * np.log(positive))))
