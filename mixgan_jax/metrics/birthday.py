@@ -230,7 +230,6 @@ def shared_support(
 
     if first.shape != second.shape:
         raise ValueError(f"second must have the shape of first, {first.shape}, got {second.shape}")
-    tail = 0.5 * (1.0 - confidence)
     across = _closest_pairs_by_batch(first, second, features, threshold, num_pairs, block)
     within = [
         _closest_pairs_by_batch(side, None, features, threshold, 1, block)
@@ -238,7 +237,8 @@ def shared_support(
     ]
     shared = int(across["duplicates"].sum())
     alone = int(within[0]["duplicates"].sum() + within[1]["duplicates"].sum())
-    batch = first.shape[1]
+    batch, tail = first.shape[1], 0.5 * (1.0 - confidence)
+    # allow for dependence
     excess = log_ratio_excess(
         np.stack([across.pop("neighbours"), across.pop("neighbours_of_others")]),
         np.stack([side["neighbours"] for side in within]),

@@ -36,8 +36,8 @@ def class_coverage(
 
     Args:
         predictions: predicted labels, integers 0..C-1 ``[N]``; or probabilities or logits ``[N, C]``, of which the
-            largest decides (the first of equal ones). Where values are unknown (under ``jit``), the histogram leaves
-            out labels out of range and rows that are not finite.
+            largest decides (the first of equal ones). Labels out of range and rows that are not finite are errors.
+            Where values are not read (under ``jit``, on an accelerator), the histogram leaves them out.
         num_classes: C, a whole number >= 1.
         reference: the classes' true frequencies ``[C]``, in any scale, for example the counts of the training
             labels; None for equal ones. A class that is 0 there makes ``reverse_kl`` infinite once predicted.

@@ -147,8 +147,10 @@ def duality_gap_curve(
         perturbation=perturbation,
     )
     value_key, generator_key, discriminator_key = jax.random.split(key, 3)
+    # NashConv over components
     values = _halves(game, value_key, generators, discriminators)
     now = generators.weights @ values[1] @ discriminators.weights
+    # train both sides' deviations
     sides = (
         _deviate(game, generator_key, "generator", generators, discriminators, values),
         _deviate(game, discriminator_key, "discriminator", generators, discriminators, values),
@@ -161,6 +163,7 @@ def duality_gap_curve(
         )
         return first + now, second - now  # the generators earn minus the value
 
+    # gains by start
     first, second = gains(slice(None))
     result = {"gap": first + second, "generator_gain": first, "discriminator_gain": second}
     warm = slice(num_cold, num_cold + 1)

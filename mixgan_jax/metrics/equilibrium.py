@@ -92,28 +92,32 @@ def equilibrium_report(
         (0.5, 0.25)
     """
     samples = np.asarray(values)
-    rows = _weights("generator_log_weights", generator_log_weights, samples.shape[1])
-    columns = _weights("discriminator_log_weights", discriminator_log_weights, samples.shape[2])
+    p = _weights("generator_log_weights", generator_log_weights, samples.shape[1])
+    q = _weights("discriminator_log_weights", discriminator_log_weights, samples.shape[2])
+
+    # regrets on the mean game
     mean = samples.mean(axis=0)
-    regrets = _regrets(mean, rows, columns)
-    uniform = np.full(rows.size, 1.0 / rows.size), np.full(columns.size, 1.0 / columns.size)
+    regrets = _regrets(mean, p, q)
+    uniform = np.full(p.size, 1.0 / p.size), np.full(q.size, 1.0 / q.size)
     report: dict[str, Any] = {
         "matrix": mean,
-        "value": float(rows @ mean @ columns),
+        "value": float(p @ mean @ q),
         "nash_conv": float(sum(regrets)),
-        "nash_conv_cross_fitted": _cross_fitted(samples, rows, columns),
+        "nash_conv_cross_fitted": _cross_fitted(samples, p, q),
         "nash_conv_uniform": float(sum(_regrets(mean, *uniform))),
         "generator_regret": float(regrets[0]),
         "discriminator_regret": float(regrets[1]),
-        "generator_effective": effective_number(rows),
-        "discriminator_effective": effective_number(columns),
+        "generator_effective": effective_number(p),
+        "discriminator_effective": effective_number(q),
     }
-    resampled = _bootstrap(samples, rows, columns, seed, num_bootstrap)
+
+    # interval by bootstrap
+    resampled = _bootstrap(samples, p, q, seed, num_bootstrap)
     tail = 0.5 * (1.0 - confidence)
     low, high = np.quantile(resampled, [tail, 1.0 - tail])
     bias = float(resampled.mean()) - report["nash_conv"]
     report |= {"nash_conv_low": float(low), "nash_conv_high": float(high), "nash_conv_bias": bias}
-    return report | _beside_equilibrium(mean, rows, columns)
+    return report | _beside_equilibrium(mean, p, q)
 
 
 def _weights(name: str, log_weights: ArrayLike, size: int) -> Vector:
@@ -125,16 +129,14 @@ def _weights(name: str, log_weights: ArrayLike, size: int) -> Vector:
     return probabilities / probabilities.sum()
 
 
-def _regrets(matrix: Vector, rows: Vector, columns: Vector) -> tuple[Vector, Vector]:
+def _regrets(matrix: Vector, p: Vector, q: Vector) -> tuple[Vector, Vector]:
     """Returns the regrets of the generator and of the discriminator, for matrices ``[..., I, J]``."""
-    by_row, by_column = matrix @ columns, rows @ matrix
-    value = by_row @ rows
+    by_row, by_column = matrix @ q, p @ matrix
+    value = by_row @ p
     return value - by_row.min(axis=-1), by_column.max(axis=-1) - value
 
 
-def _bootstrap(
-    samples: Vector, rows: Vector, columns: Vector, seed: int, num_bootstrap: int
-) -> Vector:
+def _bootstrap(samples: Vector, p: Vector, q: Vector, seed: int, num_bootstrap: int) -> Vector:
     """Returns NashConv ``[num_bootstrap]`` of the learned weights under means of N draws with replacement."""
     random = np.random.default_rng(seed)
     count = samples.shape[0]
@@ -145,22 +147,22 @@ def _bootstrap(
     for start in range(0, num_bootstrap, chunk):
         size = min(chunk, num_bootstrap - start)
         means = random.multinomial(count, even, size=size) @ flat / count
-        parts.append(sum(_regrets(means.reshape(size, *samples.shape[1:]), rows, columns)))
+        parts.append(sum(_regrets(means.reshape(size, *samples.shape[1:]), p, q)))
     return np.concatenate(parts)
 
 
-def _cross_fitted(samples: Vector, rows: Vector, columns: Vector) -> float:
+def _cross_fitted(samples: Vector, p: Vector, q: Vector) -> float:
     """Returns NashConv with best responses chosen on every other estimate and paid on the rest, both ways."""
     halves = samples[0::2].mean(axis=0), samples[1::2].mean(axis=0)
     gaps = []
     for chosen, paid in (halves, halves[::-1]):
-        best_row = int(np.argmin(chosen @ columns))
-        best_column = int(np.argmax(rows @ chosen))
-        gaps.append((rows @ paid)[best_column] - (paid @ columns)[best_row])
+        best_row = int(np.argmin(chosen @ q))
+        best_column = int(np.argmax(p @ chosen))
+        gaps.append((p @ paid)[best_column] - (paid @ q)[best_row])
     return float(np.mean(gaps))
 
 
-def _beside_equilibrium(mean: Vector, rows: Vector, columns: Vector) -> dict[str, Any]:
+def _beside_equilibrium(mean: Vector, p: Vector, q: Vector) -> dict[str, Any]:
     try:
         equilibrium, most_entropic = zero_sum_equilibrium(mean, maximum_entropy=True), True
     except EquilibriumError:  # near-ties at the limit of double precision
@@ -171,8 +173,8 @@ def _beside_equilibrium(mean: Vector, rows: Vector, columns: Vector) -> dict[str
         "equilibrium_is_maximum_entropy": most_entropic,
         "equilibrium_generator": equilibrium.generator,
         "equilibrium_discriminator": equilibrium.discriminator,
-        "generator_distance": float(0.5 * np.abs(rows - equilibrium.generator).sum()),
-        "discriminator_distance": float(0.5 * np.abs(columns - equilibrium.discriminator).sum()),
+        "generator_distance": float(0.5 * np.abs(p - equilibrium.generator).sum()),
+        "discriminator_distance": float(0.5 * np.abs(q - equilibrium.discriminator).sum()),
     }
 
 

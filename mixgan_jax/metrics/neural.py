@@ -26,8 +26,9 @@ import jax.numpy as jnp
 import optax
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array, check_kind, check_logits, fail
+from mixgan_jax.checks import check_kind, check_logits, fail
 from mixgan_jax.losses import MeasuringFunction
+from mixgan_jax.metrics.distances import Samples
 from mixgan_jax.players.player import AnyPlayer, Player, apply_player, start_player
 from mixgan_jax.types import Array, Count, Key, Params, Positive
 
@@ -43,19 +44,8 @@ def check_phi(name: str, value: Any) -> MeasuringFunction:
     return phi
 
 
-def check_examples(name: str, value: Any) -> Array:
-    """Returns a finite floating-point array ``[N, ...]``, N >= 1."""
-    array = check_array(name, value, floating=True, finite=True)
-    if array.ndim < 2 or 0 in array.shape:
-        raise ValueError(f"{name} must have shape [N, ...], none of it 0, got {array.shape}")
-    return array
-
-
 BoundedPhi: TypeAlias = Annotated[MeasuringFunction, check_phi]
 """A measuring function that is bounded on [0, 1]."""
-
-Examples: TypeAlias = Annotated[Array, check_examples]
-"""Examples ``[N, ...]``, N >= 1."""
 
 
 @checked
@@ -63,10 +53,10 @@ def neural_net_distance(
     key: Key,
     player: AnyPlayer,
     phi: BoundedPhi,
-    real: Examples,
-    fake: Examples,
-    held_out_real: Examples,
-    held_out_fake: Examples,
+    real: Samples,
+    fake: Samples,
+    held_out_real: Samples,
+    held_out_fake: Samples,
     *,
     bound: Positive,
     steps: Count = 2000,
@@ -128,10 +118,10 @@ def best_discriminator(
     key: Key,
     player: AnyPlayer,
     phi: BoundedPhi,
-    real: Examples,
-    fake: Examples,
-    held_out_real: Examples,
-    held_out_fake: Examples,
+    real: Samples,
+    fake: Samples,
+    held_out_real: Samples,
+    held_out_fake: Samples,
     *,
     bound: Positive,
     steps: Count = 2000,
@@ -163,9 +153,9 @@ def best_discriminator(
     train, held_out = (real, fake), (held_out_real, held_out_fake)
     _check_alike(real, fake=fake, held_out_real=held_out_real, held_out_fake=held_out_fake)
     init_key, batch_key = jax.random.split(key)
+    # train every restart
     start = _initial(settings, init_key, train)
     params = _ascend(settings, batch_key, start, train)
-
     # judge on both sets
     over_restarts = jax.vmap(partial(_value, settings), (0, None))
     values, held_out_values = over_restarts(params, train), over_restarts(params, held_out)

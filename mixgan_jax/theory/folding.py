@@ -14,7 +14,7 @@ from mixgan_jax.theory.selector import ramps_missing, thresholds
 from mixgan_jax.types import Array, Count, Key, ModelState, Params, Positive
 
 Output: TypeAlias = Literal["linear", "relu"]
-"""How a generator's last pre-activations become samples: of either sign as they are, or by ReLUs."""
+"""Whether samples are the last pre-activations themselves, of either sign, or their ReLUs."""
 
 SIGNS: dict[Output, tuple[float, ...]] = {"linear": (1.0, -1.0), "relu": (1.0,)}
 

@@ -37,12 +37,14 @@ def best_polynomial_logit(
         derivative of the payoff that is left, a certificate. Below 1e-9 all digits of L_G are right. If a polynomial
         separates the densities, there is no best one, and more of the derivative is left.
     """
-    lines = check_line(log_real, log_fake, nodes)
-    if degree >= lines[2].shape[0]:
-        raise ValueError(f"degree must be below the number of nodes, {len(lines[2])}, got {degree}")
-    weights, places = (np.asarray(array, np.float64) for array in (trapezoid(lines[2]), lines[2]))
-    real, fake = (weights * np.exp(np.asarray(line, np.float64)) for line in lines[:2])
+    log_real, log_fake, nodes = check_line(log_real, log_fake, nodes)
+    if degree >= len(nodes):
+        raise ValueError(f"degree must be below the number of nodes, {len(nodes)}, got {degree}")
+    # masses at the nodes
+    weights, places = (np.asarray(array, np.float64) for array in (trapezoid(nodes), nodes))
+    real, fake = (weights * np.exp(np.asarray(line, np.float64)) for line in (log_real, log_fake))
     real, fake = real / real.sum(), fake / fake.sum()
+    # logistic regression
     basis = _orthonormal(places, 0.5 * (real + fake), degree)
     coefficients, gradient = _newton(basis, real, fake)
     logits = basis @ coefficients

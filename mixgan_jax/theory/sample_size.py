@@ -66,7 +66,7 @@ def sufficient_samples(  # noqa: D417
     Example:
         >>> import mixgan_jax as mg
         >>> mg.theory.sufficient_samples(0.1, 10), mg.theory.sufficient_components(0.1, 10)
-        (199042, 67159)
+        (199042, 43156)
     """
     needed = _samples(_Class(num_parameters, payoff_bound, lipschitz, phi_lipschitz), error)
     return max(1, math.ceil(needed))

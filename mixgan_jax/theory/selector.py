@@ -1,4 +1,4 @@
-r"""A mixture of T generators folded into ONE network: the multi-way selector, as ReLU layers with their own weights.
+r"""The multi-way selector, which folds a mixture of T generators into ONE network: ReLU layers with their own weights.
 
 The selector takes mixed equilibria to pure ones (Arora et al. 2017, arXiv 1703.00573, "multi-way selector"; we
 reconstructed the layers below ourselves). One more latent, the seed ``s ~ N(0, 1)``, chooses the component:
