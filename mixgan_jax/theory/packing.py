@@ -1,4 +1,4 @@
-r"""Mode collapse as a discriminator sees it that looks at m samples at a time (PacGAN).
+r"""Mode collapse as seen by a discriminator of m samples at a time (PacGAN).
 
 Lin, Khetan, Fanti and Oh (2018, arXiv 1712.04086). A generator Q has ``(eps, delta)``-mode collapse with respect to
 data P if some set S has ``P(S) >= delta`` and ``Q(S) <= eps``; with P and Q exchanged it is mode augmentation. All
