@@ -47,8 +47,8 @@ def line_divergences(log_real: LogDensity, log_fake: LogDensity, nodes: Nodes) -
       discriminator (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1);
     - ``non_saturating``, KL(q | p) - 2 JS(p, q), which may be negative: the non-saturating loss has its gradient
       against the best discriminator (Arjovsky and Bottou 2017, arXiv 1701.04862, theorem 2.5);
-    - ``total_variation``, the integral of |p - q| / 2, in [0, 1];
-    - ``wasserstein``, W1, the integral of |F - G|, in units of the nodes.
+    - ``total_variation``, the integral of ``|p - q| / 2``, in [0, 1];
+    - ``wasserstein``, W1, the integral of ``|F - G|``, in units of the nodes.
 
     Args:
         log_real: ``[N]``, log p; minus infinity where p is 0.

@@ -1,4 +1,4 @@
-"""A mixture of T generators folded into ONE network, by the selector of :mod:`mixgan_jax.theory.selector`."""
+"""A mixture of T generators folded into ONE network, by the selector of :func:`thresholds`."""
 
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
@@ -52,7 +52,7 @@ def fold(
     bound: Positive | None = None,
     width: Positive = 1e-5,
 ) -> Folded:
-    """Makes the single network whose samples are the mixture's: see :mod:`mixgan_jax.theory.selector`.
+    """Makes the single network whose samples are the mixture's: see :func:`thresholds`.
 
     If the seed is in no ramp, the output is that of component :func:`chosen_component` on the same latents.
 
