@@ -14,8 +14,9 @@ from mixgan_jax.checks import (
     check_number,
     is_concrete,
 )
-from mixgan_jax.players.mixture import Mixture, generate, map_components, uniform
+from mixgan_jax.players.mixture import Mixture, map_components, uniform
 from mixgan_jax.players.player import Player, apply_player, check_player
+from mixgan_jax.players.sampling import generate
 from mixgan_jax.theory.selector import ramps_missing, thresholds
 from mixgan_jax.types import Array, Key, ModelState, Params
 
