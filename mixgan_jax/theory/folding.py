@@ -1,4 +1,4 @@
-"""A mixture of T generators folded into ONE network, by the selector of :func:`thresholds`."""
+"""A mixture of T generators folded into ONE network by the multi-way selector."""
 
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_array, on_host
-from mixgan_jax.players.mixture import Mixture, generate, map_components, uniform
+from mixgan_jax.players.mixture import Mixture, map_components, uniform
 from mixgan_jax.players.player import AnyPlayer, Player, apply_player
+from mixgan_jax.players.sampling import generate
 from mixgan_jax.theory.selector import ramps_missing, thresholds
 from mixgan_jax.types import Array, Count, Key, ModelState, Params, Positive
 
@@ -52,7 +53,7 @@ def fold(
     bound: Positive | None = None,
     width: Positive = 1e-5,
 ) -> Folded:
-    """Makes the single network whose samples are the mixture's: see :func:`thresholds`.
+    """Makes the single network whose samples are the mixture's, by the gates of :func:`gates`.
 
     If the seed is in no ramp, the output is that of component :func:`chosen_component` on the same latents.
 
