@@ -12,7 +12,7 @@ from helpers import DISCRIMINATOR, GENERATOR, LATENT, feed, first_quick, same, s
 
 import mixgan_jax as mg
 from mixgan_jax.runs.steps import run_keys
-from mixgan_jax.solvers.core.side import Gradients, Rules, enter, move
+from mixgan_jax.solvers.core.side import Gradients, Rules, start_side, update_side
 from mixgan_jax.storage.checkpoint import FOLDER_NAME
 
 KEY = jax.random.key(7)
@@ -207,10 +207,10 @@ def test_bad_model_state_freezes_and_bad_weight_gradients_leave_the_weights():
     mixture = mg.Mixture(
         {"w": jnp.ones((3, 2))}, {"mean": jnp.zeros((3, 4))}, jnp.log(jnp.full(3, 1 / 3))
     )
-    side = enter(rules, mixture)
+    side = start_side(rules, mixture)
     state = {"mean": jnp.ones((3, 4)).at[1, 2].set(jnp.inf)}
     bad = Gradients({"w": jnp.ones((3, 2))}, jnp.array([0.0, jnp.nan, 1.0]), state)
-    moved = move(rules, side, bad)
+    moved = update_side(rules, side, bad)
     assert moved.frozen.tolist() == [False, True, False]
     assert all_finite(moved)
     assert moved.mixture.state["mean"][:, 0].tolist() == [1.0, 0.0, 1.0]
@@ -218,7 +218,7 @@ def test_bad_model_state_freezes_and_bad_weight_gradients_leave_the_weights():
     assert same(moved.mixture.log_weights, mixture.log_weights)
     assert same(moved.weight_opt_state, side.weight_opt_state)
     good = bad._replace(weights=jnp.array([0.0, 1.0, 1.0]), state={"mean": jnp.ones((3, 4))})
-    again = move(rules, moved, good)
+    again = update_side(rules, moved, good)
     assert again.frozen.tolist() == [False, True, False], "frozen for good"
     assert again.mixture.params["w"][1].tolist() == [1.0, 1.0]
     assert again.mixture.log_weights[0] > mixture.log_weights[0], "its weight is still trained"

@@ -108,7 +108,7 @@ ONE = mg.Player(lambda key, z: ({}, {}), lambda params, state, z, *, train: (z, 
 
 def duel_field(logits, duel, reals, fakes):
     """The gradient of two discriminators' loss, ``[2, 4]`` logits of atoms, on counts of reals and fakes."""
-    game = Game(ONE, TABLE, LOSS, 1, 2, 4, jax.random.normal)
+    game = Game(ONE, TABLE, LOSS, (1, 2), 4, jax.random.normal)
     players = mg.Mixture(logits, {}, jnp.log(jnp.array([0.5, 0.5])))
     real, fake = (jnp.repeat(jnp.eye(4), np.array(counts), axis=0) for counts in (reals, fakes))
     term = duel_term(duel)
