@@ -8,7 +8,11 @@ import pytest
 from test_package import public_callables
 
 NEEDED = [
+    *("from_linen", "pack", "uniform", "generate", "sample", "meet"),
+    *("mix_gan", "gda", "double_oracle", "fictitious_gan", "extragradient"),
     *("fit", "run", "load_for_sampling", "read_records"),
+    *("data.ring", "data.grid", "data.gaussian_mixture", "data.feed_from_distribution"),
+    *("networks.MLP", "metrics.mode_coverage", "metrics.equilibrium_report"),
 ]
 
 

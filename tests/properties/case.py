@@ -45,21 +45,25 @@ def arguments_of(draw: st.DrawFn, case: Case) -> dict[str, Any]:
     return given | {name: draw(anything) for name in draw(spoilt)}
 
 
-def check(case: Case, given: dict[str, Any]) -> None:
-    """Calls the function: its result keeps the invariant, or its error names an argument and what it must be."""
+def check(case: Case, given: dict[str, Any]) -> bool:
+    """Calls the function: its result keeps the invariant, or its error names an argument and what it must be.
+
+    Returns whether there was a result.
+    """
     names = {*parameters(case.call), *case.names, *given}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             result = case.call(**given)
     except case.errors:
-        return
+        return False
     except (TypeError, ValueError) as error:
         assert type(error) in (TypeError, ValueError), f"an error of its own: {error!r}"
         named = re.search(rf"(?<![\w.])({'|'.join(map(re.escape, names))})\b.* must\b", str(error))
         assert named, f"must name an argument and what it must be: {error!r}"
-        return
+        return False
     case.holds(given, result)
+    return True
 
 
 def parameters(function: Callable[..., Any]) -> set[str]:

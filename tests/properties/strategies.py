@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import flax.linen as nn
+import jax
 import optax
 from annotated_types import Ge, Gt, Le, Lt
-from helpers import DISCRIMINATOR
+from helpers import DISCRIMINATOR, GENERATOR
 from hypothesis import strategies as st
 from properties.arguments import array, counts, floats, keys, log_weights, weights
 
@@ -33,8 +34,9 @@ OF_RULES: dict[Any, Strategy] = {
 }
 OF_TYPES: dict[Any, Strategy] = {
     bool: st.booleans(),
+    jax.Array: array(3, 2),
     mg.GanLoss: st.just(mg.losses.non_saturating()),
-    mg.Player: st.just(DISCRIMINATOR),
+    mg.Player: st.just(DISCRIMINATOR),  # for a generator see below
     optax.GradientTransformation: st.just(optax.sgd(0.01)),
 }
 
@@ -79,6 +81,8 @@ def strategies_of(call: Callable[..., Any]) -> Mapping[str, Strategy]:
     found = {}
     for name, parameter in _parameters(call).items():
         given = strategy(hints.get(name))
+        if name == "generator" and given is OF_TYPES[mg.Player]:
+            given = st.just(GENERATOR)
         if given is None and parameter.default is not parameter.empty:
             given = st.just(parameter.default)
         if given is not None:
