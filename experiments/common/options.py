@@ -6,6 +6,7 @@ rules; an error names the flag, the value and what was expected.
 
 import inspect
 import itertools
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, TypeAlias
 
@@ -91,6 +92,34 @@ def _check_loss(name: str, value: str) -> None:
 
 LossName: TypeAlias = Annotated[str, _check_loss]
 """The name of a loss in ``mixgan_jax.losses`` that needs no arguments."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """What runs that train by Adam depend on; a script's ``Config`` has it as a base, with defaults of its own."""
+
+    seeds: Count = 4
+    """Number of runs of each method, with seeds 0, 1, ..."""
+    steps: Count = 10_000
+    """Number of updates of each player."""
+    batch: Count = 64
+    """Number of reals in a step, and of fakes of each generator."""
+    latent_size: Count = 16
+    """Number of standard normal latents."""
+    beta1: Decay = 0.5
+    """First-moment decay beta1 of Adam."""
+    log_every: Count = 500
+    """Number of steps between entries of the log."""
+
+
+@dataclass(frozen=True)
+class Mixing(Training):
+    """What runs that train a mixture's weights depend on too."""
+
+    weight_rate: Rate = 1e-3
+    """Step size of exponentiated gradient on the mixture weights."""
+    weight_barrier: Rate = 0.1
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
 
 
 def loss_of(config: Any) -> mg.GanLoss:

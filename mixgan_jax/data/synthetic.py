@@ -1,8 +1,8 @@
 """Synthetic distributions in closed form: rings, grids and other mixtures of Gaussians, and spirals.
 
-Every distribution is a frozen dataclass of arrays, hence a JAX tree: it can be an argument of ``jit``, be stacked
-under ``vmap`` and be compared leaf by leaf. Sampling is a pure function of a key. Lengths (radius, spacing, ``std``)
-are in the units of the data; everything is float32.
+Every distribution is a frozen dataclass of arrays, and so a JAX tree: you can pass it to ``jit``, stack it under
+``vmap`` and compare it leaf by leaf. Sampling is a pure function of a key. Lengths (radius, spacing, ``std``) are in
+the units of the data; everything is float32.
 """
 
 import functools
@@ -44,15 +44,15 @@ class GaussianMixture:
 
     @checked
     def sample(self, key: Key, num_samples: Count) -> Array:
-        """Independent samples ``[num_samples, D]``.
+        """Draws independent samples ``[num_samples, D]``.
 
         Args:
-            key: consumed: one half picks the modes, the other draws the noise.
+            key: consumed; one half picks the modes, the other draws the noise.
             num_samples: a whole number >= 1, fixed under ``jit``.
         """
         mode_key, noise_key = jax.random.split(key)
         cumulative = jnp.cumsum(self.weights)
-        # Scaled by the last entry, so that rounding in the sum cannot point past the last mode.
+        # Scale by the last entry, so that rounding in the sum cannot point past the last mode.
         uniform = jax.random.uniform(mode_key, (num_samples,)) * cumulative[-1]
         modes = jnp.searchsorted(cumulative, uniform, side="right", method="compare_all")
         noise = jax.random.normal(noise_key, (num_samples, self.means.shape[-1]))
@@ -60,9 +60,9 @@ class GaussianMixture:
 
     @checked
     def log_prob(self, x: Annotated[Array, Shaped()]) -> Array:
-        """Log density, natural logarithm, of points ``[..., D]``, as an array ``[...]``.
+        """Returns the log density ``[...]`` of points ``[..., D]``, in nats.
 
-        Differences to the centres are formed before squaring: the expanded square loses all digits of a narrow
+        Differences to the centres are formed before squaring, because the expanded square loses all digits of a narrow
         mode in float32. This takes memory for ``[..., M, D]``.
         """
         x = x.astype(jnp.float32)
@@ -96,6 +96,12 @@ def gaussian_mixture(
 
     Returns:
         The mixture, all of it float32.
+
+    Example:
+        >>> import mixgan_jax as mg
+        >>> mixture = mg.data.gaussian_mixture([[-1.0], [1.0]], std=0.5, weights=[1, 3])
+        >>> mixture.weights.tolist()
+        [0.25, 0.75]
     """
     means = jnp.asarray(means, jnp.float32)
     num_modes, dim = means.shape
@@ -118,23 +124,28 @@ def ring(
     weights: ArrayLike | None = None,
     rotation: Number = 0.0,
 ) -> GaussianMixture:
-    """Gaussians, evenly spaced on a circle about the origin; equally weighted, and the first at angle 0, by default.
+    """Makes a ring: Gaussians evenly spaced on a circle about the origin.
 
-    Papers differ, and so does the difficulty: VEEGAN (Srivastava et al. 2017, arXiv 1705.07761) and PacGAN (Lin et
-    al. 2018, arXiv 1712.04086) use 8 modes, radius 1 and std 0.01; radius 2 and std 0.02, the default here, is the
+    Papers differ, and so does the difficulty. VEEGAN (Srivastava et al. 2017, arXiv 1705.07761) and PacGAN (Lin et
+    al. 2018, arXiv 1712.04086) use 8 modes, radius 1 and std 0.01. The default here, radius 2 and std 0.02, is the
     setting usually ascribed to Unrolled GAN (Metz et al. 2017, arXiv 1611.02163). The notebook released with
     Unrolled GAN spaces 8 angles over [0, 2 pi] inclusive, so that two modes coincide and 7 remain, one of double
-    weight; here angle ``m`` is ``2 pi m / num_modes + rotation`` and all modes are distinct.
+    weight. Here angle ``m`` is ``2 pi m / num_modes + rotation``, and all modes are distinct.
 
     Args:
         num_modes: M, a whole number >= 1.
-        radius: of the circle, > 0.
+        radius: radius of the circle, > 0.
         std: standard deviation per axis of each mode, > 0.
         weights: as in :func:`gaussian_mixture`, ``[M]``, in the order of the angles; None for equal ones.
-        rotation: of the whole ring, in radians, counter-clockwise.
+        rotation: angle of the first mode, in radians, counter-clockwise.
 
     Returns:
         A mixture in 2 dimensions.
+
+    Example:
+        >>> import mixgan_jax as mg
+        >>> mg.data.ring(4).means.round(2).tolist()
+        [[2.0, 0.0], [0.0, 2.0], [-2.0, 0.0], [-0.0, -2.0]]
     """
     module: Any = np if is_concrete(rotation) else jnp
     angles = 2 * np.pi * np.arange(num_modes) / num_modes + rotation
@@ -146,19 +157,24 @@ def ring(
 def grid(
     side: Count = 5, spacing: Positive = 2.0, std: Sizes = 0.05, *, weights: ArrayLike | None = None
 ) -> GaussianMixture:
-    """Gaussians on a square grid about the origin, equally weighted by default.
+    """Makes a square grid of Gaussians about the origin.
 
     The default has 25 centres {-4, -2, 0, 2, 4}^2 and std 0.05, as in VEEGAN (Srivastava et al. 2017, arXiv
     1705.07761) and PacGAN (Lin et al. 2018, arXiv 1712.04086).
 
     Args:
-        side: modes along each axis, a whole number >= 1; the mixture has ``side**2``.
+        side: number of modes along each axis, a whole number >= 1; the mixture has ``side**2`` modes.
         spacing: distance of neighbouring centres, > 0.
         std: standard deviation per axis of each mode, > 0.
         weights: as in :func:`gaussian_mixture`, ``[side**2]``, column by column; None for equal ones.
 
     Returns:
         A mixture in 2 dimensions; mode ``side * i + j`` lies at column ``i``, row ``j``.
+
+    Example:
+        >>> import mixgan_jax as mg
+        >>> mg.data.grid(2).means.tolist()
+        [[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]]
     """
     axis = np.arange(side) - (side - 1) / 2
     centers = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -173,7 +189,7 @@ def grid(
 )
 @dataclass(frozen=True)
 class Spirals:
-    """Archimedean spirals from the origin, turned copies of each other, with Gaussian noise; see :func:`spirals`.
+    """Archimedean spirals from the origin, turned copies of each other, with Gaussian noise; made by :func:`spirals`.
 
     Attributes:
         num_arms: number of arms, each equally likely.
@@ -189,10 +205,10 @@ class Spirals:
 
     @checked
     def sample(self, key: Key, num_samples: Count) -> Array:
-        """Independent samples ``[num_samples, 2]``.
+        """Draws independent samples ``[num_samples, 2]``.
 
         Args:
-            key: consumed: split into arms, places along the arm, and noise.
+            key: consumed; split into arms, places along the arm, and noise.
             num_samples: a whole number >= 1, fixed under ``jit``.
         """
         arm_key, place_key, noise_key = jax.random.split(key, 3)
@@ -209,15 +225,15 @@ class Spirals:
 def spirals(
     num_arms: Count = 2, turns: Positive = 1.5, radius: Positive = 2.0, std: NonNegative = 0.05
 ) -> Spirals:
-    """A distribution on ``num_arms`` spirals ``r = radius * s``, ``angle = 2 pi (turns * s + arm / num_arms)``.
+    """Makes a distribution on spirals: ``r = radius * s``, ``angle = 2 pi (turns * s + arm / num_arms)``.
 
-    ``s`` is the root of a uniform variable, which makes points about evenly dense along each arm. A target on
-    connected curves rather than in separate modes; its sizes are our choice and follow no paper.
+    ``s`` is the root of a uniform variable, which makes points about evenly dense along each arm. The mass lies on
+    connected curves, not in separate modes. The sizes are our choice and follow no paper.
 
     Args:
-        num_arms: a whole number >= 1.
+        num_arms: number of spirals, a whole number >= 1.
         turns: full turns from the origin to the end of an arm, > 0.
-        radius: distance of the arms' ends from the origin, > 0.
+        radius: distance of the ends of the arms from the origin, > 0.
         std: standard deviation per axis of the added Gaussian noise, >= 0.
 
     Returns:
