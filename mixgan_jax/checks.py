@@ -140,11 +140,6 @@ def check_number(
     return number
 
 
-def check_fraction(name: str, value: Any) -> Any:
-    """A number strictly between 0 and 1."""
-    return check_number(name, value, minimum=0.0, maximum=1.0, strict=True, strict_maximum=True)
-
-
 def check_step_size(name: str, value: Any) -> Any:
     """A step size or coefficient: a finite number >= 0, or an optax schedule (a callable of the step)."""
     return value if callable(value) else check_number(name, value, minimum=0.0)

@@ -7,6 +7,7 @@ import math
 import jax
 import numpy as np
 import pytest
+from helpers import first_quick
 
 from experiments.common import catalogue, exponents, harness, pages, rejudge, report, verdicts
 from experiments.family import theory_packing
@@ -157,17 +158,17 @@ def test_kept_results_are_judged_anew_from_their_rows_and_other_lines_are_kept(t
     assert verdict == [{"claim": "c", "expected": "e", "got": "g", "outcome": "fails"}]
 
 
-def test_every_kept_verdict_is_that_of_its_rows():
+@pytest.mark.parametrize("path", first_quick(pages.stored_files()), ids=lambda path: path.name)
+def test_every_kept_verdict_is_that_of_its_rows(path):
     """Verdicts and scripts agree; the numbers in words may differ in rounding from one processor to the next."""
 
     def outcomes(verdict):
         return {line["claim"]: line["outcome"] for line in verdict}
 
-    for path in pages.stored_files():
-        results = json.loads(path.read_text())
-        script = catalogue.load(path.name.split(".")[0])
-        fresh, _ = rejudge.rejudge(script, results)
-        assert outcomes(fresh) == outcomes(results["verdict"]), path.name
+    results = json.loads(path.read_text())
+    script = catalogue.load(path.name.split(".")[0])
+    fresh, _ = rejudge.rejudge(script, results)
+    assert outcomes(fresh) == outcomes(results["verdict"])
 
 
 def test_other_seeds_have_a_folder_of_their_own_and_are_not_the_preset(tmp_path):
