@@ -1,58 +1,60 @@
-r"""Adjusted gradients of a game: what players descend where plain gradients turn around an equilibrium.
+r"""Adjusted gradients of a game: directions to descend where plain gradients turn around an equilibrium.
 
 Players ``w = (w_1, ..., w_n)`` each minimise a loss of their own. Their simultaneous gradients
-``v(w) = (dL_1/dw_1, ..., dL_n/dw_n)`` form a *field*, a function from players to one gradient for each, and the
-dynamics near an equilibrium are those of its Jacobian ``J = dv/dw``. J is symmetric for a potential, antisymmetric for
-a zero-sum game without curvature, and imaginary eigenvalues mean rotation: descent along v then spirals outwards.
+``v(w) = (dL_1/dw_1, ..., dL_n/dw_n)`` form a *field*, a function from players to one gradient for each. Its Jacobian
+``J = dv/dw`` decides the dynamics near an equilibrium. J is symmetric for a potential, and antisymmetric for a zero-sum
+game without curvature. Imaginary eigenvalues mean rotation: descent along v then spirals outwards.
 
-An *adjustment* is a function ``adjust(field, players) -> gradients`` that asks the field for products with J or its
-transpose (one Jacobian-vector product each, of the order of a gradient; J is never formed). ``mix_gan``, ``gda`` and
-``gradient_play`` take one as ``adjust``; the optimisers then see the adjusted gradients in place of v.
+An *adjustment* is a function ``adjust(field, players) -> gradients``. It asks the field for products with J or its
+transpose. Each product costs about a gradient, and J is never formed. ``mix_gan``, ``gda`` and ``gradient_play`` take
+an adjustment as ``adjust``; the optimisers then see the adjusted gradients in place of v.
 """
 
 from collections.abc import Callable
 from functools import reduce
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import (
-    check_count,
-    check_flag,
-    check_function,
-    check_kind,
-    check_number,
-    fail,
-)
-from mixgan_jax.types import Array
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_count, check_kind, fail
+from mixgan_jax.types import Array, NonNegative, Params
 
-Players: TypeAlias = tuple[Any, ...]
+Players: TypeAlias = tuple[Params, ...]
 """One tree of parameters for each player."""
 
 Field: TypeAlias = Callable[[Players], Players]
-"""``field(players) -> gradients``: for each player, in its own structure, what it would descend."""
+"""``field(players) -> gradients``: the gradient that each player would descend, in the player's structure."""
 
 Adjustment: TypeAlias = Callable[[Field, Players], Players]
-"""``adjust(field, players) -> gradients``: what the players descend instead."""
+"""``adjust(field, players) -> gradients``: the gradients that the players descend instead."""
 
 
+def _check_indices(name: str, value: Any) -> tuple[int, ...]:
+    return tuple(check_count(name, index, minimum=0) for index in check_kind(name, value, tuple))
+
+
+Indices: TypeAlias = Annotated[tuple[int, ...], _check_indices]
+"""Indices of players, whole numbers >= 0."""
+
+
+@checked
 def gradient_field(losses: Callable[[Players], tuple[Array, ...]]) -> Field:
-    """The simultaneous gradients of a differentiable game, ``v_p = dL_p / dw_p``.
+    """Makes the field of simultaneous gradients of a differentiable game, ``v_p = dL_p / dw_p``.
 
     Args:
-        losses: from the players to as many scalars; each is minimised by its own player.
+        losses: a function of the players that returns one scalar for each. Each player minimises its own.
 
     Returns:
-        The field. Called, it raises ValueError where there are not as many losses as players.
+        The field. It raises a ValueError where there are not as many losses as players.
     """
-    check_function("losses", losses)
 
     def field(players: Players) -> Players:
         check_kind("players", players, tuple)
 
-        def own(index: int) -> Any:
-            def loss(player: Any) -> Array:
+        def own(index: int) -> Params:
+            def loss(player: Params) -> Array:
                 values = losses((*players[:index], player, *players[index + 1 :]))
                 if len(values) != len(players):
                     raise ValueError(
@@ -67,22 +69,16 @@ def gradient_field(losses: Callable[[Players], tuple[Array, ...]]) -> Field:
     return field
 
 
-def consensus(gamma: float) -> Adjustment:
-    r"""Consensus optimisation: everybody also descends the squared norm of all gradients.
+@checked
+def consensus(gamma: NonNegative) -> Adjustment:
+    r"""Makes consensus optimisation: every player also descends the squared norm of all gradients.
 
-    ``v + gamma J^T v``, the gradient of ``gamma / 2 ||v||^2`` added to every player's (Mescheder, Nowozin and Geiger
+    ``v + gamma J^T v`` adds the gradient of ``gamma / 2 ||v||^2`` to every player's (Mescheder, Nowozin and Geiger
     2017, arXiv 1705.10461, algorithm 2). It damps rotation, and squares the spread of a badly conditioned game.
 
     Args:
         gamma: finite and >= 0; 10 in the authors' code.
-
-    Returns:
-        The adjustment.
-
-    Raises:
-        ValueError: ``gamma`` negative or not finite.
     """
-    gamma = check_number("gamma", gamma, minimum=0.0)
 
     def adjust(field: Field, players: Players) -> Players:
         gradients, pull = jax.vjp(field, players)
@@ -92,28 +88,23 @@ def consensus(gamma: float) -> Adjustment:
     return adjust
 
 
-def jare(gamma: float, players: tuple[int, ...] | None = None) -> Adjustment:
-    r"""JARE: each player also descends the squared norm of the *others'* gradients.
+@checked
+def jare(gamma: NonNegative, players: Indices | None = None) -> Adjustment:
+    r"""Makes JARE's adjustment: each player also descends the squared norm of the *others'* gradients.
 
-    Player p descends ``L_p + gamma / 2 sum_{q != p} ||dL_q / dw_q||^2`` (Nie and Patel 2019, arXiv 1806.09235): of
-    ``J^T v`` only the blocks off the diagonal. The Jacobian's determinant at an equilibrium then does not depend on
-    the curvature within a player, and a large gamma makes the game both free of rotation and well conditioned.
+    Player p descends ``L_p + gamma / 2 sum_{q != p} ||dL_q / dw_q||^2`` (Nie and Patel 2019, arXiv 1806.09235). This
+    takes only the blocks off the diagonal from ``J^T v``. The Jacobian's determinant at an equilibrium then does not
+    depend on the curvature within a player. A large gamma makes the game both free of rotation and well conditioned.
 
     Args:
         gamma: finite and >= 0; in the authors' code 10 for a Gaussian, 100 for images, 1000 for a ring.
-        players: indices of those who are penalised; everybody if not given. ``(0,)`` alone, or ``(1,)``, is the
-            one-sided penalty that JARE is compared with.
+        players: indices of the penalised players; None penalises all. ``(0,)`` or ``(1,)`` is the one-sided penalty
+            that the authors compare JARE with.
 
     Returns:
-        The adjustment. Called, it raises ValueError where there is no player of an index in ``players``.
-
-    Raises:
-        TypeError, ValueError: ``gamma`` negative or not finite, or ``players`` no tuple of whole numbers >= 0.
+        The adjustment. It raises a ValueError where there is no player of an index in ``players``.
     """
-    gamma = check_number("gamma", gamma, minimum=0.0)
     penalised = players
-    for index in check_kind("players", players, tuple, type(None)) or ():
-        check_count("players", index, minimum=0)
 
     def adjust(field: Field, players: Players) -> Players:
         gradients, pull = jax.vjp(field, players)
@@ -130,31 +121,25 @@ def jare(gamma: float, players: tuple[int, ...] | None = None) -> Adjustment:
     return adjust
 
 
-def symplectic(coefficient: float = 1.0, align: bool = True) -> Adjustment:
-    r"""Symplectic gradient adjustment: a push towards the centre of rotation.
+@checked
+def symplectic(coefficient: NonNegative = 1.0, align: bool = True) -> Adjustment:
+    r"""Makes the symplectic gradient adjustment, a push towards the centre of rotation.
 
-    ``v + lambda A^T v`` with ``A = (J - J^T) / 2``, the antisymmetric part of the Jacobian, which is 0 in a potential
-    game (Balduzzi et al. 2018, arXiv 1802.05642). With ``align``, as in the authors' code,
+    The players descend ``v + lambda A^T v``. The antisymmetric part of the Jacobian, ``A = (J - J^T) / 2``, is 0 in a
+    potential game (Balduzzi et al. 2018, arXiv 1802.05642). With ``align``, as in the authors' code,
 
     .. math:: \lambda = c \cdot \mathrm{sign}(\langle v, J^T v \rangle \langle A^T v, J^T v \rangle / n + 1/10)
 
-    with n the number of parameters: the adjustment then points towards stable equilibria and away from unstable ones.
+    with n the number of parameters. The adjustment then points towards stable equilibria and away from unstable ones.
 
     Args:
         coefficient: c, finite and >= 0.
-        align: whether the sign is chosen so; ``lambda = c`` otherwise.
-
-    Returns:
-        The adjustment.
-
-    Raises:
-        TypeError, ValueError: ``coefficient`` negative or not finite, ``align`` not a bool.
+        align: whether to choose the sign by this formula; ``lambda = c`` otherwise.
     """
-    coefficient = check_number("coefficient", coefficient, minimum=0.0)
-    check_flag("align", align)
 
     def adjust(field: Field, players: Players) -> Players:
         gradients, pull = jax.vjp(field, players)
+        # A^T v is half of J^T v - J v.
         (back,) = pull(gradients)
         _, forth = jax.jvp(field, (players,), (gradients,))
         turn = jax.tree.map(lambda b, f: 0.5 * (b - f), back, forth)
@@ -167,10 +152,10 @@ def symplectic(coefficient: float = 1.0, align: bool = True) -> Adjustment:
     return adjust
 
 
-def _add(first: Any, second: Any, factor: float | Array) -> Any:
+def _add(first: Params, second: Params, factor: float | Array) -> Params:
     return jax.tree.map(lambda a, b: a + jnp.asarray(factor).astype(a.dtype) * b, first, second)
 
 
-def _inner(first: Any, second: Any) -> Array:
+def _inner(first: Params, second: Params) -> Array:
     products = jax.tree.map(lambda a, b: jnp.vdot(a, b).astype(jnp.float32), first, second)
     return reduce(jnp.add, jax.tree.leaves(products))

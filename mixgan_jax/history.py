@@ -5,7 +5,7 @@ shape that are written in place: it goes through jit, scan and vmap, and into ch
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -59,7 +59,7 @@ def start(mixture: Mixture, capacity: Count) -> History:
     return History(params, state, log_weights, jnp.int32(1))
 
 
-def _check_when(name: str, value: Any) -> Array:
+def _check_when(name: str, value: object) -> Array:
     when = check_array(name, value, rank=0)
     if when.dtype != bool:
         raise fail(name, when, "True or False", TypeError)

@@ -1,12 +1,13 @@
 r"""The Jacobian of a game's simultaneous gradients: eigenvalues, how much of it is rotation, stable and best steps.
 
 With field v (see ``adjustments``), players w and ``J = dv/dw``, a step of simultaneous descent near an equilibrium
-multiplies what is left by ``1 - eta J``. Eigenvalues of J with positive real part are what makes it converge, imaginary
-parts are rotation (Mescheder, Nowozin and Geiger 2017, arXiv 1705.10461). J is asked for products only; it is written
-out where all of its eigenvalues are wanted.
+multiplies the distance by ``1 - eta J``. Descent converges where the eigenvalues of J have positive real parts.
+Imaginary parts are rotation (Mescheder, Nowozin and Geiger 2017, arXiv 1705.10461). The functions use products with J,
+and write J out only where all of its eigenvalues are wanted.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -14,25 +15,47 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from mixgan_jax.adjustments import Field, Players
-from mixgan_jax.checks import check_count, check_function, check_key, check_kind, fail, to_host
-from mixgan_jax.types import Array, Key
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_kind, fail, to_host
+from mixgan_jax.types import Array, ArrayLike, Count, Key
 
 DENSE_LIMIT = 5000
-"""Parameters up to which a Jacobian is written out: 5,000 are 100 MB in float32."""
+"""The most parameters for a Jacobian written out: 5,000 take 100 MB in float32."""
 
 
-def jacobian(field: Field, players: Players) -> Array:
-    """The game's Jacobian written out, ``J[a, b] = dv_a / dw_b``.
+def _check_floating(name: str, value: Any) -> Players:
+    leaves = jax.tree.leaves(check_kind(name, value, tuple))
+    kinds = {jnp.result_type(leaf) for leaf in leaves}
+    if len(kinds) != 1 or not jnp.issubdtype(kinds.pop(), jnp.floating):
+        raise fail(name, value, "a tuple of trees of arrays of one floating dtype", TypeError)
+    return value
+
+
+def _check_eigenvalues(name: str, value: Any) -> np.ndarray:
+    numbers = to_host(name, value, "an array of numbers", complex_too=True)
+    values = np.atleast_1d(numbers).astype(np.complex128)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
+        raise fail(name, value, "one finite number or more, in one axis")
+    return values
+
+
+FloatingPlayers: TypeAlias = Annotated[Players, _check_floating]
+"""Players whose arrays have one floating dtype."""
+
+Eigenvalues: TypeAlias = Annotated[ArrayLike | complex, _check_eigenvalues]
+"""Finite numbers ``[n]``, complex or real, one or more."""
+
+
+@checked
+def jacobian(field: Field, players: FloatingPlayers) -> Array:
+    """Writes out the game's Jacobian, ``J[a, b] = dv_a / dw_b``.
 
     Args:
-        field: simultaneous gradients, such as ``adjustments.gradient_field`` gives.
-        players: where; N <= 5,000 parameters of one floating dtype, in the order of ``jax.tree.leaves``.
+        field: simultaneous gradients, such as ``adjustments.gradient_field`` makes.
+        players: the point; N <= 5,000 parameters of one floating dtype, in the order of ``jax.tree.leaves``.
 
     Returns:
         ``[N, N]``.
-
-    Raises:
-        TypeError, ValueError: an argument of the wrong kind; too many parameters; a field of another structure.
     """
     flat, function = _flattened(field, players)
     if flat.size > DENSE_LIMIT:
@@ -44,23 +67,23 @@ def jacobian(field: Field, players: Players) -> Array:
     return jax.jit(jax.jacfwd(function))(flat)
 
 
-def eigenvalues(field: Field, players: Players, num: int | None = None) -> np.ndarray:
-    """Eigenvalues of the game's Jacobian: all of them, or those of largest modulus by Arnoldi's method.
+@checked
+def eigenvalues(field: Field, players: FloatingPlayers, num: Count | None = None) -> np.ndarray:
+    """Computes eigenvalues of the game's Jacobian: all, or those of largest modulus by Arnoldi's method.
 
-    The largest ones decide which steps are stable (:func:`stable_step`) where no other has a much smaller real part for
-    its size; those nearest to 0, which decide how fast descent is, need all.
+    The largest ones decide which steps are stable (:func:`stable_step`), unless another one has a much smaller real
+    part for its size. Those nearest to 0, which decide how fast descent is, need all.
 
     Args:
-        field: as for :func:`jacobian`.
-        players: where.
+        field: simultaneous gradients, as for :func:`jacobian`.
+        players: the point.
         num: how many, 1 <= num <= N - 2, by implicitly restarted Arnoldi (ARPACK, through SciPy) from Jacobian-vector
             products; None for all N of a Jacobian written out.
 
     Returns:
-        complex ``[N]`` or ``[num]``, sorted by falling modulus; computed on the host.
+        complex ``[N]`` or ``[num]``, sorted by falling modulus, on the host.
 
     Raises:
-        TypeError, ValueError: as :func:`jacobian`; ``num`` out of range; a Jacobian that is not finite.
         scipy.sparse.linalg.ArpackNoConvergence: Arnoldi's method did not converge.
     """
     if num is None:
@@ -69,11 +92,11 @@ def eigenvalues(field: Field, players: Players, num: int | None = None) -> np.nd
             raise fail("players", "players", "where the field's Jacobian is finite")
         found = np.linalg.eigvals(dense)
     else:
-        found = _arnoldi(*_flattened(field, players), check_count("num", num))
+        found = _arnoldi(*_flattened(field, players), num)
     return found[np.argsort(-np.abs(found), kind="stable")]
 
 
-def _arnoldi(flat: Array, function: Any, num: int) -> np.ndarray:
+def _arnoldi(flat: Array, function: Callable[[Array], Array], num: int) -> np.ndarray:
     from scipy.sparse.linalg import LinearOperator, eigs
 
     if num > flat.size - 2:
@@ -93,34 +116,29 @@ def _arnoldi(flat: Array, function: Any, num: int) -> np.ndarray:
     return eigs(operator, k=num, which="LM", v0=start, tol=precision, return_eigenvectors=False)
 
 
+@checked
 def rotational_share(
-    field: Field, players: Players, key: Key | None = None, num_probes: int = 100
+    field: Field, players: FloatingPlayers, key: Key | None = None, num_probes: Count = 100
 ) -> Array:
-    r"""How much of the game's Jacobian is rotation: ``||A||^2 / ||J||^2``, ``A = (J - J^T) / 2``, Frobenius norms.
+    r"""Computes the share of rotation in the Jacobian, ``||A||^2 / ||J||^2``, ``A = (J - J^T) / 2``, Frobenius norms.
 
     0 in a potential game, whose players might as well be one; 1 in a Hamiltonian one such as ``min_x max_y x y``
-    (Balduzzi et al. 2018, arXiv 1802.05642, name the two). By ``||A||^2 = (||J||^2 - tr J^2) / 2`` it needs no more
-    than products with random vectors z of signs: ``||J||^2 = E ||J z||^2`` and ``tr J^2 = E <J^T z, J z>``
-    (Hutchinson 1990).
+    (Balduzzi et al. 2018, arXiv 1802.05642, name the two). Since ``||A||^2 = (||J||^2 - tr J^2) / 2``, products with
+    random vectors z of signs are enough: ``||J||^2 = E ||J z||^2`` and ``tr J^2 = E <J^T z, J z>`` (Hutchinson 1990).
 
     Args:
-        field: as for :func:`jacobian`.
-        players: where.
-        key: for the estimate, consumed; None for the exact share of a Jacobian written out.
-        num_probes: random vectors >= 1.
+        field: simultaneous gradients, as for :func:`jacobian`.
+        players: the point.
+        key: key of the estimate, consumed; None for the exact share of a Jacobian written out.
+        num_probes: number of random vectors, >= 1.
 
     Returns:
         ``[]``; in [0, 1] if exact, near it otherwise. NaN where J is 0.
-
-    Raises:
-        TypeError, ValueError: as :func:`jacobian`; a bad ``key`` or ``num_probes``.
     """
-    check_count("num_probes", num_probes)
     if key is None:
         matrix = jacobian(field, players)
         square, trace = jnp.sum(matrix * matrix), jnp.sum(matrix * matrix.T)
     else:
-        check_key("key", key)
         flat, function = _flattened(field, players)
         _, push = jax.linearize(function, flat)
         pull = jax.linear_transpose(push, flat)
@@ -135,23 +153,21 @@ def rotational_share(
     return 0.5 * (1.0 - trace / square)
 
 
-def stable_step(eigenvalues: Any) -> float:
-    r"""The step below which simultaneous descent converges locally, ``min 2 Re(lambda) / |lambda|^2``.
+@checked
+def stable_step(eigenvalues: Eigenvalues) -> float:
+    r"""Computes the step below which simultaneous descent converges locally, ``min 2 Re(lambda) / |lambda|^2``.
 
-    From ``|1 - eta lambda| < 1`` for each eigenvalue of J. 0 where one has a real part <= 0: no step is stable then, as
-    in a bilinear game. Eigenvalues that are 0 up to rounding, of parameters that nothing depends on, are for the caller
-    to leave out.
+    It follows from ``|1 - eta lambda| < 1`` for each eigenvalue of J. It is 0 where one has a real part <= 0: no step
+    is stable then, as in a bilinear game. Leave out eigenvalues that are 0 up to rounding: they belong to parameters
+    that nothing depends on.
 
     Args:
         eigenvalues: ``[n]``, complex or real, finite, one or more.
 
     Returns:
         The step, >= 0, infinite where all eigenvalues are exactly 0.
-
-    Raises:
-        TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
     """
-    values = _numbers(eigenvalues)
+    values = np.asarray(eigenvalues)
     values = values[values != 0]
     if not values.size:
         return float("inf")
@@ -160,23 +176,21 @@ def stable_step(eigenvalues: Any) -> float:
     return max(0.0, float(steps.min()))
 
 
-def best_step(eigenvalues: Any) -> tuple[float, float]:
-    r"""The step with which simultaneous descent converges fastest locally, and its contraction per step.
+@checked
+def best_step(eigenvalues: Eigenvalues) -> tuple[float, float]:
+    r"""Computes the step with which simultaneous descent converges fastest locally, and its contraction per step.
 
-    ``min_eta max_i |1 - eta lambda_i|``, exactly: squared, each term is a parabola in eta, so the minimum is at the
-    vertex of one or where two cross.
+    It solves ``min_eta max_i |1 - eta lambda_i|`` exactly. Squared, each term is a parabola in eta, so the minimum is
+    at the vertex of one or where two cross.
 
     Args:
         eigenvalues: ``[n]``, complex or real, finite, one or more.
 
     Returns:
-        The step and the largest ``|1 - step lambda|``, in [0, 1): a distance is multiplied by it at each step, in the
-        long run. ``(0, 1)`` where a real part is <= 0: nothing converges then.
-
-    Raises:
-        TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
+        The step and the largest ``|1 - step lambda|``, in [0, 1): in the long run each step multiplies a distance by
+        it. ``(0, 1)`` where a real part is <= 0: nothing converges then.
     """
-    values = _numbers(eigenvalues)
+    values = np.asarray(eigenvalues)
     if not np.all(values.real > 0):
         return 0.0, 1.0
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
@@ -191,61 +205,41 @@ def best_step(eigenvalues: Any) -> tuple[float, float]:
         return float(steps[best] / scale), float(np.sqrt(np.clip(worst[best], 0.0, 1.0)))
 
 
-def phase_factor(eigenvalues: Any) -> float:
-    """How much a game turns: the largest ``|Im / Re|`` of its eigenvalues (Nie and Patel 2019, arXiv 1806.09235).
+@checked
+def phase_factor(eigenvalues: Eigenvalues) -> float:
+    """Computes how much a game turns: the largest ``|Im / Re|`` (Nie and Patel 2019, arXiv 1806.09235).
 
     Args:
         eigenvalues: ``[n]``, complex or real, finite, one or more.
 
     Returns:
         >= 0: 0 where all are real, infinite where one is imaginary.
-
-    Raises:
-        TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
     """
-    values = _numbers(eigenvalues)
+    values = np.asarray(eigenvalues)
     turning = values[values.imag != 0]
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         return float(np.max(np.abs(turning.imag / turning.real), initial=0.0))
 
 
-def conditioning_factor(eigenvalues: Any) -> float:
-    """How unequal a game's speeds are: the largest modulus of its eigenvalues over the smallest (as above).
+@checked
+def conditioning_factor(eigenvalues: Eigenvalues) -> float:
+    """Computes how unequal a game's speeds are: the largest modulus over the smallest (Nie and Patel 2019).
 
     Args:
         eigenvalues: ``[n]``, complex or real, finite, one or more.
 
     Returns:
         >= 1; infinite where one is 0.
-
-    Raises:
-        TypeError, ValueError: ``eigenvalues`` of the wrong kind, empty or not finite.
     """
-    sizes = np.abs(_numbers(eigenvalues))
+    sizes = np.abs(np.asarray(eigenvalues))
     if sizes.min() == 0:
         return float("inf")
     with np.errstate(over="ignore"):
         return float(sizes.max() / sizes.min())
 
 
-def _numbers(eigenvalues: Any) -> np.ndarray:
-    numbers = to_host("eigenvalues", eigenvalues, "an array of numbers", complex_too=True)
-    values = np.atleast_1d(numbers).astype(np.complex128)
-    if values.ndim != 1 or not values.size or not np.isfinite(values).all():
-        raise fail("eigenvalues", eigenvalues, "one finite number or more, in one axis")
-    return values
-
-
-def _flattened(field: Field, players: Players) -> tuple[Array, Any]:
-    """The players as one vector ``[N]``, and the field between such vectors."""
-    check_function("field", field)
-    check_kind("players", players, tuple)
-    leaves = jax.tree.leaves(players)
-    kinds = {jnp.result_type(leaf) for leaf in leaves}
-    if len(kinds) != 1 or not jnp.issubdtype(kinds.pop(), jnp.floating):
-        raise fail(
-            "players", players, "a tuple of trees of arrays of one floating dtype", TypeError
-        )
+def _flattened(field: Field, players: Players) -> tuple[Array, Callable[[Array], Array]]:
+    """Returns the players as one vector ``[N]``, and the field between such vectors."""
     flat, unravel = ravel_pytree(players)
 
     def function(vector: Array) -> Array:

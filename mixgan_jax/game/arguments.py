@@ -1,17 +1,18 @@
-"""Checks of a matrix game's arguments, for :mod:`mixgan_jax.game` alone."""
+"""The arguments of a matrix game, for :mod:`mixgan_jax.game` alone: rules of one, and alignment of several."""
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_weights, fail
-from mixgan_jax.types import Array
+from mixgan_jax.checks import check_array, fail
+from mixgan_jax.game.exact import known_matrix
+from mixgan_jax.types import Array, ArrayLike, Weights
 
 
-def check_matrix(name: str, value: Any) -> Array:
-    """Payoffs ``[..., I, J]``: non-empty and, where known, finite; whole numbers become JAX's default float."""
+def _check_matrices(name: str, value: Any) -> Array:
+    """Returns non-empty payoffs; whole numbers become JAX's default float."""
     matrix = check_array(name, value, finite=True)
     if not jnp.issubdtype(matrix.dtype, jnp.floating):
         matrix = matrix.astype(jax.dtypes.canonicalize_dtype(jnp.float64))
@@ -20,18 +21,50 @@ def check_matrix(name: str, value: Any) -> Array:
     return matrix
 
 
-def align(
-    matrix: Array, row_weights: tuple[str, Any], column_weights: tuple[str, Any]
-) -> tuple[Array, Array, Array]:
-    """Check both weights against ``matrix`` and give all three the same leading axes."""
-    rows = check_weights(*row_weights, matrix.shape[-2])
-    columns = check_weights(*column_weights, matrix.shape[-1])
+def _check_matrix(name: str, value: Any) -> Array:
+    return check_array(name, _check_matrices(name, value), rank=2)
+
+
+def _check_bimatrix(name: str, value: Any) -> tuple[Array, Array]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise fail(name, value, "Payoffs, a matrix for each side", TypeError)
+    generator = _check_matrices(f"{name}.generator", value[0])
+    discriminator = _check_matrices(f"{name}.discriminator", value[1])
+    if generator.shape != discriminator.shape:
+        raise ValueError(
+            f"{name} must hold two matrices of one shape, got {generator.shape} and "
+            f"{discriminator.shape}"
+        )
+    return generator, discriminator
+
+
+Matrices: TypeAlias = Annotated[ArrayLike, _check_matrices]
+"""Payoffs ``[..., I, J]``, finite, I, J >= 1."""
+
+Matrix: TypeAlias = Annotated[ArrayLike, _check_matrix]
+"""Payoffs ``[I, J]``, finite, I, J >= 1."""
+
+KnownMatrix: TypeAlias = Annotated[ArrayLike, known_matrix]
+"""Payoffs ``[I, J]``, finite, I, J >= 1, outside ``jit``."""
+
+Bimatrix: TypeAlias = Annotated[tuple[ArrayLike, ArrayLike], _check_bimatrix]
+"""Payoffs of the generator and of the discriminator, ``[..., I, J]`` each; ``Payoffs`` or a plain tuple."""
+
+
+def align(matrix: Array, **weights: Weights) -> tuple[Array, Array, Array]:
+    """Gives payoffs and the weights of rows and columns the same leading axes; errors name the weights."""
+    rows, columns = map(jnp.asarray, weights.values())
+    for name, side, size in zip(weights, (rows, columns), matrix.shape[-2:], strict=True):
+        if side.shape[-1] != size:
+            raise ValueError(
+                f"{name} must have shape [..., {size}], as the payoffs, got {side.shape}"
+            )
     leading = matrix.shape[:-2], rows.shape[:-1], columns.shape[:-1]
     try:
         lead = np.broadcast_shapes(*leading)
     except ValueError:
         raise ValueError(
-            f"{row_weights[0]} and {column_weights[0]} must have leading axes that broadcast with the "
+            f"{' and '.join(weights)} must have leading axes that broadcast with the "
             f"payoffs', got leading axes {leading[1]}, {leading[2]} and {leading[0]}"
         ) from None
     return (
@@ -41,22 +74,14 @@ def align(
     )
 
 
-def check_game(
-    payoffs: Any, generator_weights: Any, discriminator_weights: Any
+def align_game(
+    payoffs: Bimatrix, generator_weights: Weights, discriminator_weights: Weights
 ) -> tuple[Array, Array, Array, Array]:
-    """Both sides' payoffs ``[..., I, J]``, rows ``[..., I]`` and columns ``[..., J]``, checked and aligned."""
-    if not isinstance(payoffs, tuple) or len(payoffs) != 2:
-        raise fail("payoffs", payoffs, "Payoffs, a matrix for each side", TypeError)
-    generator = check_matrix("payoffs.generator", payoffs[0])
-    discriminator = check_matrix("payoffs.discriminator", payoffs[1])
-    if generator.shape != discriminator.shape:
-        raise ValueError(
-            f"payoffs must hold two matrices of one shape, got {generator.shape} and "
-            f"{discriminator.shape}"
-        )
-    named = (
-        ("generator_weights", generator_weights),
-        ("discriminator_weights", discriminator_weights),
+    """Gives both sides' payoffs and weights the same leading axes."""
+    generator, discriminator = map(jnp.asarray, payoffs)
+    generator, rows, columns = align(
+        generator,
+        generator_weights=generator_weights,
+        discriminator_weights=discriminator_weights,
     )
-    generator, rows, columns = align(generator, *named)
     return generator, jnp.broadcast_to(discriminator, generator.shape), rows, columns

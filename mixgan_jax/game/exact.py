@@ -1,8 +1,8 @@
 """Exact equilibria of zero-sum matrix games on the host: linear programs in float64, then a check of the result.
 
-Conventions are those of :mod:`mixgan_jax.game`: rows minimise, columns maximise. Inside this file payoffs are
-shifted and scaled to ``[-1/2, 1/2]``, so tolerances mean fractions of the payoff range. Weights do not change
-under that scaling. Only :mod:`mixgan_jax.game` imports this file.
+Conventions are those of :mod:`mixgan_jax.game`: rows minimise, columns maximise. This file shifts and scales payoffs to
+``[-1/2, 1/2]``, so tolerances mean fractions of the payoff range. Weights do not change under that scaling. Only
+:mod:`mixgan_jax.game` imports this file.
 """
 
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ _NEWTON_STEPS = 200
 
 
 class EquilibriumError(RuntimeError):
-    """No equilibrium within the tolerance was found; nothing is returned in its place."""
+    """Raised where no equilibrium within the tolerance was found."""
 
 
 class Equilibrium(NamedTuple):
@@ -44,7 +44,7 @@ class Equilibrium(NamedTuple):
 
 
 def known_matrix(name: str, value: Any) -> Matrix:
-    """A known, finite, non-empty matrix ``[I, J]`` as float64, whatever precision JAX is set to."""
+    """Returns a known, finite, non-empty matrix ``[I, J]`` as float64, in any precision of JAX."""
     if not is_concrete(value):
         raise fail(name, value, "known, outside jit and vmap", TypeError)
     matrix = to_host(name, value, "a matrix of real numbers").astype(np.float64)
@@ -56,7 +56,7 @@ def known_matrix(name: str, value: Any) -> Matrix:
 
 
 def solve(matrix: Matrix, *, maximum_entropy: bool, tolerance: float) -> Equilibrium:
-    """The weights of both sides, the value, and the certificate, of a finite matrix ``[I, J]``.
+    """Finds the weights of both sides, the value and the certificate for a finite matrix ``[I, J]``.
 
     Args:
         matrix: payoffs ``[I, J]``, float64 and finite.
@@ -91,12 +91,12 @@ def solve(matrix: Matrix, *, maximum_entropy: bool, tolerance: float) -> Equilib
 
 
 def certificate(matrix: Matrix, rows: Matrix, columns: Matrix) -> float:
-    """``max_j (p^T A)_j - min_i (A q)_i``: both strategies are optimal within it; never negative."""
+    """Computes ``max_j (p^T A)_j - min_i (A q)_i``, within which both strategies are optimal; never negative."""
     return max(float((rows @ matrix).max() - (matrix @ columns).min()), 0.0)
 
 
 def _linear_program(matrix: Matrix, tolerance: float) -> tuple[Matrix, Matrix]:
-    """Both strategies from ``min w s.t. A^T p <= w, sum p = 1, p >= 0``: ``q`` is that program's dual."""
+    """Solves ``min w s.t. A^T p <= w, sum p = 1, p >= 0`` for both strategies: ``q`` is that program's dual."""
     rows, columns = matrix.shape
     program = {
         "c": np.append(np.zeros(rows), 1.0),
@@ -134,7 +134,7 @@ def _highs(program: dict[str, Any], method: str, feasibility: float) -> Any:
 
 
 def _clean(weights: Matrix) -> Matrix:
-    """Rounding's tiny negative weights set to zero, and the sum to 1."""
+    """Sets tiny negative weights, left by rounding, to zero, and the sum to 1."""
     positive = np.maximum(weights, 0.0)
     total = positive.sum()
     if not (np.isfinite(total) and total > 0.0):
@@ -143,12 +143,12 @@ def _clean(weights: Matrix) -> Matrix:
 
 
 def _most_entropic(matrix: Matrix, rows: Matrix, columns: Matrix) -> tuple[Matrix, Matrix]:
-    """Among all equilibria those of largest Shannon entropy, starting from any one of them.
+    """Finds the equilibrium of largest Shannon entropy, starting from any equilibrium.
 
     An equilibrium is strictly complementary if each row has either positive weight or positive slack
-    ``(A q)_i - value``, and likewise each column. Its supports are then the largest of all equilibria, they
-    describe the sets of optimal strategies by equalities and inequalities of which it is an interior point
-    (Goldman and Tucker 1956), and the entropy is maximised over each set by Newton's method.
+    ``(A q)_i - value``, and so has each column. Its supports are then the largest of all equilibria. They describe the
+    sets of optimal strategies by equalities and inequalities of which it is an interior point (Goldman and Tucker
+    1956). Newton's method maximises the entropy over each set.
     """
     if not _is_strict(matrix, rows, columns):
         rows, columns = _strictly_complementary(matrix)
@@ -174,7 +174,7 @@ def _is_strict(matrix: Matrix, rows: Matrix, columns: Matrix) -> bool:
 
 
 def _strictly_complementary(matrix: Matrix) -> tuple[Matrix, Matrix]:
-    r"""A strictly complementary equilibrium, from one linear program that needs no value of the game.
+    r"""Finds a strictly complementary equilibrium by one linear program, without the value of the game.
 
     ``min t`` subject to ``A^T x <= w <= A y``, ``x + (A y - w) >= 1``, ``y + (w - A^T x) >= 1`` and
     ``sum x = sum y = t``, with ``x, y >= 0``. The first constraints make ``x / t``, ``y / t`` an equilibrium of
@@ -205,10 +205,10 @@ def _strictly_complementary(matrix: Matrix) -> tuple[Matrix, Matrix]:
 
 
 def _spread_over_face(matrix: Matrix, start: Matrix, own: Mask, other: Mask) -> Matrix:
-    """The strategy of largest entropy among the row player's optimal ones, from an interior one.
+    """Finds the strategy of largest entropy among the row player's optimal ones, from an interior one.
 
-    Optimal are the strategies on the rows ``own`` that pay the same on every column of ``other`` and no more on
-    the rest. Payoffs are taken relative to the mean over ``other``, so the value of the game is not needed.
+    A strategy on the rows ``own`` is optimal if it pays the same on every column of ``other`` and no more on the rest.
+    Payoffs are relative to the mean over ``other``, so the function needs no value of the game.
     """
     tight = matrix[own][:, other]
     reference = tight.mean(axis=1, keepdims=True)
@@ -231,7 +231,7 @@ def _spread_over_face(matrix: Matrix, start: Matrix, own: Mask, other: Mask) -> 
 
 
 def _maximise_entropy(x: Matrix, slack: Matrix, free: Matrix, below: Matrix) -> Matrix:
-    """Primal-dual interior-point method for ``min sum x log x`` over ``x + free y``, ``below x <= 0``, ``x > 0``."""
+    """Minimises ``sum x log x`` over ``x + free y``, ``below x <= 0``, ``x > 0`` by a primal-dual interior point."""
     price = 0.1 / slack
     for _ in range(_NEWTON_STEPS):
         gradient = np.log(x) + 1.0
@@ -239,7 +239,7 @@ def _maximise_entropy(x: Matrix, slack: Matrix, free: Matrix, below: Matrix) -> 
         residual = np.abs(free.T @ (gradient + below.T @ price)).max()
         if residual <= 1e-9 and complementarity <= 1e-12:
             return x
-        # Never aimed far below what is asked for: smaller slacks only make the system singular.
+        # Do not aim far below the goal: smaller slacks only make the system singular.
         centre = max(0.1 * complementarity, 1e-13) / max(slack.size, 1)
         pull = below @ free
         hessian = free.T @ (free / x[:, None]) + pull.T @ (pull * (price / slack)[:, None])
@@ -252,6 +252,6 @@ def _maximise_entropy(x: Matrix, slack: Matrix, free: Matrix, below: Matrix) -> 
 
 
 def _room(point: Matrix, direction: Matrix) -> float:
-    """The longest step, at most 1, that stays clear of zero: all but a hundredth of the way there."""
+    """Returns the longest step, at most 1, that stays clear of zero: at most 0.99 of the way there."""
     ratio = np.max(-direction / point, initial=0.0)
     return 1.0 if ratio <= 0.99 else 0.99 / float(ratio)

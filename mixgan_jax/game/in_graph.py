@@ -1,7 +1,7 @@
 """Equilibria of zero-sum matrix games in pure JAX: optimistic play, and the simplex method.
 
-Conventions are those of :mod:`mixgan_jax.game`: rows minimise, columns maximise. Inside this file payoffs are shifted
-and scaled to ``[0, 1]``, under which weights do not change. Only :mod:`mixgan_jax.game` imports this file.
+Conventions are those of :mod:`mixgan_jax.game`: rows minimise, columns maximise. This file shifts and scales payoffs to
+``[0, 1]``, which does not change weights. Only :mod:`mixgan_jax.game` imports this file.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ Weights = tuple[Array, Array]
 def pure_payoffs(
     generator: Array, discriminator: Array, rows: Array, columns: Array
 ) -> tuple[Array, Array]:
-    """What each pure strategy of either side earns, ``[..., I]`` and ``[..., J]``, from what each maximises."""
+    """Computes the payoff of each pure strategy of both sides, ``[..., I]`` and ``[..., J]``."""
     # Products and sums, not jnp.dot: on accelerators dot rounds its float32 inputs by default.
     by_row = jnp.sum(generator * columns[..., None, :], axis=-1)
     by_column = jnp.sum(discriminator * rows[..., None], axis=-2)
@@ -26,9 +26,13 @@ def pure_payoffs(
 
 
 def scale(matrix: Array) -> tuple[Array, tuple[Array, Array, Array]]:
-    """Payoffs in [0, 1], 0 where all are alike; the least one and the range, both times a unit; the unit."""
+    """Scales payoffs to [0, 1], or to 0 where all are alike.
+
+    Returns:
+        The scaled payoffs, and ``(low, spread, unit)``: the least payoff and the range, both times ``unit``.
+    """
     low, high, one = jnp.min(matrix), jnp.max(matrix), jnp.ones((), matrix.dtype)
-    # Of a range near the largest number neither the range nor its reciprocal can be held.
+    # The dtype holds neither a range near its largest number nor the reciprocal.
     vast = 0.5 * high - 0.5 * low > jnp.finfo(matrix.dtype).max / 16
     unit = jnp.where(vast, one / 16, one)
     low, spread = unit * low, unit * high - unit * low
@@ -37,7 +41,7 @@ def scale(matrix: Array) -> tuple[Array, tuple[Array, Array, Array]]:
 
 
 def optimistic_play(matrix: Array, num_steps: int, step_size: float) -> tuple[Weights, Weights]:
-    """The last and the average weights of both sides."""
+    """Plays optimistic exponentiated gradient. Returns the last and the average weights of both sides."""
     tx = optimistic_exponentiated_gradient(step_size)
     start = tuple(
         jnp.full(size, -jnp.log(jnp.asarray(size, matrix.dtype))) for size in matrix.shape
@@ -58,20 +62,20 @@ def optimistic_play(matrix: Array, num_steps: int, step_size: float) -> tuple[We
 
 
 def simplex(matrix: Array) -> Weights:
-    """Weights of both sides at a vertex of the optimal ones, by the simplex method on a dense tableau.
+    """Finds weights of both sides at a vertex of the optimal ones, by the simplex method on a dense tableau.
 
-    With payoffs ``A > 0`` the generator's program is ``max sum_i u_i`` over ``u >= 0`` with ``A^T u <= 1``: the value
-    is ``1 / sum u``, its weights are ``u`` and the discriminator's the dual variables, both normalised. The slack
-    basis is feasible, so there is no first phase. The largest reduced cost enters. Of rows that tie in the ratio test
-    that leaves whose perturbation is least, of a right-hand side that is moved by generic amounts (Charnes 1952): games
-    among copies tie all the time, and would cycle.
+    With payoffs ``A > 0`` the generator's program is ``max sum_i u_i`` over ``u >= 0`` with ``A^T u <= 1``. The value
+    is ``1 / sum u``. Normalised, ``u`` are the generator's weights and the dual variables the discriminator's. The
+    slack basis is feasible, so there is no first phase. The largest reduced cost enters. Games among copies tie in the
+    ratio test all the time, and would cycle. Generic amounts therefore perturb the right-hand side. Among tied rows
+    the one with the least perturbation leaves (Charnes 1952).
     """
     rows, columns = matrix.shape
     dtype, rounding = matrix.dtype, 10 * float(jnp.finfo(matrix.dtype).eps)
     slack = jnp.eye(columns, dtype=dtype)
     generic = 1 + jnp.arange(1, columns + 1, dtype=dtype) * 0.6180339887 % 1
     limits = jnp.stack([generic, jnp.ones(columns, dtype)], axis=1)
-    # 0.3: payoffs must be positive; of the shifts tried this left the smallest gaps.
+    # Payoffs must be positive; among several shifts 0.3 left the smallest gaps.
     body = jnp.concatenate([matrix.T + jnp.asarray(0.3, dtype), slack, limits], axis=1)
     costs = jnp.zeros(body.shape[1], dtype).at[:rows].set(1)
     tableau = jnp.concatenate([body, costs[None]])
@@ -96,7 +100,7 @@ def simplex(matrix: Array) -> Weights:
 
 
 def _leaving(column: Array, limits: Array, rounding: float) -> Array:
-    """The row of the ratio test; ``limits`` ``[J, 2]``, the perturbation and the right-hand side."""
+    """Returns the row that the ratio test picks; ``limits`` ``[J, 2]`` are perturbation and right-hand side."""
     usable = column > 10 * rounding
     moved, ratios = (limits / jnp.where(usable, column, 1)[:, None]).T
     ratios = jnp.where(usable, jnp.maximum(ratios, 0), jnp.inf)

@@ -1,7 +1,7 @@
-"""GAN losses: pure, element-wise functions of logits, and what each is worth at the equilibrium.
+"""GAN losses: pure, element-wise functions of logits, and their values at the equilibrium.
 
 A loss is a :class:`GanLoss`: keyword-only ``real=`` and ``fake=`` logits in, unreduced terms out. ``r`` and ``f`` stand
-for the logits of a real and of a fake. What they are worth at D = 1/2:
+for the logits of a real and of a fake. The table gives each loss's values at D = 1/2:
 
     =====================  ===========  =============  =========  ========
     loss                   value        discriminator  generator  zero-sum

@@ -1,4 +1,4 @@
-"""What a GAN loss is: three element-wise functions of logits, and what they are worth at the equilibrium."""
+"""The type of a GAN loss: three element-wise functions of logits, and their values at the equilibrium."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, TypeAlias
@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_function, check_kind, check_number
-from mixgan_jax.types import Array
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, check_function, check_kind
+from mixgan_jax.types import Array, ArrayLike, Number
 
 Term: TypeAlias = Callable[[Array], Array]
 """An element-wise function of logits, float32 or wider."""
 
-# Logits as a payoff matrix has them: every fake of each generator meets several reals. No two sizes are equal, so that
-# a mean over any axis shows.
+# Logits as in a payoff matrix: every fake of each generator meets several reals. No two sizes are equal, so a mean over
+# any axis shows.
 _REALS = jax.ShapeDtypeStruct((1, 3, 5), jnp.float32)
 _FAKES = jax.ShapeDtypeStruct((2, 1, 5), jnp.float32)
 
@@ -23,21 +24,21 @@ class GanLoss(NamedTuple):
     """A loss as functions of logits: keyword-only ``real=`` and ``fake=`` in, unreduced terms out.
 
     All three work element by element. ``real`` and ``fake`` have the same rank and broadcast against each other
-    (axes of length 1), and the terms have the broadcast shape. Nothing is averaged here and no label is smoothed.
-    The arithmetic is in float32 for float16 and bfloat16 logits, otherwise in the wider dtype of the two.
+    (axes of length 1). The terms have the broadcast shape. The functions average nothing and smooth no label.
+    They compute in float32 for float16 and bfloat16 logits, otherwise in the wider dtype of the two.
 
-    Where ``relativistic`` is False each function is a term of the reals plus a term of the fakes, so its mean over
-    a broadcast grid is the mean over the reals plus the mean over the fakes.
+    Where ``relativistic`` is False, each function is a term of the reals plus a term of the fakes. Its mean over a
+    broadcast grid is then the mean over the reals plus the mean over the fakes.
 
     Attributes:
-        name: what the loss is called in tables and plots.
+        name: the loss's name in tables and plots.
         value: ``value(*, real, fake)``, the payoff of the zero-sum game: the discriminator maximises it, the
             generator minimises it. Equilibrium measures use this one.
-        discriminator: ``discriminator(*, real, fake)``, what the discriminator minimises: ``-value``.
-        generator: ``generator(*, fake, real=None)``, what the generator minimises; shaped as ``fake``, or as the
-            broadcast shape where ``relativistic`` is True. Elsewhere ``real`` is ignored.
+        discriminator: ``discriminator(*, real, fake)``, the term that the discriminator minimises: ``-value``.
+        generator: ``generator(*, fake, real=None)``, the term that the generator minimises. It has the shape of
+            ``fake``, or the broadcast shape where ``relativistic`` is True. Otherwise ``real`` is ignored.
         zero_sum: whether ``generator`` is ``value`` up to terms without ``fake``.
-        relativistic: whether reals and fakes are compared in pairs, so that ``generator`` needs ``real``.
+        relativistic: whether the loss compares reals and fakes in pairs, so that ``generator`` needs ``real``.
         neutral: the logit of a discriminator that cannot tell real from fake, D = 1/2.
     """
 
@@ -50,47 +51,41 @@ class GanLoss(NamedTuple):
     neutral: float
 
 
+@checked
 def separable(
-    name: str, *, real: Term, fake: Term, generator: Term | None = None, neutral: float = 0.0
+    name: str, *, real: Term, fake: Term, generator: Term | None = None, neutral: Number = 0.0
 ) -> GanLoss:
-    """The loss whose payoff is a term of the real logits plus a term of the fake logits.
+    """Makes the loss whose payoff is a term of the real logits plus a term of the fake logits.
 
     ``value = real(r) + fake(f)``, ``discriminator = -value``. Every loss of this package except the relativistic one
-    is made here, and so can your own be.
+    is made here. So can your own be.
 
     Args:
-        name: see :class:`GanLoss`.
-        real: element-wise term of the real logits, as the discriminator maximises it.
-        fake: element-wise term of the fake logits, as the discriminator maximises it.
-        generator: what the generator minimises; by default the fake term, which makes the game zero-sum.
+        name: the loss's name in tables and plots.
+        real: element-wise term of the real logits; the discriminator maximises it.
+        fake: element-wise term of the fake logits; the discriminator maximises it.
+        generator: element-wise term of the fake logits that the generator minimises. None takes ``fake``, which makes
+            the game zero-sum.
         neutral: the logit at D = 1/2, any finite number.
 
     Returns:
         The loss, not relativistic, with the checks and the precision that :class:`GanLoss` states.
-
-    Raises:
-        TypeError, ValueError: a term that is no function or averages over the batch, or ``neutral`` that is no finite
-            number.
     """
-    check_kind("name", name, str)
-    check_function("real", real)
-    check_function("fake", fake)
-    neutral = check_number("neutral", neutral)
-    generator_term = fake if generator is None else check_function("generator", generator)
+    generator_term = fake if generator is None else generator
     for argument, term in {"real": real, "fake": fake, "generator": generator_term}.items():
         check_terms(name, argument, jax.eval_shape(term, _FAKES), _FAKES.shape)
 
     # In the functions below `real` and `fake` are logits: the terms need names of their own.
     real_term, fake_term = real, fake
 
-    def value(*, real: Any, fake: Any) -> Array:
+    def value(*, real: ArrayLike, fake: ArrayLike) -> Array:
         real, fake = logits_pair(real, fake)
         return real_term(real) + fake_term(fake)
 
-    def discriminator(*, real: Any, fake: Any) -> Array:
+    def discriminator(*, real: ArrayLike, fake: ArrayLike) -> Array:
         return -value(real=real, fake=fake)
 
-    def generator_loss(*, fake: Any, real: Any = None) -> Array:
+    def generator_loss(*, fake: ArrayLike, real: ArrayLike | None = None) -> Array:
         del real
         return generator_term(as_logits("fake", fake))
 
@@ -98,14 +93,11 @@ def separable(
 
 
 def with_slope(term: Term, slope: Term) -> Term:
-    """``term`` with a derivative of our own, for terms whose derivative rounds to 0 or overflows far out.
+    """Gives ``term`` the derivative ``slope``, where JAX's own would round to 0 or overflow far out.
 
     Args:
         term: element-wise function of logits.
         slope: its derivative, element-wise, itself differentiable.
-
-    Returns:
-        The same function; JAX differentiates it by ``slope``.
     """
     function = jax.custom_jvp(term)
 
@@ -116,37 +108,8 @@ def with_slope(term: Term, slope: Term) -> Term:
     return function
 
 
-def equilibrium_values(loss: GanLoss) -> dict[str, float]:
-    """What the three functions of a loss are worth where the discriminator cannot tell real from fake.
-
-    Training curves of a GAN carry little meaning by themselves; these are the lines to draw beside them. A curve at
-    its line is necessary for the equilibrium, not sufficient: a discriminator that learns nothing sits there too.
-
-    Args:
-        loss: any loss.
-
-    Returns:
-        ``{"value", "discriminator", "generator"}`` at ``real = fake = loss.neutral``, as floats in the loss's units
-        (nats for the logarithmic ones), in float32 precision.
-
-    Raises:
-        TypeError: ``loss`` is not a :class:`GanLoss` (for instance the function that makes it).
-    """
-    check_loss("loss", loss)
-    with jax.ensure_compile_time_eval():
-        neutral = jnp.asarray(loss.neutral, jnp.float32)
-        terms = {
-            "value": loss.value(real=neutral, fake=neutral),
-            "discriminator": loss.discriminator(real=neutral, fake=neutral),
-            "generator": loss.generator(real=neutral, fake=neutral),
-        }
-        return {
-            name: float(term) + 0.0 for name, term in terms.items()
-        }  # + 0.0: no "-0.0" in a legend
-
-
 def check_loss(name: str, loss: GanLoss) -> GanLoss:
-    """A loss whose three functions return one term for each example, as one abstract call of each shows."""
+    """Calls the three functions of a loss abstractly: each must return one term for each example."""
     check_kind(name, loss, GanLoss)
     logits = {"real": _REALS, "fake": _FAKES}
     pairs = np.broadcast_shapes(_REALS.shape, _FAKES.shape)
@@ -162,17 +125,39 @@ Loss: TypeAlias = Annotated[GanLoss, check_loss]
 """A loss whose three functions return one term for each example."""
 
 
-def mean_term(loss: GanLoss, function: str, real: Array, fake: Array) -> Array:
-    """The mean of a loss's function over the last two axes: all pairs of a real and a fake.
+@checked
+def equilibrium_values(loss: Loss) -> dict[str, float]:
+    """Evaluates the three functions of a loss where the discriminator cannot tell real from fake.
+
+    Training curves of a GAN carry little meaning by themselves; these are the lines to draw beside them. A curve at
+    its line is necessary for the equilibrium, not sufficient: a discriminator that learns nothing sits there too.
 
     Args:
         loss: any loss.
+
+    Returns:
+        ``{"value", "discriminator", "generator"}`` at ``real = fake = loss.neutral``, as floats in the loss's units
+        (nats for the logarithmic ones), in float32 precision.
+    """
+    with jax.ensure_compile_time_eval():
+        neutral = jnp.asarray(loss.neutral, jnp.float32)
+        terms = {
+            "value": loss.value(real=neutral, fake=neutral),
+            "discriminator": loss.discriminator(real=neutral, fake=neutral),
+            "generator": loss.generator(real=neutral, fake=neutral),
+        }
+        # Adding 0.0 leaves no "-0.0" for a legend.
+        return {name: float(term) + 0.0 for name, term in terms.items()}
+
+
+def mean_term(loss: GanLoss, function: str, real: Array, fake: Array) -> Array:
+    """Averages a loss's function over the last two axes: all pairs of a real and a fake.
+
+    Args:
+        loss: any loss that returns one term for each example.
         function: ``value``, ``discriminator`` or ``generator``.
         real: logits that broadcast against ``fake``, of the same rank.
         fake: logits ``[..., M, N]``.
-
-    Raises:
-        ValueError: the loss has averaged its terms itself.
     """
     terms = getattr(loss, function)(real=real, fake=fake)
     pairs = np.broadcast_shapes(real.shape, fake.shape)
@@ -181,7 +166,7 @@ def mean_term(loss: GanLoss, function: str, real: Array, fake: Array) -> Array:
 
 
 def check_terms(loss_name: str, function: str, terms: Any, *shapes: tuple[int, ...]) -> None:
-    """Raises ValueError, naming the loss, where its terms have none of ``shapes``."""
+    """Raises a ValueError that names the loss, unless its terms have one of ``shapes``."""
     shape = tuple(terms.shape) if hasattr(terms, "shape") else type(terms).__name__
     if shape not in shapes:
         raise ValueError(
@@ -193,42 +178,20 @@ def check_terms(loss_name: str, function: str, terms: Any, *shapes: tuple[int, .
 def _term_shapes(
     loss: GanLoss, function: str, fakes: tuple[int, ...], pairs: tuple[int, ...]
 ) -> tuple[tuple[int, ...], ...]:
-    """The shapes that terms may have; a generator's that looks at no reals has one for each fake."""
+    """Returns the shapes that terms may have. A generator that sees no reals has one term for each fake."""
     return (fakes, pairs) if function == "generator" and not loss.relativistic else (pairs,)
 
 
-def as_logits(name: str, logits: Any) -> Array:
-    """Logits as an array of float32 or wider.
-
-    Args:
-        name: ``"real"`` or ``"fake"``, for the error message.
-        logits: floating-point logits of any shape.
-
-    Returns:
-        The same logits; float16, bfloat16 and narrower become float32.
-
-    Raises:
-        TypeError: the logits are not floating point.
-    """
+def as_logits(name: str, logits: ArrayLike) -> Array:
+    """Returns floating-point logits in float32 or wider; an error calls them ``name``."""
     array = check_array(name, logits, floating=True)
     return array.astype(jnp.float32) if array.dtype.itemsize < 4 else array
 
 
-def logits_pair(real: Any, fake: Any) -> tuple[Array, Array]:
-    """Real and fake logits in one dtype, checked to broadcast against each other.
+def logits_pair(real: ArrayLike, fake: ArrayLike) -> tuple[Array, Array]:
+    """Returns real and fake logits in the wider of their dtypes, float32 at least, if their shapes broadcast.
 
     Ranks must agree (a scalar goes with anything): ``[B]`` against ``[B, 1]`` would quietly make ``[B, B]`` terms.
-
-    Args:
-        real: floating-point logits.
-        fake: floating-point logits of the same rank, or a scalar.
-
-    Returns:
-        Both in the wider of their dtypes, float32 at least; shapes are left as they are.
-
-    Raises:
-        TypeError: either is not floating point.
-        ValueError: the shapes do not broadcast or the ranks differ.
     """
     real, fake = as_logits("real", real), as_logits("fake", fake)
     try:

@@ -1,8 +1,8 @@
 """Payoffs ``s(D(real)) + s(1 - D(fake))``: Arora's measuring functions and the proper scoring rules.
 
 With ``D = sigmoid(v)`` and ``1 - D = sigmoid(-v)`` both terms are one function of the logit, at ``v = r`` for a real
-and at ``v = -f`` for a fake. A scoring rule is *proper* if reporting the true probability ``p / (p + q)`` is best,
-*strictly* if nothing else is as good; the best logit is then ``log p/q``.
+and at ``v = -f`` for a fake. A scoring rule is *proper* if reporting the true probability ``p / (p + q)`` is best, and
+*strictly* proper if nothing else is as good. The best logit is then ``log p/q``.
 """
 
 import math
@@ -11,18 +11,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_kind, check_number, fail
+from mixgan_jax.checked import checked
 from mixgan_jax.losses.classic import minimax
 from mixgan_jax.losses.core import GanLoss, Term, separable, with_slope
 from mixgan_jax.losses.divergences import half_exponential
-from mixgan_jax.types import Array
+from mixgan_jax.types import Array, Fraction
 
 
 class MeasuringFunction(NamedTuple):
     """A concave increasing ``phi`` on [0, 1] that turns a discriminator's probability into a payoff.
 
     Attributes:
-        name: what it is called in tables.
+        name: its name in tables.
         at_probability: ``phi(t)`` of a probability, element-wise.
         at_logit: ``phi(sigmoid(v))`` of a logit, element-wise, accurate far out.
         bound: the least Delta with ``|phi| <= Delta`` on [0, 1]; infinite for the logarithm.
@@ -37,7 +37,7 @@ class MeasuringFunction(NamedTuple):
 
 
 def phi_log() -> MeasuringFunction:
-    """``phi(t) = log t``: the original GAN. Neither bounded nor Lipschitz, which the theory asks for.
+    """Makes ``phi(t) = log t``, as in the original GAN. It is neither bounded nor Lipschitz; the theory asks for both.
 
     Returns:
         The measuring function; ``phi(1/2) = -log 2``.
@@ -46,9 +46,9 @@ def phi_log() -> MeasuringFunction:
 
 
 def phi_identity() -> MeasuringFunction:
-    """``phi(t) = t``: the payoff ``D(real) - D(fake) + 1``, Wasserstein's up to the constant for D in [0, 1].
+    """Makes ``phi(t) = t``: the payoff ``D(real) - D(fake) + 1``, Wasserstein's plus 1, for D in [0, 1].
 
-    Over all D its supremum is ``1 + TV(p, q)``. As a scoring rule it is not proper: D = 0 or 1 is best.
+    The payoff's supremum over all D is ``1 + TV(p, q)``. As a scoring rule it is not proper: D = 0 or 1 is best.
 
     Returns:
         The measuring function; ``phi(1/2) = 1/2``, bound 1, Lipschitz constant 1.
@@ -57,25 +57,20 @@ def phi_identity() -> MeasuringFunction:
     return MeasuringFunction("identity", lambda t: t, at_logit, 1.0, 1.0)
 
 
-def phi_bounded_log(delta: float) -> MeasuringFunction:
-    """``phi(t) = log(delta + (1 - delta) t)``: a logarithm that stays in ``[log delta, 0]``.
+@checked
+def phi_bounded_log(delta: Fraction) -> MeasuringFunction:
+    """Makes ``phi(t) = log(delta + (1 - delta) t)``, a logarithm that stays in ``[log delta, 0]``.
 
-    Bounded and Lipschitz, as the theory asks. Its payoff is not a proper scoring rule: the best D is
+    It is bounded and Lipschitz, as the theory asks. Its payoff is not a proper scoring rule: the best D is
     ``(p - delta q) / ((1 - delta) (p + q))`` cut to [0, 1], further from 1/2 than ``p / (p + q)``.
 
     Args:
-        delta: in (0, 1); near 0 it is the plain logarithm, near 1 the identity, scaled and shifted.
+        delta: in (0, 1). Near 0, phi is the plain logarithm; near 1, it is the identity, scaled and shifted.
 
     Returns:
         The measuring function; ``phi(1/2) = log((1 + delta) / 2)``, bound ``log(1 / delta)``, Lipschitz constant
         ``(1 - delta) / delta``.
-
-    Raises:
-        ValueError: ``delta`` outside (0, 1).
     """
-    delta = check_number("delta", delta, minimum=0.0, maximum=1.0, strict=True)
-    if delta == 1.0:
-        raise fail("delta", delta, "a number in (0, 1), at 1 phi is constant")
     log_delta, log_rest = math.log(delta), math.log1p(-delta)
 
     def at_probability(probability: Array) -> Array:
@@ -89,7 +84,7 @@ def phi_bounded_log(delta: float) -> MeasuringFunction:
         return jnp.where(below_one < 0.5, jnp.log1p(-jnp.minimum(below_one, 0.5)), log_sum)
 
     def slope(logits: Array) -> Array:
-        # share = (1 - delta) sigmoid(v) / (delta + (1 - delta) sigmoid(v)), in powers that cannot overflow
+        # share = (1 - delta) sigmoid(v) / (delta + (1 - delta) sigmoid(v)), in powers that cannot overflow.
         odds, low = delta / (1.0 - delta), logits < 0
         root = jnp.exp(0.5 * jnp.where(low, logits, 0.0))
         decay = jnp.exp(-jnp.where(low, 0.0, logits))
@@ -109,28 +104,24 @@ def phi_bounded_log(delta: float) -> MeasuringFunction:
     )
 
 
+@checked
 def measuring(phi: MeasuringFunction) -> GanLoss:
-    """The payoff of a measuring function: ``value = phi(D(real)) + phi(1 - D(fake))``.
+    """Makes the loss of a measuring function: ``value = phi(D(real)) + phi(1 - D(fake))``.
 
-    The family in which generalisation and equilibria of GANs, and MIX+GAN, are stated (Arora et al. 2017,
-    arXiv 1703.00573, section 2). The generator minimises ``phi(1 - D(fake))``. With ``phi_log()`` it is
-    :func:`mixgan_jax.losses.minimax`.
+    Arora et al. (2017, arXiv 1703.00573, section 2) state generalisation, equilibria and MIX+GAN in this family. The
+    generator minimises ``phi(1 - D(fake))``. With ``phi_log()`` the loss is :func:`mixgan_jax.losses.minimax`.
 
     Args:
         phi: a measuring function, as ``phi_bounded_log(0.1)``.
 
     Returns:
         A zero-sum loss. At D = 1/2: value ``2 phi(1/2)``, discriminator ``-2 phi(1/2)``, generator ``phi(1/2)``.
-
-    Raises:
-        TypeError: ``phi`` is not a :class:`MeasuringFunction`.
     """
-    check_kind("phi", phi, MeasuringFunction)
     return _symmetric(f"measuring ({phi.name})", phi.at_logit)
 
 
 def logistic() -> GanLoss:
-    """The logarithmic score, strictly proper: another name for :func:`mixgan_jax.losses.minimax`.
+    """Makes the logarithmic score, which is strictly proper: :func:`mixgan_jax.losses.minimax` by another name.
 
     Returns:
         The minimax loss, named ``"logistic"``. At D = 1/2: value -2 log 2, discriminator 2 log 2, generator -log 2.
@@ -139,9 +130,9 @@ def logistic() -> GanLoss:
 
 
 def brier() -> GanLoss:
-    """The quadratic score of Brier (1950): ``value = -(1 - D(real))^2 - D(fake)^2``.
+    """Makes the quadratic score of Brier (1950): ``value = -(1 - D(real))^2 - D(fake)^2``.
 
-    Strictly proper and bounded; in logits ``-sigmoid(-r)^2 - sigmoid(f)^2``. It is the measuring function
+    It is strictly proper and bounded. In logits it is ``-sigmoid(-r)^2 - sigmoid(f)^2``, the measuring function
     ``phi(t) = -(1 - t)^2``. Its supremum is ``(LC(p, q) - 1) / 2`` with the Le Cam divergence
     ``LC = (1/2) sum (p - q)^2 / (p + q)`` in [0, 1]. The generator minimises ``-D(fake)^2``, whose gradient in the
     logit vanishes at both ends.
@@ -157,13 +148,13 @@ def brier() -> GanLoss:
 
 
 def exponential() -> GanLoss:
-    """The exponential score of boosting: ``value = -exp(-r / 2) - exp(f / 2)``.
+    """Makes the exponential score of boosting: ``value = -exp(-r / 2) - exp(f / 2)``.
 
-    Strictly proper: with F half the logit it is AdaBoost's ``exp(-y F)`` (Friedman, Hastie and Tibshirani 2000;
+    It is strictly proper: with F half the logit it is AdaBoost's ``exp(-y F)`` (Friedman, Hastie and Tibshirani 2000;
     as a scoring rule, Buja, Stuetzle and Shen 2005). Its supremum is ``H^2(p, q) - 2``, with the squared Hellinger
     distance ``H^2 = sum (sqrt p - sqrt q)^2``. The generator minimises ``-exp(f / 2)``, which has no lower bound.
 
-    Nothing is clipped: in float32 a term is infinite for ``r < -177.4`` or ``f > 177.4``, its gradient from 178.8 on.
+    It clips nothing: in float32 a term is infinite for ``r < -177.4`` or ``f > 177.4``, its gradient from 178.8 on.
 
     Returns:
         A zero-sum loss. At D = 1/2: value -2, discriminator 2, generator -1.
@@ -172,5 +163,5 @@ def exponential() -> GanLoss:
 
 
 def _symmetric(name: str, score: Term) -> GanLoss:
-    """The zero-sum loss ``score(r) + score(-f)``, ``score`` as a function of the logit of the right class."""
+    """Makes the zero-sum loss ``score(r) + score(-f)``; ``score`` takes the logit of the right class."""
     return separable(name, real=score, fake=lambda fake: score(-fake))

@@ -1,11 +1,11 @@
 """Update rules for mixture weights as optax transforms, and optimisers vmapped over components.
 
-The weights of a mixture are kept as log-weights ``[K]`` (or ``[..., K]``) with logsumexp 0, and every rule here is
-fed the gradient with respect to the *weights*, ``dL/dw``, not the log-weights. For a mixture's expected loss
+A mixture keeps its weights as log-weights ``[K]`` (or ``[..., K]``) with logsumexp 0. Every rule here takes the
+gradient with respect to the *weights*, ``dL/dw``, not the log-weights. For a mixture's expected loss
 ``L = sum_i w_i g_i`` that gradient is simply the vector ``g`` of the components' losses.
 
-Solvers normalise the log-weights after every update, so any optax transform keeps them on the simplex. Fed ``dL/dw``,
-``optax.sgd`` is then exponentiated gradient, and Adam is Adam's step in place of its gradient.
+Solvers normalise the log-weights after every update, so any optax transform keeps them on the simplex. Given ``dL/dw``,
+``optax.sgd`` is then exponentiated gradient, and ``optax.adam`` replaces the gradient there by Adam's step.
 """
 
 from mixgan_jax.optim.components import (

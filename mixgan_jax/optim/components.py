@@ -7,15 +7,28 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_count, fail
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import fail
 from mixgan_jax.optim.simplex import as_optax_expects
-from mixgan_jax.types import Params
+from mixgan_jax.types import Count, Params
 
 
+def check_transform(name: str, tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Returns an optax transform, or any pair of functions that passes for one."""
+    if not (hasattr(tx, "init") and hasattr(tx, "update")):
+        raise fail(name, tx, "an optax transform (init, update)", TypeError)
+    return tx
+
+
+Transform: TypeAlias = Annotated[optax.GradientTransformation, check_transform]
+"""An optax transform, or any pair ``init``, ``update`` that passes for one."""
+
+
+@checked
 def per_component(
-    tx: optax.GradientTransformation, num_components: int | None = None
+    tx: Transform, num_components: Count | None = None
 ) -> optax.GradientTransformationExtraArgs:
-    """``tx`` vmapped over the leading component axis ``K`` of parameters, gradients and state.
+    """Maps ``tx`` over the leading component axis ``K`` of parameters, gradients and state.
 
     Transforms that look at a whole tree (clipping by global norm, LAMB, ``apply_if_finite``) would otherwise couple
     the stacked components: a large gradient or a NaN in one would touch the others.
@@ -25,17 +38,21 @@ def per_component(
         num_components: K, which a tree without leaves does not show; None reads it from the leaves.
 
     Returns:
-        The transform on trees whose every leaf has a leading axis ``[K, ...]``; extra keyword arguments of
-        ``update`` are handed to every component alike. Of a typed key in the state, as ``optax.add_noise`` keeps one,
-        K > 1 components get one each, split from it.
+        The transform on trees whose every leaf has a leading axis ``[K, ...]``. Every component gets the same extra
+        keyword arguments of ``update``. A typed key in the state, as in ``optax.add_noise``, is split for K > 1
+        components.
 
-    Raises:
-        TypeError, ValueError: an argument of the wrong kind; at ``init``, parameters without leaves where
-            ``num_components`` is None.
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import mixgan_jax as mg
+        >>> import optax
+        >>> tx = mg.per_component(optax.clip_by_global_norm(1.0))
+        >>> gradients = jnp.array([[3.0, 4.0], [0.3, 0.4]])  # two components
+        >>> updates, _ = tx.update(gradients, tx.init(gradients))
+        >>> [round(norm, 3) for norm in jnp.linalg.norm(updates, axis=1).tolist()]
+        [1.0, 0.5]
     """
-    if num_components is not None:
-        check_count("num_components", num_components)
-    with_extra = optax.with_extra_args_support(check_transform("tx", tx))
+    with_extra = optax.with_extra_args_support(tx)
 
     def init(params: Params) -> Any:
         if num_components is None and not jax.tree.leaves(params):
@@ -54,24 +71,13 @@ def per_component(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def check_transform(name: str, tx: optax.GradientTransformation) -> optax.GradientTransformation:
-    """An optax transform, or any pair of functions that passes for one."""
-    if not (hasattr(tx, "init") and hasattr(tx, "update")):
-        raise fail(name, tx, "an optax transform (init, update)", TypeError)
-    return tx
-
-
-Transform: TypeAlias = Annotated[optax.GradientTransformation, check_transform]
-"""An optax transform, or any pair ``init``, ``update`` that passes for one."""
-
-
 def with_other_keys(tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """The same transform for a second side: a key in its state, as ``optax.add_noise`` keeps one, is another one."""
+    """Makes the transform of a second side: a key in its state, as in ``optax.add_noise``, is another one."""
 
     def other(leaf: Any) -> Any:
         if not _is_key(leaf):
             return leaf
-        # A number that no split reaches: splits of a key are its folds with 0, 1, 2, ...
+        # No split reaches this number: splits of a key are its folds with 0, 1, 2, ...
         fold = jax.vmap(lambda key: jax.random.fold_in(key, 2**31 - 1))
         return fold(leaf.reshape(-1)).reshape(leaf.shape)
 
@@ -86,7 +92,7 @@ def _is_key(leaf: Any) -> bool:
 
 
 def _own_keys(leaf: Any) -> Any:
-    """A leaf ``[K, ...]`` of the state as it is, but of a key, which is there K times, K different ones."""
+    """Replaces the K copies of a key in a leaf ``[K, ...]`` of the state by K different keys."""
     count = leaf.shape[0]
     if count == 1 or not _is_key(leaf):
         return leaf
@@ -95,10 +101,10 @@ def _own_keys(leaf: Any) -> Any:
 
 
 def _map_components(function: Callable[..., Any], count: int | None, *trees: Any) -> Any:
-    """``vmap``, but a single component is never batched: it does a lone optimiser's arithmetic, bit for bit."""
+    """Maps a function over components. A single one is not batched: its bits are those of an optimiser alone."""
     leaves = jax.tree.leaves(trees)
     size = leaves[0].shape[0] if leaves else count
-    if size is None:  # neither parameters nor state: nothing that could differ between components
+    if size is None:  # neither parameters nor state: components cannot differ
         return function(*trees)
     if size > 1:
         return jax.vmap(function, axis_size=size)(*trees)

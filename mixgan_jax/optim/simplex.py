@@ -1,4 +1,4 @@
-"""What all rules for log-weights share: how gradients are checked, and how a step stays on the simplex."""
+"""The shared part of all rules for log-weights: one ``update``, and steps that stay on the simplex."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -8,21 +8,45 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_array, check_log_weights, check_step_size, fail
-from mixgan_jax.types import Array
+from mixgan_jax.checks import check_array, check_log_weights, fail
+from mixgan_jax.types import Array, StepSize
 
 LOWEST = -80.0
-"""The log-weight of a component that a rule has dropped: a weight of 1.8e-35, of which float32 still holds the
-inverse. From minus infinity no finite update leads back."""
+"""The log-weight of a component that a rule has dropped: a weight of 1.8e-35, whose inverse float32 still holds. From
+minus infinity no finite update leads back."""
 
 
 def as_optax_expects() -> AbstractContextManager[Any]:
-    """Implicit promotion of dtypes, which Adam and schedules in optax use, also where JAX is set to refuse it."""
+    """Allows implicit promotion of dtypes, which Adam and schedules in optax need, where JAX is set to refuse it."""
     return jax.numpy_dtype_promotion("standard")
 
 
-def check_update(updates: Any, params: Any) -> Any:
-    """Gradients of log-weights ``params``, leaf by leaf, in the dtype of these."""
+def rule_of(
+    tx: optax.GradientTransformation,
+    step: Callable[[Array, Array], Array],
+    gradient: Callable[[Array, Array], Array] | None = None,
+) -> optax.GradientTransformation:
+    """Makes a rule for log-weights: ``tx`` scales the gradient, then ``step`` makes an update on the simplex.
+
+    Args:
+        tx: turns gradients into steps, of any meaning that ``step`` knows.
+        step: ``(step, log_weights)`` to the difference between new and old log-weights.
+        gradient: ``(gradient, log_weights)`` to the input of ``tx``; None hands on the gradient by the weights.
+    """
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        updates = _check_update(updates, params)
+        if gradient is not None:
+            updates = jax.tree.map(gradient, updates, params)
+        with as_optax_expects():
+            steps, state = tx.update(updates, state, params)
+        return jax.tree.map(step, steps, params), state
+
+    return optax.GradientTransformation(tx.init, update)
+
+
+def _check_update(updates: Any, params: Any) -> Any:
+    """Returns gradients in the dtypes of the log-weights ``params``, whose tree and shapes they must have."""
     trees: list[Any] = [jax.tree.structure(tree) for tree in (updates, params)]
     if params is None or trees[0] != trees[1]:
         raise fail("params", params, "the log-weights, as a tree like that of the updates")
@@ -39,48 +63,24 @@ def check_update(updates: Any, params: Any) -> Any:
     return jax.tree.map(leaf, updates, params)
 
 
-def rule_of(
-    tx: optax.GradientTransformation,
-    step: Callable[[Array, Array], Array],
-    gradient: Callable[[Array, Array], Array] | None = None,
-) -> optax.GradientTransformation:
-    """A rule for log-weights: ``tx`` scales the gradient, and ``step`` turns the result into an update on the simplex.
-
-    Args:
-        tx: makes steps, which are subtracted, of gradients.
-        step: ``(step, log_weights)`` to the difference between new and old log-weights.
-        gradient: ``(gradient, log_weights)`` to what ``tx`` is fed; the gradient by the weights itself if not given.
-    """
-
-    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        updates = check_update(updates, params)
-        if gradient is not None:
-            updates = jax.tree.map(gradient, updates, params)
-        with as_optax_expects():
-            steps, state = tx.update(updates, state, params)
-        return jax.tree.map(step, steps, params), state
-
-    return optax.GradientTransformation(tx.init, update)
-
-
-def scaled_by(learning_rate: optax.ScalarOrSchedule) -> optax.GradientTransformation:
-    """Gradients times the learning rate, a checked number or a schedule; not turned downhill."""
-    learning_rate = check_step_size("learning_rate", learning_rate)
+def scaled_by(learning_rate: StepSize) -> optax.GradientTransformation:
+    """Multiplies gradients by the learning rate, without optax's change of sign."""
     return optax.scale_by_learning_rate(learning_rate, flip_sign=False)
 
 
 def update_log_weights(
     tx: optax.GradientTransformation, gradient: Array, state: Any, log_weights: Array
 ) -> tuple[Array, Any]:
-    """Log-weights ``[..., K]`` after one update by any optax transform, and its new state.
-
-    They are normalised, so that logsumexp is 0 whatever the transform does.
+    """Updates log-weights ``[..., K]`` by any optax transform, and normalises them: logsumexp is 0 afterwards.
 
     Args:
         tx: the transform.
-        gradient: with respect to the weights, shaped as these.
-        state: the transform's.
-        log_weights: before the update.
+        gradient: gradient with respect to the weights, in their shape.
+        state: the transform's state.
+        log_weights: log-weights before the update.
+
+    Returns:
+        The new log-weights and the transform's new state.
     """
     with as_optax_expects():
         updates, state = tx.update(gradient, state, log_weights)
@@ -88,14 +88,14 @@ def update_log_weights(
 
 
 def log_simplex_step(step: Array, log_weights: Array) -> Array:
-    """The update that subtracts ``step`` from log-weights ``[..., K]`` and normalises them."""
+    """Returns the update that subtracts ``step`` from log-weights ``[..., K]`` and normalises them."""
     change = jax.nn.log_softmax(log_weights - step, axis=-1) - log_weights
     # A weight that was given as 0 stays 0: minus infinity less minus infinity would be NaN.
     return jnp.where(jnp.isneginf(log_weights), jnp.zeros_like(change), change)
 
 
 def replacing_step(weights: Array, log_weights: Array) -> Array:
-    """The update from ``log_weights`` to given weights ``[..., K]``, zeros among them, which become ``LOWEST``.
+    """Returns the update from ``log_weights`` to ``weights`` ``[..., K]``. Zeros among these become ``LOWEST``.
 
     A weight that was given as 0 (minus infinity) stays 0.
     """

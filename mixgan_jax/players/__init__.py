@@ -1,6 +1,6 @@
-"""Who plays, and who meets whom: players, mixtures of them, pairings, and the payoff matrix.
+"""Players: networks as pure functions, mixtures of them, pairings, and the payoff matrix.
 
-A payoff matrix is the one place where players meet, and the one that averages over a batch.
+Players meet in the payoff matrix alone, and it alone averages over a batch.
 """
 
 from mixgan_jax.players.linen import from_linen as from_linen

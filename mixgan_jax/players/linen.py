@@ -15,7 +15,7 @@ from mixgan_jax.players.player import Player
 from mixgan_jax.types import Array, Key, ModelState, Params
 
 
-def _check_module(name: str, module: Any) -> nn.Module:
+def _check_module(name: str, module: object) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise fail(name, module, "an instance of flax.linen.Module", TypeError)
     return module
@@ -58,7 +58,7 @@ def from_linen(
     if options is None:
         options = partial(_known_options, known)
 
-    def init(key: Key, *example: Any) -> tuple[Params, ModelState]:
+    def init(key: Key, *example: Array) -> tuple[Params, ModelState]:
         with nullcontext() if switched else nn.intercept_methods(_refuse_dropout):
             variables = dict(module.init(key, *example, **options(False)))
         params = variables.pop("params", {})
@@ -70,7 +70,7 @@ def from_linen(
         return params, variables
 
     def apply(
-        params: Params, state: ModelState, *inputs: Any, train: bool
+        params: Params, state: ModelState, *inputs: Array, train: bool
     ) -> tuple[Array, ModelState]:
         variables = {"params": params, **state}
         mutable: Any = list(state) if train and state else False

@@ -19,7 +19,7 @@ from mixgan_jax.players.player import (
 from mixgan_jax.types import Array, ArrayLike, Count, Key, LogWeights, ModelState, Params
 
 Strategy: TypeAlias = Literal["auto", "vmap", "unroll", "scan"]
-"""How a function is mapped over components; see :func:`map_components`."""
+"""A way to map a function over components; see :func:`map_components`."""
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
@@ -75,7 +75,7 @@ def uniform(key: Key, player: AnyPlayer, num_components: Count, *example: ArrayL
 
 
 def start_components(
-    name: str, player: Player, key: Key, num_components: int, *example: Any
+    name: str, player: Player, key: Key, num_components: int, *example: ArrayLike
 ) -> Mixture:
     """Makes the mixture of :func:`uniform`; errors call the player ``name``."""
 

@@ -51,7 +51,7 @@ class Logits(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of one meeting. :func:`meet` fills the whole matrix, :func:`column` one column without the J axis.
+    """The result of one meeting. :func:`meet` fills the whole matrix, ``column`` one column without the J axis.
 
     Attributes:
         payoffs: payoffs that each side maximises, ``[I, J]`` each: minus its mean loss over the pair's batch.

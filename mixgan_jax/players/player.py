@@ -1,4 +1,4 @@
-"""A player: a pair of pure functions. Generators and discriminators alike."""
+"""Players, of either side: pairs of pure functions."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_count, check_function, describe, fail
-from mixgan_jax.types import Array, Count, Key, ModelState, Params
+from mixgan_jax.types import Array, ArrayLike, Count, Key, ModelState, Params
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Player(NamedTuple):
     packing: int = 1
 
 
-def check_player(name: str, value: Any) -> Player:
+def check_player(name: str, value: object) -> Player:
     """Returns a player, also for a plain tuple ``(init, apply)``."""
     if not isinstance(value, tuple) or len(value) not in (2, 3):
         raise fail(name, value, "a Player, or a tuple (init, apply)", TypeError)
@@ -62,7 +62,9 @@ Discriminator: TypeAlias = Annotated[Player, check_player]
 """A network that maps samples ``[B, ...]`` to logits ``[B]``."""
 
 
-def start_player(name: str, player: Player, key: Key, *example: Any) -> tuple[Params, ModelState]:
+def start_player(
+    name: str, player: Player, key: Key, *example: ArrayLike
+) -> tuple[Params, ModelState]:
     """Calls ``player.init`` and checks that it returns a pair; an error names the player."""
     pair = player.init(key, *example)
     if not (isinstance(pair, tuple) and len(pair) == 2):
@@ -74,7 +76,7 @@ def start_player(name: str, player: Player, key: Key, *example: Any) -> tuple[Pa
 
 
 def apply_player(
-    name: str, player: Player, params: Params, state: ModelState, *inputs: Any, train: bool
+    name: str, player: Player, params: Params, state: ModelState, *inputs: Array, train: bool
 ) -> tuple[Array, ModelState]:
     """Calls ``player.apply`` and checks that it returns outputs and a state like the old one.
 
@@ -139,7 +141,7 @@ def _dtype(leaf: Any) -> Any:
     return leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
 
 
-def _kind_of(value: Any) -> str:
+def _kind_of(value: object) -> str:
     """Describes what a player returned instead of a pair."""
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
@@ -186,14 +188,14 @@ def pack(player: Discriminator, packing: Count) -> Player:
         joined = jnp.moveaxis(packs, 1, -2)
         return joined.reshape(*joined.shape[:-2], -1)
 
-    def init(key: Key, *example: Any) -> tuple[Params, ModelState]:
+    def init(key: Key, *example: Array) -> tuple[Params, ModelState]:
         first, *rest = example
         # An example gives shape and dtype only, so any number of samples will do.
         packs = jnp.zeros((2 * packing, *first.shape[1:]), first.dtype)
         return player.init(key, join(packs), *rest)
 
     def apply(
-        params: Params, state: ModelState, samples: Array, *rest: Any, train: bool
+        params: Params, state: ModelState, samples: Array, *rest: Array, train: bool
     ) -> tuple[Array, ModelState]:
         return player.apply(params, state, join(samples), *rest, train=train)
 

@@ -1,7 +1,7 @@
 """Best responses: players of one side, trained against a mixture of opponents that stands still."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import jax
 import optax
@@ -27,7 +27,7 @@ Responder: TypeAlias = Literal["generator", "discriminator"]
 """The side that responds."""
 
 
-def _check_candidates(name: str, value: Any) -> int | Mixture:
+def _check_candidates(name: str, value: object) -> int | Mixture:
     return value if isinstance(value, Mixture) else check_count(name, value)
 
 

@@ -37,8 +37,6 @@ def duel_term(duel: Duel) -> ExtraTerm:
 
 def _labels(game: Game, discriminators: Mixture, real: Array, fakes: Array) -> Logits:
     """Runs all discriminators on the batch, and averages the labels of each one's peers, leaves ``[J, ...]``."""
-    if game.pairing != "full":
-        raise ValueError(f"pairing must be 'full' for a duel, got {game.pairing!r}")
 
     def logits(params: Params, state: ModelState, _q: Array, fakes: Array, real: Array) -> Any:
         return column(game.discriminator, params, state, real, fakes, game.loss)[1]

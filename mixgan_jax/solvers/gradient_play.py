@@ -16,7 +16,7 @@ from mixgan_jax.optim import check_transform
 from mixgan_jax.optim.simplex import as_optax_expects
 from mixgan_jax.solvers.core.turns import Update
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array, Batch, Info, Key
+from mixgan_jax.types import Array, Batch, Info, Key, Params
 
 
 @jax.tree_util.register_dataclass
@@ -42,7 +42,7 @@ class GradientPlayState:
         return replace(self, players=iterate)
 
 
-def _check_transforms(name: str, txs: Any) -> Sequence[optax.GradientTransformation]:
+def _check_transforms(name: str, txs: object) -> Sequence[optax.GradientTransformation]:
     if not isinstance(txs, Sequence) or not txs:
         raise fail(name, txs, "a sequence of optimisers, one for each player", TypeError)
     for index, tx in enumerate(txs):
@@ -139,13 +139,13 @@ def _in_turns(
 
 
 def _update_player(
-    tx: optax.GradientTransformation, gradient: Any, opt_state: Any, player: Any
-) -> tuple[Any, Any]:
+    tx: optax.GradientTransformation, gradient: Params, opt_state: optax.OptState, player: Params
+) -> tuple[Params, optax.OptState]:
     with as_optax_expects():
         updates, opt_state = tx.update(gradient, opt_state, player)
     return optax.apply_updates(player, updates), opt_state
 
 
-def _info(values: Sequence[Array], gradients: Sequence[Any]) -> Info:
+def _info(values: Sequence[Array], gradients: Sequence[Params]) -> Info:
     norms = [optax.tree.norm(gradient) for gradient in gradients]
     return {"losses": jnp.stack(values), "gradient_norms": jnp.stack(norms)}

@@ -109,9 +109,8 @@ def mix_gan(
         ...     latent_size=8, generator_tx=optax.adam(1e-3), discriminator_tx=optax.adam(1e-3),
         ... )
         >>> state = solver.init(jax.random.key(0))
-        >>> state, info = solver.step(jax.random.key(1), state, jax.numpy.zeros((10, 2)))
-        >>> info["values"].shape
-        (4, 3)
+        >>> state.generators.num_components, state.discriminators.weights.shape
+        (4, (3,))
     """
     game = Game(
         generator,

@@ -92,7 +92,7 @@ def test_log_prob_is_scipys_mixture_density() -> None:
 
 
 def test_log_prob_keeps_its_digits_far_from_the_origin() -> None:
-    """At (4, 4) with std .01 an expanded square would be off by about 30 % of a unit."""
+    """At (4, 4) with std 0.01 an expanded square would be off by about 30 % of a unit."""
     mixture = gaussian_mixture([[4.0, 4.0]], 0.01)
     expected = -0.5 - math.log(2 * math.pi) - 2 * math.log(0.01)
     result = mixture.log_prob(jnp.array([4.0, 4.01]))

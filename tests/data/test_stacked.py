@@ -235,7 +235,7 @@ def test_rows_are_held_against_the_paper() -> None:
         row = {"modes_mean": modes, "modes_stderr": 21.75, "kl_mean": kl, "kl_stderr": kl_stderr}
         return pacgan_tables.as_published(row, theirs, stacked_verdict.MEASURES)["outcome"]
 
-    # from 667.4 +- 29.00 and 1.81 +- .15, 72.5 and .5 are allowed
+    # from 667.4 +- 29.00 and 1.81 +- 0.15, 72.5 and 0.5 are allowed
     assert outcome(600.0, 2.2) == "holds"
     assert outcome(590.0, 1.81) == outcome(667.4, 2.4) == "fails"
     assert outcome(667.4, 1.81, kl_stderr=None) == "undecided"

@@ -129,13 +129,13 @@ def test_the_verdict_by_hand():
     assert [row["published"] for row in theirs] == ["GAN", "PacGAN2", "PacGAN4"]
     verdict = family_verdict.judge(rows, theirs, is_theirs=False)
     assert [(line["claim"].split()[0], line["outcome"]) for line in verdict] == [
-        ("PacGAN2", "holds"),  # 1.9 > 2 * .14
-        ("PacGAN2", "undecided"),  # reverse KL of both .1
-        ("PacMIX", "holds"),  # .2 + .28 <= .5 behind PacGAN2
+        ("PacGAN2", "holds"),  # 1.9 > 2 * 0.14
+        ("PacGAN2", "undecided"),  # reverse KL of both 0.1
+        ("PacMIX", "holds"),  # 0.2 + 0.28 <= 0.5 behind PacGAN2
         ("PacMIX", "holds"),  # before MIX k=3
     ]
     expected = family_verdict.judge(rows, theirs, is_theirs=True)[4:]
-    # a reverse KL of .1 +- .1 is not GAN's .45 +- .09; the rest of ours is near enough
+    # a reverse KL of 0.1 +- 0.1 is not GAN's 0.45 +- 0.09; the rest of ours is near enough
     assert [line["outcome"] for line in expected] == ["fails", "holds", "holds"]
     assert expected[1]["expected"].startswith("7.90 ± 0.10 modes, 95.6 ± 2.0 HQ %, 0.070 ± 0.030")
 

@@ -31,7 +31,7 @@ def test_a_pure_equilibrium_has_no_sampling_error_and_no_exponent():
 
 
 def test_deviations_outside_the_support_count_in_the_whole_game_only():
-    """The third column earns -.5 at the equilibrium, and 1 where both sampled rows are the first."""
+    """The third column earns -0.5 at the equilibrium, and 1 where both sampled rows are the first."""
     game = np.column_stack([PENNIES, [1.0, -2.0]])
     sides = (np.full(2, 0.5), np.array([0.5, 0.5, 0.0]))
     found = few_strategies.sampled(2.0 * game, sides, (64,), 200, seed=0)

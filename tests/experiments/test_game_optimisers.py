@@ -64,7 +64,7 @@ METHODS = {
     "jare": (lambda tx: bilinear(tx, adjust=adjustments.jare(1.0)), damped),
     "symplectic": (lambda tx: bilinear(tx, adjust=adjustments.symplectic(1.0)), damped),
 }
-TABLE = {  # per step, at steps of .05, .1, .3, .5, .6
+TABLE = {  # per step, at steps of 0.05, 0.1, 0.3, 0.5, 0.6
     "simultaneous": (1.00125, 1.00499, 1.04403, 1.11803, 1.16619),
     "extragradient": (0.99875, 0.99504, 0.95818, 0.90139, 0.87727),
     "past extragradient": (0.99875, 0.99494, 0.94868, 0.70711, 1.05736),
@@ -79,7 +79,7 @@ STEPS = (0.05, 0.1, 0.3, 0.5, 0.6)
 def test_rates_on_the_bilinear_game(method):
     """Measured in float64 over 100 steps after 100 against the closed form, and that against the table, to 1e-5.
 
-    Where optimistic descent's two roots meet, at .5, the distance falls like t times the rate's power.
+    Where optimistic descent's two roots meet, at 0.5, the distance falls like t times the rate's power.
     """
     make, closed_form = METHODS[method]
     for size, tabled in zip(STEPS, TABLE[method], strict=True):
@@ -134,7 +134,7 @@ def test_optimistic_descent_takes_a_schedule_of_steps():
 
 
 def test_extragradient_by_hand():
-    """From (1, 1) at .5: ahead is (.5, 1.5), whose gradient (1.5, -.5) is taken from (1, 1)."""
+    """From (1, 1) at 0.5: ahead is (0.5, 1.5), whose gradient (1.5, -0.5) is taken from (1, 1)."""
     rule = mg.extragradient(bilinear(optax.sgd(0.5)))
     state, _ = rule.step(jax.random.key(0), rule.init(jax.random.key(0)), None)
     np.testing.assert_allclose(state.iterate, (1 - 0.75, 1 + 0.25), rtol=1e-6)
@@ -220,7 +220,7 @@ def test_weights_of_zero_stay_weights():
     np.testing.assert_allclose(
         iterate.blended(here, there, 0.5).weights, (0.75, 0.25, 0.0), rtol=1e-6
     )
-    np.testing.assert_allclose(  # each factor as it changed: .5 * .2 / .5 and .5 * .8 / .5
+    np.testing.assert_allclose(  # each factor as it changed: 0.5 * 0.2 / 0.5 and 0.5 * 0.8 / 0.5
         iterate.shifted(here, here, back).weights, (0.2, 0.8, 0.0), rtol=1e-6
     )
 

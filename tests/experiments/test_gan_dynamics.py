@@ -70,7 +70,7 @@ def test_a_summary_leaves_the_diagonal_out():
 
 
 def test_rates_of_a_small_sample_are_the_known_ones():
-    """11 x 11 grid, .1 / .3: simultaneous .110 / .053, of 440 runs; unrolled by 5 at .3 .94."""
+    """11 x 11 grid, 0.1 / 0.3: simultaneous 0.110 / 0.053, of 440 runs; unrolled by 5 at 0.3 0.94."""
     sweep = Sweep(seeds=2, steps=3000, reach=2.0, at_once=1000)
     rate = sweep.on_grid(GAME, SIMULTANEOUS, 11, 8, 0.1)["success"].mean()
     assert 0.06 <= rate <= 0.16
@@ -79,7 +79,7 @@ def test_rates_of_a_small_sample_are_the_known_ones():
 
 
 def test_the_optimum_takes_the_known_numbers_of_steps():
-    """Step size .1, from (-1, 1): 19, 27, 31 steps until TV is at most .05, .02, .01."""
+    """Step size 0.1, from (-1, 1): 19, 27, 31 steps until TV is at most 0.05, 0.02, 0.01."""
 
     @jax.jit
     def step(means):

@@ -53,9 +53,9 @@ def test_a_drifting_game_moves_and_comes_back_and_a_fixed_one_does_not():
 
 
 def test_one_step_of_play_by_hand():
-    """EG, rate .5, on V = [[1, 0], [0, 0]]: q sees p V = (.5, 0), so w' goes to softmax(.25, 0) = (.562, .438).
+    """EG, rate 0.5, on V = [[1, 0], [0, 0]]: q sees p V = (0.5, 0), so w' goes to softmax(0.25, 0) = (0.562, 0.438).
 
-    At once p sees V q = (.5, 0); in turns (.562, 0).
+    At once p sees V q = (0.5, 0); in turns (0.562, 0).
     """
     game = still(jnp.array([[1.0, 0.0], [0.0, 0.0]]))
     q = np.exp(0.25) / (1 + np.exp(0.25))
@@ -66,7 +66,7 @@ def test_one_step_of_play_by_hand():
         assert float(found["last"]) == pytest.approx(p, rel=1e-5)
         assert float(found["curve"][0]) == pytest.approx(0.5)
         assert float(found["average"]) == pytest.approx(0.5)
-        # Paid: p .5 seen, best 0; q -.25, best -.5.
+        # Paid: p 0.5 seen, best 0; q -0.25, best -0.5.
         assert float(found["regret"]) == pytest.approx(0.5 * seen + 0.25, rel=1e-5)
 
 

@@ -99,7 +99,7 @@ def test_interval_narrows_with_more_blocks_and_less_confidence():
         report = equilibrium_report(blocks(VALUE, count, 2.0), ROWS, COLUMNS, confidence=confidence)
         width[count, confidence] = report["nash_conv_high"] - report["nash_conv_low"]
     assert width[25, 0.95] / width[400, 0.95] == pytest.approx(4.0, rel=0.4)
-    # the normal distribution's quantiles: .674 / 1.96
+    # the normal distribution's quantiles: 0.674 / 1.96
     assert width[400, 0.5] / width[400, 0.95] == pytest.approx(0.344, rel=0.15)
 
 

@@ -8,7 +8,7 @@ from scipy.optimize import linprog
 
 from mixgan_jax import game, theory
 
-# Rows: the generator, which minimises. p^T V = (3.25, .5, 5.25), V q = (2.3, 3.8), p^T V q = 3.425.
+# Rows: the generator, which minimises. p^T V = (3.25, 0.5, 5.25), V q = (2.3, 3.8), p^T V q = 3.425.
 VALUE = jnp.array([[1.0, 2.0, 3.0], [4.0, 0.0, 6.0]])
 ROWS = jnp.array([0.25, 0.75])
 COLUMNS = jnp.array([0.2, 0.3, 0.5])

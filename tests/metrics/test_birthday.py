@@ -183,7 +183,7 @@ def test_a_support_by_hand():
     assert found["support_high"] == pytest.approx(9900 / means[0], rel=1e-5)
     assert found["detected"] == 0.5
     assert found["support_by_batches"] == pytest.approx(4950 / math.log(2))
-    # 1 of 2: Clopper and Pearson's interval has ends 1 - sqrt(.975) and sqrt(.975).
+    # 1 of 2: Clopper and Pearson's interval has ends 1 - sqrt(0.975) and sqrt(0.975).
     assert found["support_by_batches_high"] == pytest.approx(4950 / -math.log(0.975**0.5), rel=1e-6)
     assert found["support_by_batches_low"] == pytest.approx(
         4950 / -math.log(1 - 0.975**0.5), rel=1e-6

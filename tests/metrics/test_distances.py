@@ -118,7 +118,7 @@ def test_two_samples_of_one_gaussian_are_as_far_apart_as_computed_independently(
     """N(0, I/d) against itself: population W1 is 0, that of samples goes to sqrt 2 with d; means of 6 pairs."""
     samples = jax.random.normal(KEY, (6, 2, m, d)) / math.sqrt(d)
     distances = [exact_wasserstein(x, y) for x, y in samples]
-    # Three standard deviations of a mean of 6; that of one pair is .02 at d = 2.
+    # Three standard deviations of a mean of 6; that of one pair is 0.02 at d = 2.
     assert np.mean(distances) == pytest.approx(
         expected, abs=max(tolerance, 3 * 0.02 / 6**0.5 * (d == 2))
     )

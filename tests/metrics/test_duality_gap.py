@@ -45,7 +45,7 @@ def test_a_known_gap_is_reached_and_never_overstated():
         latent_size=1,
         tx=optax.adam(0.02),
     )
-    # By hand, at u = 1/4 and v = 3/10: components reach u = 1.5 and v = .8.
+    # By hand, at u = 1/4 and v = 3/10: components reach u = 1.5 and v = 0.8.
     components = 0.8 * (0.5 - 0.25) - 0.3 * (0.5 - 1.5)
     assert gap == pytest.approx(0.7)
     assert curve["gap"][0] == pytest.approx(components, abs=0.02)

@@ -39,7 +39,7 @@ def test_mode_coverage_by_hand() -> None:
 
 
 def test_threshold_and_width_of_each_mode_decide_quality() -> None:
-    """(0.4, 0) is 4 widths from mode 0 but 2 widths (.3) from mode 1, so nearest to the latter."""
+    """(0.4, 0) is 4 widths from mode 0 but 2 widths (0.3) from mode 1, so nearest to the latter."""
     sample = jnp.array([[0.4, 0.0]])
     std = jnp.array([0.1, 0.3, 0.1, 0.1])
     np.testing.assert_array_equal(mode_histogram(sample, CENTERS, std), [0, 1, 0, 0])
@@ -206,7 +206,7 @@ def test_class_collapse_and_perfect_classes() -> None:
 
 
 def test_floor_of_stacked_mnist() -> None:
-    """A perfect sampler of 1,000 equal classes with 26,000 samples: .0193."""
+    """A perfect sampler of 1,000 equal classes with 26,000 samples: 0.0193."""
     labels = jax.random.randint(jax.random.key(0), (26_000,), 0, 1000)
     result = class_coverage(labels, 1000)
     np.testing.assert_allclose(result["reverse_kl_floor"], 0.0193, rtol=0.01)
@@ -214,7 +214,7 @@ def test_floor_of_stacked_mnist() -> None:
 
 
 def test_floor_is_of_first_order() -> None:
-    """At three samples a class it is 10 % too small; at one a class .50, where the mean is .573 (Poisson's)."""
+    """At three samples a class it is 10 % too small; at one a class 0.50, where the mean is 0.573 (Poisson's)."""
     for count, rtol in ((3_000, 0.12), (1_000, 0.16)):
         keys = jax.random.split(jax.random.key(1), 20)
         labels = jax.vmap(lambda key, n=count: jax.random.randint(key, (n,), 0, 1000))(keys)

@@ -63,14 +63,14 @@ def test_a_linear_class_finds_the_total_variation_of_shifted_gaussians() -> None
     fake, held_out_fake = fake + mu[None], held_out_fake + mu[None]
     result = distance(real, fake, held_out_real, held_out_fake, batch=1000)
     expected = math.erf(1 / math.sqrt(2))
-    # Standard error of a mean of indicators over 4,000 and 4,000: .007.
+    # Standard error of a mean of indicators over 4,000 and 4,000: 0.007.
     np.testing.assert_allclose(result["held_out"], expected, atol=0.022)
     np.testing.assert_allclose(result["value"], expected, atol=0.025)
 
 
 @pytest.mark.slow
 def test_equal_means_fool_every_linear_discriminator_but_not_a_wider_class() -> None:
-    """N(0, 1) and N(0, 4): TV is .32, of which the half-lines see .16 at most, one side's difference."""
+    """N(0, 1) and N(0, 4): TV is 0.32, of which the half-lines see 0.16 at most, one side's difference."""
     normal = jax.random.normal(KEY, (4, 2000, 1)) * jnp.array([1.0, 2.0, 1.0, 2.0])[:, None, None]
     real, fake, *held_out = normal
     linear = distance(real, fake, *held_out)

@@ -49,7 +49,7 @@ def uniform(*shape):
 
 
 def test_exponentiated_gradient_by_hand():
-    """w_i exp(-.7 g_i) = (.0993, 1.2166, .3523), sum 1.6682."""
+    """w_i exp(-0.7 g_i) = (0.0993, 1.2166, 0.3523), sum 1.6682."""
     start = jnp.log(jnp.array([0.2, 0.3, 0.5]))
     after = play(optim.exponentiated_gradient(0.7), start, constant([1.0, -2.0, 0.5], 1))
     np.testing.assert_allclose(jnp.exp(after), [0.060, 0.729, 0.211], atol=5e-4)
@@ -78,7 +78,7 @@ def test_softmax_adam_is_adam_through_softmax():
 
 
 def test_softmax_sgd_by_hand():
-    """w = (.2, .3, .5), g = (1, -2, .5): mean -.15, dL/da = w (g + .15) = (.23, -.555, .325)."""
+    """w = (0.2, 0.3, 0.5), g = (1, -2, 0.5): mean -0.15, dL/da = w (g + 0.15) = (0.23, -0.555, 0.325)."""
     start = jnp.log(jnp.array([0.2, 0.3, 0.5]))
     after = play(optim.softmax_sgd(2.0), start, constant([1.0, -2.0, 0.5], 1))
     expected = np.array([0.2, 0.3, 0.5]) * np.exp(-2.0 * np.array([0.23, -0.555, 0.325]))
@@ -94,11 +94,11 @@ def test_softmax_sgd_hardly_moves_a_small_weight():
 
 
 def test_projected_gradient_by_hand():
-    """(.2, .3, .5) - .1 (1, -2, .5) = (.1, .5, .45), sum 1.05: each less .05/3; at .3 the first drops out."""
+    """(0.2, 0.3, 0.5) - 0.1 (1, -2, 0.5) = (0.1, 0.5, 0.45), sum 1.05: each less 0.05/3; at 0.3 the first drops out."""
     start, gradient = jnp.log(jnp.array([0.2, 0.3, 0.5])), constant([1.0, -2.0, 0.5], 1)
     after = play(optim.projected_gradient(0.1), start, gradient)
     np.testing.assert_allclose(jnp.exp(after), np.array([0.1, 0.5, 0.45]) - 0.05 / 3, rtol=1e-5)
-    after = play(optim.projected_gradient(0.3), start, gradient)  # (-.1, .9, .35) - .125
+    after = play(optim.projected_gradient(0.3), start, gradient)  # (-0.1, 0.9, 0.35) - 0.125
     np.testing.assert_allclose(jnp.exp(after), [0.0, 0.775, 0.225], atol=1e-6)
     after = play(optim.projected_gradient(3.0), start, gradient)  # (-2.8, 6.3, -1)
     np.testing.assert_allclose(jnp.exp(after), [0.0, 1.0, 0.0], atol=1e-6)
@@ -115,7 +115,7 @@ def test_the_projection_is_the_nearest_point():
 
 
 def test_regret_matching_plus_by_hand():
-    """From (.2, .3, .5), g = (1, -2, .5): mean -.15, regrets (-1.15, 1.85, -.65): all on the second component.
+    """From (0.2, 0.3, 0.5), g = (1, -2, 0.5): mean -0.15, regrets (-1.15, 1.85, -0.65): all on the second component.
 
     Then g = (0, 1, -1): mean 1, Q = (0, 1.85, 0) + (1, 0, 2), sum 4.85.
     """
@@ -128,7 +128,7 @@ def test_regret_matching_plus_by_hand():
 
 
 def test_regret_matching_plus_starts_from_the_given_regret():
-    """Q = 10 w = (2, 3, 5), plus regrets (-1.15, 1.85, -.65): (.85, 4.85, 4.35), sum 10.05."""
+    """Q = 10 w = (2, 3, 5), plus regrets (-1.15, 1.85, -0.65): (0.85, 4.85, 4.35), sum 10.05."""
     start = jnp.log(jnp.array([0.2, 0.3, 0.5]))
     after = play(optim.regret_matching_plus(10.0), start, constant([1.0, -2.0, 0.5], 1))
     np.testing.assert_allclose(jnp.exp(after), np.array([0.85, 4.85, 4.35]) / 10.05, rtol=1e-5)
@@ -281,7 +281,7 @@ def games_without_saddle(count):
 
 
 def last_iterate_gap(rule, value):
-    """NashConv after 5000 simultaneous steps of size .1, both sides starting off the centre."""
+    """NashConv after 5000 simultaneous steps of size 0.1, both sides starting off the centre."""
     tx = rule(0.1)
     start = (jax.nn.log_softmax(jnp.array([0.5, 0.0, 0.0])), uniform(3))
 

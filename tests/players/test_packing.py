@@ -187,7 +187,7 @@ def test_total_variation_of_packs_against_the_sum_over_all_sequences():
 
 
 def test_a_generator_that_misses_a_mode_and_one_that_weighs_modes_wrongly():
-    """Both at .2 of uniform data; packing tells the former apart faster."""
+    """Both at 0.2 of uniform data; packing tells the former apart faster."""
     missing = [theory.packed_total_variation([0.2, 0.8], [0.0, 1.0], m) for m in range(1, 6)]
     wrong = [theory.packed_total_variation([0.5, 0.5], [0.3, 0.7], m) for m in range(1, 6)]
     np.testing.assert_allclose(missing, [0.2, 0.36, 0.488, 0.5904, 0.6723], atol=5e-5)

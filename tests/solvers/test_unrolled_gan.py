@@ -275,7 +275,7 @@ def test_what_is_claimed_of_depth_and_speed():
     ]
     verdict = unrolled_ring.judge(rows)
     claims = [(line["claim"].removeprefix("more modes: "), line["outcome"]) for line in verdict]
-    assert claims == [  # 2 * hypot(.5, .5) is 1.41
+    assert claims == [  # 2 * hypot(0.5, 0.5) is 1.41
         ("slow D, depth 5 than slow D, depth 0", "holds"),
         ("slow D, depth 10 than slow D, depth 0", "undecided"),
         ("slow D, depth 5 than fast D, depth 5", "holds"),

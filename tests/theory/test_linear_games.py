@@ -10,8 +10,8 @@ import pytest
 from experiments.rotation.phase_portrait import LOSSES
 from mixgan_jax import adjustments, losses, penalties, spectrum, theory
 
-VARIANCES = np.array([0.49, 4.49])  # s = .7, |v| = 2
-SMALL = np.array([0.0036, 16.0036])  # s = .06, |v| = 4
+VARIANCES = np.array([0.49, 4.49])  # s = 0.7, |v| = 2
+SMALL = np.array([0.0036, 16.0036])  # s = 0.06, |v| = 4
 GAMMA = 3.0
 RULES = {
     "none": lambda gamma: None,

@@ -89,7 +89,7 @@ def test_bounds_without_collapse_hold_for_random_pairs_and_are_attained(regime, 
 
 
 def test_a_generator_that_misses_a_mode_may_have_no_collapse():
-    """P = (.2, .8), Q = (0, 1): f(.3) = .44 and f(.55) = .64, so it has no (.3, .45)-collapse and no augmentation."""
+    """P = (0.2, 0.8), Q = (0, 1): f(0.3) = 0.44, f(0.55) = 0.64, so no (0.3, 0.45)-collapse and no augmentation."""
     p, q = np.array([[0.2, 0.8]]), np.array([[0.0, 1.0]])
     assert most_of_p(p, q, 0.3) == pytest.approx(0.44)
     assert most_of_p(p, q, 0.55) == pytest.approx(0.64)

@@ -8,13 +8,13 @@ from mixgan_jax import theory
 
 
 def test_samples_by_hand():
-    """p = 10, eps = .1, all constants 1: 3200 (10 log 161 + 10 + log 4)."""
+    """p = 10, eps = 0.1, all constants 1: 3200 (10 log 161 + 10 + log 4)."""
     expected = 3200 * (10 * math.log(161) + 10 + math.log(4))
     assert theory.sufficient_samples(0.1, 10) == math.ceil(expected) == 199042
 
 
 def test_components_by_hand():
-    """p = 10, eps = .1, Delta = 2, L = 3, L_phi = 5: 3200 (10 log 1201 + 10)."""
+    """p = 10, eps = 0.1, Delta = 2, L = 3, L_phi = 5: 3200 (10 log 1201 + 10)."""
     expected = math.ceil(3200 * (10 * math.log(1201) + 10))
     options = {"payoff_bound": 2.0, "lipschitz": 3.0, "phi_lipschitz": 5.0}
     assert theory.sufficient_components(0.1, 10, **options) == expected

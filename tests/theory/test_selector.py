@@ -94,7 +94,7 @@ def test_gates_are_one_hot_but_for_the_ramps_mass(width):
 
 
 def test_ramps_that_overlap_are_counted_once():
-    """Three thresholds within .03 of each other, ramps of .1: a union no longer than .13."""
+    """Three thresholds within 0.03 of each other, ramps of 0.1: a union no longer than 0.13."""
     log_weights = jnp.log(jnp.asarray([0.5, 0.01, 0.01, 0.48]))
     mass = theory.ramp_mass(log_weights, 0.1)
     last = stats.norm.ppf(0.52)

@@ -1,1 +1,1 @@
-"""What solvers are made of: the game, a side and its update, gradients, turns."""
+"""Parts of solvers: the game, a side and its update, gradients, turns."""

@@ -1,7 +1,7 @@
 """The game of a solver: one mixture of generators against one of discriminators."""
 
 import inspect
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from mixgan_jax.players.player import Player
 from mixgan_jax.types import Array, Key, LatentSampler
 
 
-def _check_penalty(name: str, penalty: Any) -> Penalty:
+def _check_penalty(name: str, penalty: object) -> Penalty:
     """Checks that four arguments fit; ``penalties.r1`` without its parentheses fails."""
     expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
     # inspect.signature would write out what is no function, and Python refuses to for very long numbers.
@@ -50,16 +50,6 @@ class Game(NamedTuple):
     shared_latents: bool = False
     pairing: Pairing = "full"
     strategy: Strategy = "auto"
-
-    @property
-    def num_generators(self) -> int:
-        """Number I of generators."""
-        return self.sizes[0]
-
-    @property
-    def num_discriminators(self) -> int:
-        """Number J of discriminators."""
-        return self.sizes[1]
 
 
 def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:

@@ -81,8 +81,8 @@ def discriminator_gradients(
         The gradients, and ``discriminator_loss`` and ``value`` ``[]``, ``values`` ``[I, J]``,
         ``discriminator_weights`` ``[J]``.
     """
-    check_batch(game.discriminator, game.num_discriminators, real, fakes, game.pairing)
-    q = discriminators.weights
+    num_discriminators, q = discriminators.num_components, discriminators.weights
+    check_batch(game.discriminator, num_discriminators, real, fakes, game.pairing)
     own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
     extra_shared = None if extra is None else extra.shared
 
@@ -110,12 +110,12 @@ def discriminator_gradients(
                 total = total + _penalty(game, key, params, state, real, fakes, p)
             if extra is not None:
                 total = total + extra.loss(own, extra_shared, logits, p)
-            return game.num_discriminators * (q_j * total), (loss, F_j)
+            return num_discriminators * (q_j * total), (loss, F_j)
 
         (total, (loss, F_j)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
         return gradient, total, loss, F_j
 
-    keys = jax.random.split(key, game.num_discriminators)
+    keys = jax.random.split(key, num_discriminators)
     gradients, totals, losses, columns = map_discriminators(
         one,
         discriminators,
@@ -167,13 +167,14 @@ def generator_gradients(
                 game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
             )
             losses = -F_j.payoffs.generator
-            return game.num_generators * (q_j * (p @ losses)), losses  # the sum over i
+            return generators.num_components * (q_j * (p @ losses)), losses  # the sum over i
 
         return jax.grad(objective, has_aux=True)(fakes)
 
     # Each discriminator says where its fakes should go; the generators are differentiated once, for the sum over j.
     fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
-    check_batch(game.discriminator, game.num_discriminators, real, fakes, game.pairing)
+    num_discriminators = discriminators.num_components
+    check_batch(game.discriminator, num_discriminators, real, fakes, game.pairing)
     by_share, columns = map_discriminators(
         one,
         discriminators,
@@ -203,17 +204,18 @@ def total_generator_gradients(
     p = generators.weights
     both = jax.value_and_grad(objective, argnums=(0, 1), has_aux=True)
     (loss, state), (gradients, p_gradient) = both(generators.params, p)
-    gradients = jax.tree.map(lambda leaf: game.num_generators * leaf, gradients)
+    gradients = jax.tree.map(lambda leaf: generators.num_components * leaf, gradients)
     info = {"generator_loss": loss, "generator_weights": p}
     return Gradients(gradients, p_gradient + barrier_gradient(game, p), state, p_gradient), info
 
 
 def draw_latents(game: Game, key: Key, batch: int) -> Array:
     """Draws latents ``[I, F, Z]`` for a batch of reals: each generator's own, or one set for all of them."""
-    fakes = fakes_per_generator(game.pairing, batch, game.num_generators, game.num_discriminators)
-    num_sets = 1 if game.shared_latents else game.num_generators
+    num_generators, num_discriminators = game.sizes
+    fakes = fakes_per_generator(game.pairing, batch, num_generators, num_discriminators)
+    num_sets = 1 if game.shared_latents else num_generators
     latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
-    return jnp.broadcast_to(latents, (game.num_generators, *latents.shape[1:]))
+    return jnp.broadcast_to(latents, (num_generators, *latents.shape[1:]))
 
 
 def barrier_gradient(game: Game, weights: Array) -> Array:

@@ -83,7 +83,7 @@ def simultaneous_gradients(
 
     # Gradients of component k are K times those of the game, but adjustments rely on the symmetry of the game's
     # Jacobian. In parameters divided by sqrt(K) it is the same game, and the factor is sqrt(K) on either side.
-    roots = (game.num_generators**0.5, game.num_discriminators**0.5)
+    roots = (generators.num_components**0.5, discriminators.num_components**0.5)
 
     def field(scaled: tuple[Params, Params]) -> tuple[Params, Params]:
         params = _times(scaled, roots)

@@ -174,7 +174,7 @@ def discriminators_turn(
     Returns:
         The side after the update, and the info of :func:`discriminator_gradients`.
     """
-    game = game._replace(sizes=(generators.num_components, game.num_discriminators))
+    game = game._replace(sizes=(generators.num_components, side.mixture.num_components))
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
     fakes, _ = make_samples(game.generator, generators, latents, train=True, strategy=game.strategy)
@@ -201,7 +201,7 @@ def generators_turn(
         The side after the update, and the info of :func:`generator_gradients`.
     """
     if isinstance(opponents, Mixture):
-        game = game._replace(sizes=(game.num_generators, opponents.num_components))
+        game = game._replace(sizes=(side.mixture.num_components, opponents.num_components))
         latents = draw_latents(game, key, real.shape[0])
         gradients, info = generator_gradients(game, side.mixture, opponents, real, latents)
     else:

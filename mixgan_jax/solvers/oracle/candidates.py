@@ -131,7 +131,7 @@ def measure(
         A :class:`Meeting`.
     """
     sides = candidates.sides
-    several = game._replace(sizes=(population.capacity + 1, game.num_discriminators))
+    several = game._replace(sizes=(population.capacity + 1, 1))
     latents = draw_latents(several, key, real.shape[0])
     mine, _ = make_samples(game.generator, sides.generators, latents[:1], train=True)
     others, _ = make_samples(game.generator, population.generators, latents[1:], train=True)
