@@ -13,6 +13,9 @@ NEEDED = [
     *("fit", "run", "load_for_sampling", "read_records"),
     *("data.ring", "data.grid", "data.gaussian_mixture", "data.feed_from_distribution"),
     *("networks.MLP", "metrics.mode_coverage", "metrics.equilibrium_report"),
+    *("losses.minimax", "losses.wasserstein", "penalties.r1"),
+    *("exponentiated_gradient", "per_component"),
+    *("zero_sum", "nash_conv", "zero_sum_equilibrium", "approximate_equilibrium"),
 ]
 
 
@@ -38,6 +41,7 @@ def test_an_example_prints_what_it_says(name: str) -> None:
 def test_what_people_type_most_has_an_example() -> None:
     missing = [name for name in NEEDED if name not in EXAMPLES]
     assert not missing
+    assert len(NEEDED) >= 25
 
 
 def test_examples_are_found_behind_wrappers_and_can_fail() -> None:
