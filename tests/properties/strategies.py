@@ -48,10 +48,9 @@ def strategy(hint: Any) -> Strategy | None:
     if get_origin(hint) is Literal:
         return st.sampled_from(get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):
-        found = map(strategy, set(get_args(hint)) - {type(None)})
-        some = [one for one in found if one is not None]
-        is_optional = type(None) in get_args(hint)
-        return st.one_of(*[st.none()] * is_optional, *some) if some or is_optional else None
+        members = (st.none() if one is type(None) else strategy(one) for one in get_args(hint))
+        some = [one for one in members if one is not None]
+        return st.one_of(some) if some else None
     return OF_TYPES.get(hint) if isinstance(hint, type) else None
 
 
@@ -94,10 +93,7 @@ def _hints_of(call: Any) -> Mapping[str, Any]:
     call = getattr(call, "func", call)  # of a partial
     if inspect.isclass(call):
         return hints_of(call if dataclasses.is_dataclass(call) else call.__init__)
-    try:
-        return hints_of(call) if inspect.isroutine(call) else {}
-    except NameError:  # a class that only type checkers import
-        return {}
+    return hints_of(call) if inspect.isroutine(call) else {}
 
 
 def _parameters(call: Any) -> Mapping[str, inspect.Parameter]:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
-from properties.arguments import array, counts, floats, integers
+from properties.arguments import array, counts, floats, integers, log_weights
 from properties.case import Case
 from properties.games_and_losses import (
     GENERATOR,
@@ -155,6 +155,7 @@ INTERVALS = {
     "theory.total_variation": Case(theory.total_variation, moved, lies_in(-1e-6, 1 + 1e-6)),
 }
 
+one_mixture = {"log_weights": log_weights(4)}
 jacobian = {"jacobian": array(3, 2, 2)}
 THEORY = {
     **INTERVALS,
@@ -179,10 +180,10 @@ THEORY = {
         },
         folded_is_a_player,
     ),
-    "theory.thresholds": Case(theory.thresholds, holds=edges_rise),
-    "theory.chosen_component": Case(theory.chosen_component, holds=lies_in(0, 2)),
+    "theory.thresholds": Case(theory.thresholds, one_mixture, edges_rise),
+    "theory.chosen_component": Case(theory.chosen_component, one_mixture, lies_in(0, 3)),
     "theory.gates": Case(theory.gates, {"params": st.just(FOLDED.params)}, gates_are_weights),
-    "theory.ramp_mass": Case(theory.ramp_mass, holds=mass_is_bounded),
+    "theory.ramp_mass": Case(theory.ramp_mass, one_mixture, mass_is_bounded),
     "theory.gda_matrix": Case(theory.gda_matrix, {"strength": array(5), **steps}),
     "theory.gda_contraction": Case(
         theory.gda_contraction, {"strength": array(5), **steps}, contracts_inside_the_edge
