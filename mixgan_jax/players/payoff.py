@@ -39,7 +39,7 @@ class Logits(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of one meeting. :func:`meet` fills the whole matrix; :func:`column` one discriminator's, without J.
+    """The result of one meeting. :func:`meet` fills the whole matrix; ``column`` one discriminator's, without J.
 
     Attributes:
         payoffs: what each side maximises, ``[I, J]`` each: minus its mean loss over the pair's batch.

@@ -65,7 +65,7 @@ def dirac_gan_jacobian(loss: GanLoss, damping: float = 0.0) -> Matrices:
     Args:
         loss: of either player.
         damping: the penalty's second derivative in psi at 0, finite and >= 0: gamma of R1 or R2. WGAN-GP's has none: it
-            pushes psi away from 0, and at theta = 0 with |psi| = target the generator still moves, so that no
+            pushes psi away from 0, and at theta = 0 with ``|psi| = target`` the generator still moves, so that no
             equilibrium is left.
 
     Returns:

@@ -30,8 +30,8 @@ def line_divergences(log_real: Array, log_fake: Array, nodes: Array) -> dict[str
       (Goodfellow et al. 2014, arXiv 1406.2661, theorem 1), in [0, log 2];
     - ``non_saturating``, KL(q | p) - 2 JS(p, q): what the non-saturating loss's gradient is that of, against the best
       discriminator (Arjovsky and Bottou 2017, arXiv 1701.04862, theorem 2.5); it may be negative;
-    - ``total_variation``, the integral of |p - q| / 2, in [0, 1];
-    - ``wasserstein``, W1, the integral of |F - G|, in units of the nodes.
+    - ``total_variation``, the integral of ``|p - q| / 2``, in [0, 1];
+    - ``wasserstein``, W1, the integral of ``|F - G|``, in units of the nodes.
 
     Args:
         log_real: ``[N]``, log p; minus infinity where p is 0.

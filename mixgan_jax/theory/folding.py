@@ -1,4 +1,4 @@
-"""A mixture of T generators folded into ONE network, by the selector of :mod:`mixgan_jax.theory.selector`."""
+"""A mixture of T generators folded into ONE network, by the selector of :func:`thresholds`."""
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -49,7 +49,7 @@ def fold(
     bound: float | None = None,
     width: float = 1e-5,
 ) -> Folded:
-    """The single network whose samples are the mixture's: see :mod:`mixgan_jax.theory.selector`.
+    """The single network whose samples are the mixture's: see :func:`thresholds`.
 
     Where the seed is in no ramp, its output is that of component :func:`chosen_component` on the same latents.
 
