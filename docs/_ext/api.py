@@ -6,6 +6,7 @@ up here. A name in a signature that has no page at all, such as another library'
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 from importlib.util import find_spec
@@ -98,8 +99,8 @@ class _Plain(ast.NodeTransformer):
         value = getattr(sys.modules[self.module], node.id, None)
         if get_origin(value) not in {Annotated, Literal} or _lookup(node.id):
             return node
-        is_rule = get_origin(value) is Annotated
-        text = value.__origin__.__name__ if is_rule else repr(value).removeprefix("typing.")
+        meant = value.__origin__ if get_origin(value) is Annotated else value
+        text = re.sub(r"\b(\w+\.)+", "", inspect.formatannotation(meant))
         return ast.parse(text, mode="eval").body
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
