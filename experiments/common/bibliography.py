@@ -25,10 +25,15 @@ class Entry(NamedTuple):
 
     @property
     def heading(self) -> str:
-        """Names the authors and the year: ``Ge, Ma and Zhang (2017)``."""
+        """Names the authors and the year: ``Arora and Zhang (2017)``."""
         *most, last = self.authors
         names = f"{', '.join(most)} and {last}" if most else last
         return f"{names} ({self.year})" if self.year else names
+
+    @property
+    def short(self) -> str:
+        """Names the first author and the year: ``Wei et al. 2022``."""
+        return f"{self.authors[0]} et al. {self.year}"
 
 
 def entries() -> dict[str, Entry]:

@@ -45,6 +45,33 @@ PAPERS = (
     Paper("balaji2021", ("overparam_gda", "overparam_features", "overparam_mnist")),
 )
 
+# Papers whose method is in the library, or whose benchmark the experiments use.
+METHODS = {
+    "goodfellow2014": "mg.gda",
+    "wei2022": "mg.duel_gan",
+    "aung2022": "mg.double_oracle",
+    "huang2024": "mg.losses.relativistic",
+    "grnarova2019": "mg.duality_gap_curve",
+    "gidel2019": "mg.extragradient",
+    "zhang2019": "mg.lookahead",
+    "chavdarova2021": "mg.lookahead",
+    "yazici2019": "mg.averaged",
+    "balduzzi2018": "mg.adjustments",
+    "gulrajani2017": "mg.penalties",
+    "radford2016": "mg.networks",
+    "srivastava2017": "mg.metrics",
+}
+
+
+def methods() -> str:
+    """Lists the papers whose results no experiment repeats, with what is here of them."""
+    papers = bibliography.entries()
+    rows = [
+        [papers[key].short, papers[key].title, papers[key].arxiv, f"`{call}`"]
+        for key, call in METHODS.items()
+    ]
+    return pages.table(["paper", "title", "arXiv", "here"], rows)
+
 
 def page() -> str:
     """Shows paper by paper which presets have a kept result, and published numbers beside ours."""
