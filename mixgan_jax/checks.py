@@ -27,8 +27,15 @@ _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float3
 
 
 def is_concrete(value: Any) -> bool:
-    """Whether ``value`` is known now, that is: not being traced by ``jit``, ``grad`` or ``vmap``."""
+    """Returns whether ``value`` is known now, that is: not being traced by ``jit``, ``grad`` or ``vmap``."""
     return not isinstance(value, jax.core.Tracer)
+
+
+def on_host(value: Any) -> bool:
+    """Returns whether a check can read ``value`` without a transfer: it is not traced and on no accelerator."""
+    if not isinstance(value, jax.Array):
+        return True
+    return is_concrete(value) and all(device.platform == "cpu" for device in value.devices())
 
 
 def check_kind(name: str, value: T, *kinds: type) -> T:
@@ -72,11 +79,6 @@ def check_path(name: str, value: Any) -> Path:
     return Path(expanded)
 
 
-def check_text(name: str, value: str | None) -> str:
-    """Text, empty for None."""
-    return "" if value is None else check_kind(name, value, str)
-
-
 def check_count(name: str, value: Any, *, minimum: int = 1) -> int:
     """A whole number of at least ``minimum`` that JAX's int32 indices and counters can hold."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
@@ -105,25 +107,26 @@ def check_number(
     minimum: float = -math.inf,
     maximum: float = math.inf,
     strict: bool = False,
+    strict_maximum: bool = False,
 ) -> Any:
-    """A finite real number in ``[minimum, maximum]`` (above ``minimum`` if ``strict``).
+    """A finite real number from ``minimum`` (``strict``: above it) to ``maximum`` (``strict_maximum``: below it).
 
-    It comes back as a float, which no strict promotion of dtypes refuses; a traced number passes as it is.
+    It comes back as a float, which no strict promotion of dtypes refuses. A number that is traced or on an accelerator
+    passes as it is.
     """
-    sign = ">" if strict else ">="
-    expected = "a finite number"
-    if minimum > -math.inf:
-        expected += f" {sign} {minimum:g}"
-    if maximum < math.inf:
-        expected += f"{' and' if minimum > -math.inf else ''} <= {maximum:g}"
-    if not is_concrete(value):
+    if type(value) is float and minimum < value < maximum and _SMALLEST <= abs(value) <= _LARGEST:
         return value
+    low = f" {'>' if strict else '>='} {minimum:g}" if minimum > -math.inf else ""
+    high = f" {'<' if strict_maximum else '<='} {maximum:g}" if maximum < math.inf else ""
+    expected = f"a finite number{low}{' and' if low and high else ''}{high}"
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         is_number = value.ndim == 0 and _is_real(value.dtype) and value.dtype != np.bool_
     else:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number:
         raise fail(name, value, expected, TypeError)
+    if not on_host(value):
+        return value
     try:
         number = float(value)
     except OverflowError:  # a whole number of more than 300 digits
@@ -131,17 +134,10 @@ def check_number(
     if 0 < abs(number) < _SMALLEST or _LARGEST < abs(number) < math.inf:
         raise fail(name, value, f"of a size that float32 holds, {_SMALLEST:.2g} to {_LARGEST:.2g}")
     below = number <= minimum if strict else number < minimum
-    if not math.isfinite(number) or below or number > maximum:
+    above = number >= maximum if strict_maximum else number > maximum
+    if not math.isfinite(number) or below or above:
         raise fail(name, value, expected)
     return number
-
-
-def check_fraction(name: str, value: Any) -> float:
-    """A number strictly between 0 and 1."""
-    number = check_number(name, value, minimum=0.0, maximum=1.0, strict=True)
-    if number == 1.0:
-        raise fail(name, value, "a number > 0 and < 1")
-    return float(number)
 
 
 def check_step_size(name: str, value: Any) -> Any:
@@ -178,7 +174,7 @@ def check_array(
             raise ValueError(f"{name} must have rank {expected}, got shape {array.shape}")
     if floating and not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"{name} must be floating point, got dtype {array.dtype}")
-    if finite and is_concrete(array):
+    if finite and on_host(array):
         bad = ~np.isfinite(np.asarray(array))
         if bad.any():
             first = tuple(int(axis) for axis in np.argwhere(bad)[0])
@@ -237,7 +233,7 @@ def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.
     array = check_array(name, value, floating=True)
     if array.ndim < 1 or array.shape[-1] < 1:
         raise ValueError(f"{name} must have shape [..., K] with K >= 1, got {array.shape}")
-    if is_concrete(array):
+    if on_host(array):
         # In NumPy: inside a trace a JAX operation is recorded, also where its operands are known.
         with np.errstate(divide="ignore", over="ignore"):
             total = np.log(np.sum(np.exp(np.asarray(array, np.float64)), axis=-1))
@@ -253,15 +249,16 @@ def check_weights(
     name: str, value: Any, size: int | None = None, *, tolerance: float = 1e-3
 ) -> jax.Array:
     """Weights ``[..., K]`` on the simplex, as far as their values are known; K is ``size`` if that is given."""
-    array = check_array(name, value, floating=True, finite=True)
+    array = check_array(name, value, floating=True)
     if array.ndim < 1 or array.shape[-1] < 1 or size not in (None, array.shape[-1]):
         shape = "[..., K] with K >= 1" if size is None else f"[..., {size}], as the payoffs"
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    if is_concrete(array):
+    if on_host(array):
         known = np.asarray(array, np.float64)
-        error = np.max(np.abs(known.sum(axis=-1) - 1.0), initial=0.0)
+        error = np.abs(known.sum(axis=-1) - 1.0).max(initial=0.0)
         low = known.min(initial=0.0)
-        if low < 0.0 or error > tolerance:
+        if not (low >= 0.0 and error <= tolerance):  # also of NaN
+            check_array(name, array, finite=True)
             raise ValueError(
                 f"{name} must be non-negative and sum to 1 over the last axis (weights, not log-weights), "
                 f"got minimum {low:.4g} and a sum {error:.4g} away from 1"

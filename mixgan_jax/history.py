@@ -1,17 +1,19 @@
 """A history: the last C mixtures of one side in a ring of fixed size, and the mixture of all of them.
 
-Fictitious play answers the average of what an opponent has played. Past players are frozen, so a history is arrays of
-fixed shape that are written in place: it goes through jit, scan and vmap, and into checkpoints.
+Fictitious play answers the average of an opponent's past play. Past players are frozen, so a history is arrays of fixed
+shape that are written in place: it goes through jit, scan and vmap, and into checkpoints.
 """
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_array, check_count, check_kind, check_number, fail
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, fail
 from mixgan_jax.players.mixture import Mixture
-from mixgan_jax.types import Array, ModelState, Params
+from mixgan_jax.types import Array, Count, ModelState, Params, Share
 
 
 @jax.tree_util.register_dataclass
@@ -22,9 +24,9 @@ class History:
     Attributes:
         params: leaves ``[C, K, ...]``.
         state: leaves ``[C, K, ...]``.
-        log_weights: ``[C, K]``, of each entry.
-        count: int32 ``[]``, how many were recorded: entry n is in slot ``n mod C``. Slots not written yet hold copies
-            of the first entry.
+        log_weights: ``[C, K]``.
+        count: int32 ``[]``, number of entries recorded so far. Entry n is in slot ``n mod C``; slots not written yet
+            hold copies of the first entry.
     """
 
     params: Params
@@ -34,12 +36,13 @@ class History:
 
     @property
     def capacity(self) -> int:
-        """``C``."""
+        """Number ``C`` of entries that are kept."""
         return self.log_weights.shape[-2]
 
 
-def start(mixture: Mixture, capacity: int) -> History:
-    """A history with one entry.
+@checked
+def start(mixture: Mixture, capacity: Count) -> History:
+    """Starts a history with one entry.
 
     Args:
         mixture: the first entry, of K players.
@@ -47,12 +50,7 @@ def start(mixture: Mixture, capacity: int) -> History:
 
     Returns:
         A :class:`History`.
-
-    Raises:
-        TypeError, ValueError: no mixture, or a capacity below 1.
     """
-    check_kind("mixture", mixture, Mixture)
-    check_count("capacity", capacity)
 
     def fill(leaf: Array) -> Array:
         return jnp.repeat(leaf[None], capacity, axis=0)
@@ -61,31 +59,34 @@ def start(mixture: Mixture, capacity: int) -> History:
     return History(params, state, log_weights, jnp.int32(1))
 
 
-def record(history: History, mixture: Mixture, when: Array | bool = True) -> History:
-    """The history with one more entry.
+def _check_when(name: str, value: Any) -> Array:
+    when = check_array(name, value, rank=0)
+    if when.dtype != bool:
+        raise fail(name, when, "True or False", TypeError)
+    return when
+
+
+@checked
+def record(
+    history: History, mixture: Mixture, when: Annotated[Array | bool, _check_when] = True
+) -> History:
+    """Adds one entry to a history.
 
     Args:
-        history: of C entries.
-        mixture: to be recorded, of the same K players.
+        history: C entries.
+        mixture: the new entry, with the shapes of the others.
         when: bool ``[]``, whether to record at all; may be traced.
 
     Returns:
         The new history.
-
-    Raises:
-        TypeError, ValueError: arguments of the wrong kind or shape.
     """
-    check_kind("history", history, History)
-    check_kind("mixture", mixture, Mixture)
     old, new = _trees(history), _trees(mixture)
     shapes = (jax.tree.map(lambda leaf: leaf.shape[1:], old), jax.tree.map(jnp.shape, new))
     if shapes[0] != shapes[1]:
         raise ValueError(
             f"mixture must have the shapes of the history's, {shapes[0]}, got {shapes[1]}"
         )
-    when = check_array("when", when, rank=0)
-    if when.dtype != bool:
-        raise fail("when", when, "True or False", TypeError)
+    when = jnp.asarray(when)
     slot = history.count % history.capacity
 
     def write(leaf: Array, entry: Array) -> Array:
@@ -95,29 +96,25 @@ def record(history: History, mixture: Mixture, when: Array | bool = True) -> His
     return History(params, state, log_weights, history.count + when.astype(jnp.int32))
 
 
-def average(history: History, decay: float = 1.0) -> Mixture:
-    r"""The mixture of all entries: what an opponent has played, on average.
+@checked
+def average(history: History, decay: Share = 1.0) -> Mixture:
+    """Makes the mixture of all entries: an opponent's average play.
 
     Entry weights are proportional to ``decay^age``, the newest having age 0: uniform for a decay of 1, as in fictitious
-    play (Brown 1951); slots that were never written have weight 0.
+    play (Brown 1951). Slots that were never written have weight 0.
 
     Args:
-        history: of C entries of K players.
+        history: C entries of K players.
         decay: in [0, 1]; 0 for the newest entry alone.
 
     Returns:
         A :class:`Mixture` of ``C K`` players, entry after entry.
-
-    Raises:
-        TypeError, ValueError: arguments of the wrong kind or range.
     """
-    check_kind("history", history, History)
-    decay = check_number("decay", decay, minimum=0.0, maximum=1.0)
     capacity = history.capacity
     slots = jnp.arange(capacity, dtype=jnp.int32)
     age = (history.count - 1 - slots) % capacity
     ages = age.astype(jnp.float32)
-    # decay^age in logarithms, with 0^0 = 1
+    # Weight the ages: decay^age in logarithms, with 0^0 = 1.
     log_age_weights = jnp.where(age == 0, 0.0, ages * jnp.log(jnp.float32(decay)))
     log_age_weights = jnp.where(slots < history.count, log_age_weights, -jnp.inf)
     log_weights = jax.nn.log_softmax(log_age_weights)[:, None] + history.log_weights

@@ -31,11 +31,20 @@ def public_names(module: ModuleType) -> list[str]:
 
 def first_quick(cases: Iterable[Any], quick: int = 1) -> list[Any]:
     """Cases for ``parametrize``, all but the first few marked slow; a tuple is one case of several names."""
-    several = [case if type(case) is tuple else (case,) for case in cases]
-    return [
-        pytest.param(*case, marks=[pytest.mark.slow] if number >= quick else [])
-        for number, case in enumerate(several)
-    ]
+    return [slow(case) if number >= quick else param(case) for number, case in enumerate(cases)]
+
+
+def slow(case: Any) -> Any:
+    """Mark a case for ``parametrize`` as slow, also one that is a ``pytest.param``."""
+    found = param(case)
+    return found._replace(marks=(*found.marks, pytest.mark.slow))
+
+
+def param(case: Any) -> Any:
+    """Wrap a case in ``pytest.param``, unless it is one; a tuple is one case of several names."""
+    if isinstance(case, type(pytest.param())):
+        return case
+    return pytest.param(*case) if type(case) is tuple else pytest.param(case)
 
 
 def affine_init(key: Key, sizes: tuple[int, ...]) -> list[dict[str, Array]]:
@@ -65,7 +74,13 @@ GENERATOR = plain_mlp(5, FEATURES)
 DISCRIMINATOR = plain_mlp(4, None)
 
 
-def solver(loss: mg.GanLoss | None = None, **options: Any) -> mg.Solver:
+def solver(
+    loss: mg.GanLoss | None = None,
+    make: Callable[..., mg.Solver] = mg.mix_gan,
+    generator: mg.Player = GENERATOR,
+    discriminator: mg.Player = DISCRIMINATOR,
+    **options: Any,
+) -> mg.Solver:
     """MIX+GAN with two generators and three discriminators unless told otherwise."""
     settings: dict[str, Any] = {
         "num_generators": 2,
@@ -76,7 +91,7 @@ def solver(loss: mg.GanLoss | None = None, **options: Any) -> mg.Solver:
         "weight_tx": mg.exponentiated_gradient(0.1),
     }
     loss = mg.losses.non_saturating() if loss is None else loss
-    return mg.mix_gan(GENERATOR, DISCRIMINATOR, loss, **{**settings, **options})
+    return make(generator, discriminator, loss, **{**settings, **options})
 
 
 def batch(key: Key, size: int = BATCH) -> Array:
@@ -142,6 +157,11 @@ def spread(mixture: mg.Mixture, values: Callable[[int], Array] | None = None) ->
     k = mixture.num_components
     logits = jnp.linspace(-1.0, 1.0, k) if k > 1 else jnp.zeros(1)
     return mg.Mixture(mixture.params, mixture.state, jax.nn.log_softmax(logits))
+
+
+def unequal(state: Any) -> Any:
+    """The state of a solver with unequal weights on both sides."""
+    return state.with_iterate(tuple(spread(mixture) for mixture in state.iterate))
 
 
 def some_images(count: int, seed: int = 0, shape: tuple[int, ...] = (5, 6, 1)) -> np.ndarray:

@@ -5,15 +5,14 @@ up here. A name in a signature that has no page at all, such as another library'
 """
 
 import ast
+import copy
 import inspect
-import re
-import sys
 import textwrap
 from importlib.util import find_spec
-from typing import Annotated, Any, Literal, get_origin
+from typing import Any
 
 from docutils import nodes
-from public import Public, all_public
+from public import Public, all_public, find_alias
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -52,7 +51,7 @@ def _entry(public: Public) -> list[str]:
         return [f".. autoexception:: {public.path}()"]
     if isinstance(public.node, ast.ClassDef):
         return [f".. autoclass:: {public.path}", "   :members:", "   :special-members: __call__"]
-    written = _Plain(public.home.rpartition(".")[0]).visit(public.node.value)
+    written = _Plain(public.home.rpartition(".")[0]).visit(copy.deepcopy(public.node.value))
     lines = [f".. py:type:: {public.path}", f"   :canonical: {ast.unparse(written)}", ""]
     return lines + textwrap.indent(inspect.cleandoc(public.about), "   ").splitlines()
 
@@ -96,12 +95,8 @@ class _Plain(ast.NodeTransformer):
         self.module = module
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        value = getattr(sys.modules[self.module], node.id, None)
-        if get_origin(value) not in {Annotated, Literal} or _lookup(node.id):
-            return node
-        meant = value.__origin__ if get_origin(value) is Annotated else value
-        text = re.sub(r"\b(\w+\.)+", "", inspect.formatannotation(meant))
-        return ast.parse(text, mode="eval").body
+        alias = None if _lookup(node.id) else find_alias(self.module, node.id)
+        return _Plain(alias.module).visit(alias.value) if alias else node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         if isinstance(node.value, ast.Name) and node.value.id == "Annotated":

@@ -1,6 +1,8 @@
 """What is public in mixgan_jax, read from the source: the path that users type, where it is defined, and what it is."""
 
 import ast
+import copy
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -56,6 +58,24 @@ def all_public() -> dict[str, Public]:
     return found
 
 
+class Alias(NamedTuple):
+    """What an alias of a type stands for, in the words of the module that defines it."""
+
+    module: str
+    value: ast.expr
+
+
+def find_alias(module: str, name: str) -> Alias | None:
+    """Finds the alias of a type that a module knows under a name."""
+    home, _, name = _home(module, name).rpartition(".")
+    for node in tree(home).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and _target(node) == name:
+            kind = node.annotation if isinstance(node, ast.AnnAssign) else node.value
+            if re.match(r"TypeAlias$|(Annotated|Literal)\[", ast.unparse(kind)):
+                return Alias(home, copy.deepcopy(node.value))  # the caller rewrites it
+    return None
+
+
 @cache
 def tree(module: str) -> ast.Module:
     """Parses a module."""
@@ -71,7 +91,8 @@ def _handed_on(module: str) -> list[str]:
 
 def _home(module: str, name: str) -> str:
     sources = {alias.asname or alias.name: source for source, alias in _imports(module)}
-    return _home(sources[name], name) if name in sources else f"{module}.{name}"
+    source = sources.get(name, "")
+    return _home(source, name) if source.startswith("mixgan_jax") else f"{module}.{name}"
 
 
 def _imports(module: str) -> list[tuple[str, ast.alias]]:
@@ -90,7 +111,13 @@ def _statements(module: str) -> Iterator[tuple[str, ast.stmt, str]]:
     for node, after in zip(body, [*body[1:], ast.Pass()], strict=True):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             yield node.name, node, ""
-        elif isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(after, ast.Expr):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            if isinstance(after.value, ast.Constant) and isinstance(target, ast.Name):
-                yield target.id, node, str(after.value.value)
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and _is_docstring(after):
+            yield _target(node), node, after.value.value
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _target(node: ast.Assign | ast.AnnAssign) -> str:
+    return ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])

@@ -1,48 +1,39 @@
 """Types of the fields of an experiment's ``Config``: each says what a field may hold, checked before any long work.
 
-A field's type carries its rule, ``steps: Count = 100``: a function ``(name, value)`` that raises where the value breaks
-it. :func:`check_config` runs all of them, and names the flag, the value and what was expected.
+A field's type states its rule, ``steps: Count = 100``, as in :mod:`mixgan_jax.checked`. :func:`check_config` runs all
+rules; an error names the flag, the value and what was expected.
 """
 
 import inspect
 import itertools
-import math
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, TypeAlias, get_type_hints
+from typing import Annotated, Any, TypeAlias
+
+from annotated_types import Ge, Lt
 
 import mixgan_jax as mg
-from mixgan_jax.checks import check_choice, check_count, check_fraction, check_number
+from mixgan_jax.checked import rules_of
+from mixgan_jax.checks import check_choice, check_number
+from mixgan_jax.types import (
+    Count as Count,
+    Fraction as Fraction,
+    NonNegative,
+    Positive as Positive,
+    Share as Share,
+    Whole,
+)
 
-Count: TypeAlias = Annotated[int, check_count]
-"""A whole number >= 1."""
-
-Samples: TypeAlias = Annotated[int, partial(check_count, minimum=2)]
-"""A whole number >= 2, to be halved."""
-
-
-def _budget(name: str, value: int | None) -> None:
-    if value is not None:
-        check_count(name, value, minimum=0)
-
-
-Budget: TypeAlias = Annotated[int | None, _budget]
-"""Memory in MiB, >= 0, or None for no bound."""
-
-Rate: TypeAlias = Annotated[float, partial(check_number, minimum=0.0)]
+Rate: TypeAlias = NonNegative
 """A learning rate or coefficient: finite, >= 0."""
 
-Positive: TypeAlias = Annotated[float, partial(check_number, minimum=0.0, strict=True)]
-"""A length or standard deviation: finite, > 0."""
+Samples: TypeAlias = Annotated[int, Ge(2)]
+"""A whole number >= 2, to be halved."""
 
-Fraction: TypeAlias = Annotated[float, check_fraction]
-"""A number in (0, 1)."""
+Budget: TypeAlias = Whole | None
+"""Memory in MiB, >= 0, or None for no bound."""
 
-Share: TypeAlias = Annotated[float, partial(check_number, minimum=0.0, maximum=1.0)]
-"""A number in [0, 1]."""
-
-Decay: TypeAlias = Annotated[
-    float, partial(check_number, minimum=0.0, maximum=math.nextafter(1.0, 0.0))
-]
+Decay: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 """The weight of the past in a moving average, in [0, 1)."""
 
 
@@ -103,6 +94,34 @@ LossName: TypeAlias = Annotated[str, _check_loss]
 """The name of a loss in ``mixgan_jax.losses`` that needs no arguments."""
 
 
+@dataclass(frozen=True)
+class Training:
+    """What runs that train by Adam depend on; a script's ``Config`` has it as a base, with defaults of its own."""
+
+    seeds: Count = 4
+    """Number of runs of each method, with seeds 0, 1, ..."""
+    steps: Count = 10_000
+    """Number of updates of each player."""
+    batch: Count = 64
+    """Number of reals in a step, and of fakes of each generator."""
+    latent_size: Count = 16
+    """Number of standard normal latents."""
+    beta1: Decay = 0.5
+    """First-moment decay beta1 of Adam."""
+    log_every: Count = 500
+    """Number of steps between entries of the log."""
+
+
+@dataclass(frozen=True)
+class Mixing(Training):
+    """What runs that train a mixture's weights depend on too."""
+
+    weight_rate: Rate = 1e-3
+    """Step size of exponentiated gradient on the mixture weights."""
+    weight_barrier: Rate = 0.1
+    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
+
+
 def loss_of(config: Any) -> mg.GanLoss:
     """Makes the loss that ``config.loss`` names."""
     return _losses()[config.loss]()
@@ -118,6 +137,5 @@ def check_timed(config: Any) -> None:
 
 def check_config(config: Any) -> None:
     """Raises TypeError or ValueError for the first field that breaks its rule; its flag is named."""
-    for field, hint in get_type_hints(type(config), include_extras=True).items():
-        for rule in getattr(hint, "__metadata__", ()):
-            rule(f"--{field.replace('_', '-')}", getattr(config, field))
+    for field, rule in rules_of(type(config)).items():
+        rule(f"--{field.replace('_', '-')}", getattr(config, field))

@@ -23,7 +23,7 @@ from mixgan_jax.types import Array, Key
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(options.Mixing):
     """Everything a run depends on."""
 
     target: Literal["ring", "grid"] = "ring"
@@ -34,14 +34,6 @@ class Config:
     """Standard deviation of each Gaussian."""
     components: options.ComponentsToCompare = (1, 2, 3, 5)
     """Numbers of generators to compare, rising from 1; there are as many discriminators."""
-    seeds: options.Count = 4
-    """Number of runs of each method, with seeds 0, 1, ..."""
-    steps: options.Count = 10_000
-    """Number of updates of each player."""
-    batch: options.Count = 64
-    """Number of reals in a step, and of fakes of each generator."""
-    latent_size: options.Count = 16
-    """Number of standard normal latents."""
     width: options.Count = 64
     """Number of units in each of the two hidden layers of either network."""
     pacgan_networks: bool = False
@@ -52,16 +44,8 @@ class Config:
     """Learning rate of Adam, both players."""
     cosine_decay: bool = True
     """Whether the learning rate falls to 0 over the run, along a cosine."""
-    beta1: options.Decay = 0.5
-    """First-moment decay beta1 of Adam."""
     update: Literal["alternating", "simultaneous"] = "alternating"
     """Whether generators answer the discriminators before (simultaneous) or after their update (alternating)."""
-    weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient on the mixture weights."""
-    weight_barrier: options.Rate = 0.1
-    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
-    log_every: options.Count = 500
-    """Number of steps between entries of the log."""
 
 
 PROTOCOLS = {

@@ -92,34 +92,51 @@ def of_mean(row: Mapping[str, Any], metric: str, direction: Direction, threshold
     return decide(row[f"{metric}_mean"], row[f"{metric}_stderr"], direction, threshold)
 
 
-def separated(better: Mapping, worse: Mapping, metric: str) -> tuple[str, Outcome]:
-    """Judges ``better > worse`` by the difference of two rows' means: in words, and the outcome."""
-    text, difference, error = _difference(better, worse, metric, 2)
-    return text, decide(difference, error, ">", 0.0)
-
-
-def at_most_behind(
-    row: Mapping, other: Mapping, metric: str, margin: float, digits: int = 2
+def contrast(
+    row: Mapping[str, Any],
+    other: Mapping[str, Any],
+    metric: str,
+    direction: Direction = ">",
+    threshold: float = 0.0,
+    *,
+    by_seed: bool = False,
+    digits: int = 2,
 ) -> tuple[str, Outcome]:
-    """Judges ``other - row <= margin`` by the difference of two rows' means: in words, and the outcome."""
-    text, difference, error = _difference(other, row, metric, digits)
-    return text, decide(difference, error, "<=", margin)
+    """Judges ``row - other > threshold``, or another direction.
+
+    A difference has one sign everywhere: the row that the claim is about, which it names first, minus the other one.
+
+    Args:
+        row: the row that the claim is about.
+        other: the row that it is compared with.
+        metric: name of the metric.
+        direction: ``>``, ``>=``, ``<`` or ``<=``.
+        threshold: the number with which the difference is compared.
+        by_seed: whether the difference is the mean of those by seed, since both rows are of the same seeds, in place of
+            the difference of independent means.
+        digits: decimals in the text.
+
+    Returns:
+        The difference and its standard error, in words; and the outcome.
+    """
+    if by_seed:
+        pairs = zip(row[f"{metric}_by_seed"], other[f"{metric}_by_seed"], strict=True)
+        difference, error = mean_and_error([a - b for a, b in pairs])
+    else:
+        difference = row[f"{metric}_mean"] - other[f"{metric}_mean"]
+        errors = (row[f"{metric}_stderr"], other[f"{metric}_stderr"])
+        error = None if None in errors else math.hypot(*errors)
+    spread = "one seed: no standard error"
+    if error is not None:
+        spread = f"standard error {error:.{digits}f}"
+    text = f"difference {difference:.{digits}f}, {spread}"
+    return text, decide(difference, error, direction, threshold)
 
 
 def at_most_times(values: Sequence[float], factor: float, others: Sequence[float]) -> Outcome:
     """Judges ``mean(values) <= factor * mean(others)`` by the differences by seed."""
     excess = [a - factor * b for a, b in zip(values, others, strict=True)]
     return decide(*mean_and_error(excess), "<=", 0.0)
-
-
-def exceeds_by_at_most(
-    row: Mapping, other: Mapping, metric: str, margin: float, digits: int = 2
-) -> tuple[str, Outcome]:
-    """Judges ``row - other <= margin`` by the mean of the differences by seed: both rows are of the same seeds."""
-    pairs = zip(row[f"{metric}_by_seed"], other[f"{metric}_by_seed"], strict=True)
-    difference, error = mean_and_error([a - b for a, b in pairs])
-    outcome = decide(difference, error, "<=", margin)
-    return _in_words(difference, error, digits), outcome
 
 
 def trend(
@@ -160,19 +177,3 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
     array = np.asarray(values, np.float64)
     error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None
     return float(array.mean()), error
-
-
-def _difference(
-    a: Mapping, b: Mapping, metric: str, digits: int
-) -> tuple[str, float, float | None]:
-    difference = a[f"{metric}_mean"] - b[f"{metric}_mean"]
-    errors = (a[f"{metric}_stderr"], b[f"{metric}_stderr"])
-    error = None if None in errors else math.hypot(*errors)
-    return _in_words(difference, error, digits), difference, error
-
-
-def _in_words(difference: float, error: float | None, digits: int) -> str:
-    spread = "one seed: no standard error"
-    if error is not None:
-        spread = f"standard error {error:.{digits}f}"
-    return f"difference {difference:.{digits}f}, {spread}"

@@ -38,7 +38,7 @@ from mixgan_jax.types import Array, Key
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(options.Mixing):
     """Everything a run depends on."""
 
     target: Literal["ring", "grid"] = "ring"
@@ -50,9 +50,6 @@ class Config:
     points: options.Count = 100_000
     """Number of points in the training set, and of packs put together from it."""
     seeds: options.Count = 8
-    """Number of runs of each method, with seeds 0, 1, ..."""
-    steps: options.Count = 10_000
-    """Number of updates of each player."""
     batch: options.Count = 100
     """Number of packs of reals in a step, and of packs of fakes of each generator."""
     width: options.Count = 32
@@ -60,15 +57,9 @@ class Config:
     init: Init = "lecun"
     """Initialiser of the kernels."""
     latent_size: options.Count = 2
-    """Number of standard normal latents."""
     learning_rate: options.Rate = 1e-3
     """Learning rate of Adam, both players."""
     beta1: options.Decay = 0.8
-    """First-moment decay beta1 of Adam."""
-    weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient on the mixture weights."""
-    weight_barrier: options.Rate = 0.1
-    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     alpha: options.Share = 0.3
     """Largest alpha of DuelGAN."""
     beta: options.Rate = 0.5
@@ -89,8 +80,6 @@ class Config:
     """Gain of both candidates together, in nats, below which the double oracle stops; 0 to go on."""
     gamma: options.Rate = 0.001
     """Coefficient of R1 and of R2, in the R3-style row."""
-    log_every: options.Count = 500
-    """Number of steps between entries of the log."""
 
 
 PRESETS = {

@@ -39,7 +39,7 @@ def judge(
         _claim(f"{better} captures more modes than {worse}", "more than 2 standard errors", got)
         for better, worse in MORE_MODES
         if {better, worse} <= set(by_name)
-        for got in [verdicts.separated(by_name[better], by_name[worse], "modes")]
+        for got in [verdicts.contrast(by_name[better], by_name[worse], "modes")]
     ]
     verdict += [
         _claim(
@@ -47,13 +47,13 @@ def judge(
         )
         for better, worse in MORE_EVEN
         if {better, worse} <= set(by_name)
-        for got in [verdicts.separated(by_name[worse], by_name[better], "reverse_kl")]
+        for got in [verdicts.contrast(by_name[better], by_name[worse], "reverse_kl", "<")]
     ]
     verdict += [
         _claim(
             f"{whole} captures at least as many modes as {part}, but for half of one",
-            "difference + 2 standard errors <= 0.5",
-            verdicts.at_most_behind(by_name[whole], by_name[part], "modes", 0.5),
+            "difference - 2 standard errors >= -0.5",
+            verdicts.contrast(by_name[whole], by_name[part], "modes", ">=", -0.5),
         )
         for whole, parts in PARTS.items()
         for part in parts

@@ -37,7 +37,7 @@ from mixgan_jax.types import Array
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(options.Mixing):
     """Everything a run depends on but the data themselves."""
 
     protocol: Literal["metz", "dcgan"] = "metz"
@@ -58,8 +58,6 @@ class Config:
     """Numbers of virtual turns that unrolled GANs look ahead; for protocol metz."""
     relativistic: bool = True
     """Whether the row with R3GAN's loss is run."""
-    seeds: options.Count = 4
-    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 2000
     """Number of updates of the discriminators."""
     batch: options.Count = 32
@@ -82,10 +80,6 @@ class Config:
     """Second-moment decay beta2 of Adam."""
     gamma: options.Rate = 1.0
     """Coefficient of the penalties R1 and R2 in the row with R3GAN's loss."""
-    weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient on the mixture weights."""
-    weight_barrier: options.Rate = 0.1
-    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     samples: options.Count = 12_800
     """Number of stacks in which modes are counted, a multiple of 128."""
     classifier_updates: options.Count = 1400
@@ -93,7 +87,6 @@ class Config:
     accuracy: options.Fraction = 0.985
     """Accuracy on test images that is expected of the classifier."""
     log_every: options.Count = 50
-    """Number of steps between entries of the log."""
 
 
 _PAPER = Config(

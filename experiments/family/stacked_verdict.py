@@ -120,7 +120,7 @@ def _goals(
     if not (both and packed):
         return []
     ours, other = both[-1], max(packed, key=lambda row: row["modes_mean"])
-    got, holds = verdicts.separated(ours, other, "modes")
+    got, holds = verdicts.contrast(ours, other, "modes")
     goals = [
         verdicts.claim(
             f"goal: {ours['method']} shows more modes than {other['method']}, the best packed GAN",
@@ -139,7 +139,7 @@ def _goals(
                 verdicts.of_mean(ours, "kl", "<=", 0.06),
             ]
         )
-        goal = verdicts.claim(f"goal: {ours['method']}", "1000 modes and KL <= .06", cells, fine)
+        goal = verdicts.claim(f"goal: {ours['method']}", "1000 modes and KL <= 0.06", cells, fine)
         return [goal]  # nothing is above 1000 modes
     best = max((row["modes_mean"] for row in theirs), default=None)
     if best is not None:

@@ -145,7 +145,7 @@ def regions(rows: Sequence[Mapping[str, Any]], degrees: Sequence[int]) -> "Figur
     _regions(left)
     m = [1, *degrees]
     bounds = np.array([(TAU, TAU), *((row["lower_mean"], row["upper_mean"]) for row in rows)])
-    right.fill_between(m, *bounds.T, color="0.88", label="all pairs at distance .2")
+    right.fill_between(m, *bounds.T, color="0.88", label="all pairs at distance 0.2")
     for name, label, style, colour in (
         ("missing", "misses a mode", "o-", drawing.COLOURS[1]),
         ("wrong", "weighs modes wrongly", "s--", drawing.COLOURS[0]),
@@ -167,7 +167,7 @@ def _regions(axes: "Axes") -> None:
         axes.fill(x, y, facecolor="none", edgecolor=colour, hatch=hatch, alpha=0.35, lw=0)
         axes.plot(x, y, color=colour, ls=style, lw=1.5, label=label)
     axes.plot([0, 1], [0, 1], color="0.5", lw=0.8)
-    axes.plot([0, 1 - TAU], [TAU, 1], color="0.5", lw=0.8, ls=":", label="δ = ε + .2")
+    axes.plot([0, 1 - TAU], [TAU, 1], color="0.5", lw=0.8, ls=":", label="δ = ε + 0.2")
     axes.set(
         xlabel="ε, the generator's mass at most",
         ylabel="δ, the data's mass at least",

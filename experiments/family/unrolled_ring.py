@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(options.Training):
     """Everything a run depends on."""
 
     depths: options.SizesReachingFive = (1, 5, 10)
@@ -43,20 +43,13 @@ class Config:
     """Learning rate of the discriminators' Adam, in the rows with fast ones."""
     generator_rate: options.Rate = 1e-3
     """Learning rate of the generators' Adam."""
-    beta1: options.Decay = 0.5
-    """First-moment decay beta1 of Adam."""
     batch: options.Count = 128
     """Number of reals in a step, and of fakes."""
     width: options.Count = 128
     """Number of units in each of the two hidden layers of either network."""
-    latent_size: options.Count = 16
-    """Number of standard normal latents."""
     steps: options.Count = 5000
-    """Number of updates of each player."""
     seeds: options.Count = 6
-    """Number of runs of each method, with seeds 0, 1, ..."""
     log_every: options.Count = 250
-    """Number of steps between entries of the log."""
 
 
 PRESETS = {
@@ -144,7 +137,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     pairs.append(("fast D, depth 0", f"fast D, depth {deep[0]}"))
     verdict = []
     for more, fewer in pairs:
-        got, holds = verdicts.separated(by_name[more], by_name[fewer], "modes")
+        got, holds = verdicts.contrast(by_name[more], by_name[fewer], "modes")
         text = f"more modes: {more} than {fewer}"
         verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     return verdict

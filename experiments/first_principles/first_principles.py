@@ -124,7 +124,7 @@ def headlines(panels: Mapping[str, Any]) -> list[tuple[str, float, float]]:
         for n in (3, 4, 10)
     ]
     shown.append(("A4 largest loss if fooled, degree 3", max(fooled), 0.0))
-    for target, short in (("modes at ±2", "even"), ("modes at ±2, .6 left", ".6 left")):
+    for target, short in (("modes at ±2", "even"), ("modes at ±2, 0.6 left", "0.6 left")):
         for index, name in enumerate(OBJECTIVES):
             mean = abs(panels["A5"][target][name]["mean"])
             label = f"A5 |mean|, {name.replace('_', ' ')}, {short}"
@@ -219,7 +219,7 @@ def judge_finite(config: Config, finite: Mapping[str, Any]) -> list[dict[str, An
                 share = max(share, abs(difference) / allowed)
                 close.append(verdicts.within(difference, error, -allowed, allowed))
     if close:
-        text = f"A6: {len(close)} mean W1 agree with the table within .01 (.03 for d < 50)"
+        text = f"A6: {len(close)} mean W1 agree with the table within 0.01 (0.03 for d < 50)"
         got = f"largest difference {share:.2f} of what is allowed"
         verdict.append(verdicts.claim(text, "<= 1", got, verdicts.all_of(close)))
     return verdict

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHOWN, EVEN = "modes at ±2, .6 left", "modes at ±2"  # the targets of A5
+SHOWN, EVEN = "modes at ±2, 0.6 left", "modes at ±2"  # the targets of A5
 RULES = ("logistic", "Brier", "exponential", "hinge", "Wasserstein", "non-saturating")
 SHORT = {
     "kl": "KL",

@@ -21,7 +21,7 @@ MODE_STD = 0.5
 OBJECTIVES = ("kl", "reverse_kl", "jensen_shannon", "non_saturating", "total_variation")
 TARGETS: Mapping[str, tuple[float, float]] = {  # offset of the modes, weight of the left one
     "modes at ±2": (2.0, 0.5),
-    "modes at ±2, .6 left": (2.0, 0.6),
+    "modes at ±2, 0.6 left": (2.0, 0.6),
     "modes at ±1": (1.0, 0.5),
 }
 TIED = 1e-6  # minima that differ by less are one minimum, and its mirror image

@@ -178,7 +178,7 @@ def judge(
     reached, error = verdicts.mean_and_error(np.asarray(known["curve"])[:, -1])
     control = verdicts.claim(
         "the control's curve reaches its known gap",
-        f"{known['gap']:.3f} within .02",
+        f"{known['gap']:.3f} within 0.02",
         f"{reached:.3f}",
         verdicts.within(reached - known["gap"], error, -0.02, 0.02),
     )
@@ -191,7 +191,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
     middle = next((row for row in rows if row["components"] == 5), rows[-1])
     largest = rows[-1]
     last = f"gap after {max(config.budgets)} steps"
-    got, holds = verdicts.separated(gan, middle, "gap_last")
+    got, holds = verdicts.contrast(middle, gan, "gap_last", "<")
     text = f"{last} is smaller for {middle['method']} than for GAN"
     verdict = [verdicts.claim(text, "more than 2 standard errors", got, holds)]
     falling = verdicts.trend(rows, np.log(config.components), "gap_last", "<")

@@ -37,7 +37,7 @@ from mixgan_jax.types import Array, Key
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(options.Mixing):
     """Everything a run depends on but the data themselves."""
 
     data_dir: str | None = None
@@ -48,32 +48,20 @@ class Config:
     """Memory in MiB that training images may take; larger sets are streamed."""
     components: options.Components = (1, 3)
     """Numbers of generators to compare; there are as many discriminators."""
-    seeds: options.Count = 4
-    """Number of runs of each method, with seeds 0, 1, ..."""
     steps: options.Count = 3_000
-    """Number of updates of each player."""
     batch: options.Count = 60
-    """Number of reals in a step, and of fakes of each generator."""
     pairing: Pairing = "latin"
     """Which fakes meet which discriminators."""
     latent_size: options.Count = 64
-    """Number of standard normal latents."""
     width: options.Count = 32
     """Channels of DCGAN's narrowest hidden layer."""
     loss: options.LossName = "non_saturating"
     """Loss of both players, a name in mixgan_jax.losses."""
     learning_rate: options.Rate = 3e-4
     """Learning rate of Adam, both players; it falls to 0 over the run, along a cosine."""
-    beta1: options.Decay = 0.5
-    """First-moment decay beta1 of Adam."""
-    weight_rate: options.Rate = 1e-3
-    """Step size of exponentiated gradient on the mixture weights."""
-    weight_barrier: options.Rate = 0.1
-    """Coefficient of the barrier -(1/k) sum log w on the mixture weights."""
     samples: options.Samples = 2_000
     """Number of images on which the table's measures are taken."""
     log_every: options.Count = 50
-    """Number of steps between entries of the log."""
 
 
 LARGE = Config(batch=64, pairing="full", latent_size=100, width=64, samples=10_000)
@@ -235,8 +223,8 @@ def judge_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for name in ("nash_conv", "nash_conv_uniform")
     )
     text = "learned weights are no further from an equilibrium than uniform ones"
-    further = verdicts.at_most_behind(uniform, learned, "gap", 0.0, digits=4)
-    return [verdicts.claim(text, "NashConv, learned - uniform <= 0", *further)]
+    further = verdicts.contrast(learned, uniform, "gap", "<=", digits=4)
+    return [verdicts.claim(text, "difference of NashConv <= 0", *further)]
 
 
 def draw(

@@ -81,13 +81,13 @@ def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     text = f"modes rise with k = {', '.join(map(str, counts))}"
     verdict = [verdicts.claim(text, "slope on log k above 0", *rise)]
     for single in (gan, wide):
-        more = verdicts.separated(largest, single, "modes")
+        more = verdicts.contrast(largest, single, "modes")
         text = f"{largest['method']} captures more modes than {single['method']}"
         verdict.append(verdicts.claim(text, "more than 2 standard errors", *more))
     if config.latin:
-        behind = verdicts.at_most_behind(rows[-1], largest, "modes", 0.5)
+        behind = verdicts.contrast(rows[-1], largest, "modes", ">=", -0.5)
         text = "Latin pairing, with no more network evaluations, is at most half a mode behind full pairing"
-        verdict.append(verdicts.claim(text, "difference <= 0.5", *behind))
+        verdict.append(verdicts.claim(text, "difference - 2 standard errors >= -0.5", *behind))
     return verdict
 
 
@@ -124,9 +124,8 @@ def main(argv: list[str] | None = None) -> None:
             row, states[method.name] = plane.measure(run, method, bar)
             rows.append(row)
         verdict, draws = judge(run.config, rows), partial(draw, run, states, rows)
-        kept = {"samples": "samples"}
         results, figures = report.save_results(
-            run, rows=rows, verdict=verdict, columns=plane.COLUMNS, figures=draws, kept=kept
+            run, rows=rows, verdict=verdict, columns=plane.COLUMNS, figures=draws
         )
     report.show(run, results, figures)
 

@@ -157,13 +157,18 @@ def judge(
     verdict = [_smallest("optimistic EG", *groups[name], name) for name in list(groups)[:3]]
     matching = by_name["fixed: RM+"], at_once[list(RULES).index("RM+")]
     for metric in ("last", "average"):
-        text, holds = verdicts.exceeds_by_at_most(*matching, metric, 0.0, digits=4)
+        text, holds = verdicts.contrast(*matching, metric, "<=", by_seed=True, digits=4)
         claim = f"RM+ on fixed games: smaller NashConv, {metric}, in turns than at once"
         verdict.append(verdicts.claim(claim, "by seed, 2 standard errors", text, holds))
-    text, holds = verdicts.exceeds_by_at_most(
-        by_name["MIX+GAN: optimistic EG"], by_name["MIX+GAN: EG"], "average", 0.02, digits=3
+    text, holds = verdicts.contrast(
+        *(by_name[f"MIX+GAN: {rule}"] for rule in ("optimistic EG", "EG")),
+        "average",
+        "<=",
+        0.02,
+        by_seed=True,
+        digits=3,
     )
-    claim = "in MIX+GAN the NashConv of optimistic EG exceeds that of EG by at most .02"
+    claim = "in MIX+GAN the NashConv of optimistic EG exceeds that of EG by at most 0.02"
     verdict.append(verdicts.claim(claim, "by seed, 2 standard errors included", text, holds))
     runs = [ring_measures(ring, 0, barrier) for barrier in BARRIERS]
     spread = [report.row("", {"effective": run["effective"]}) for run in runs]
@@ -192,7 +197,7 @@ def _smallest(
     own = next(row for row in rows if row["method"] == name)
     others = [row for row in rows if row is not own]
     outcome = verdicts.all_of(
-        verdicts.exceeds_by_at_most(own, row, metric, 0.0)[1] for row in others
+        verdicts.contrast(own, row, metric, "<=", by_seed=True)[1] for row in others
     )
     best = min(others, key=lambda row: row[f"{metric}_mean"])
     got = (
@@ -227,7 +232,7 @@ def _not_worse(rows: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
     return [
         row["method"]
         for row in near
-        if row is best or verdicts.exceeds_by_at_most(best, row, metric, 0.0)[1] != "holds"
+        if row is best or verdicts.contrast(best, row, metric, "<=", by_seed=True)[1] != "holds"
     ]
 
 

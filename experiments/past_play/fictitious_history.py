@@ -226,7 +226,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         return verdict
     lengths = f"C = {nets[-1]['capacity']} than with {nets[0]['capacity']}"
     for metric, what in (("history", "mixture in the history"), ("average", "long average")):
-        got, holds = verdicts.separated(nets[0], nets[-1], metric)
+        got, holds = verdicts.contrast(nets[-1], nets[0], metric, "<")
         text = f"networks: the {what} is nearer to the data with {lengths}"
         verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     return verdict

@@ -120,7 +120,7 @@ def _unpenalised(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict
         ),
         verdicts.claim(
             "Wasserstein leaves the equilibrium as (1 + step^2)^(steps / 2), simultaneous steps",
-            f"log10 {exact:.3f} to .001",
+            f"log10 {exact:.3f} to 0.001",
             f"largest error {error:.1e}",
             error < 1e-3,
         ),

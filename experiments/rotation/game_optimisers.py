@@ -200,7 +200,7 @@ def judge(
             error <= 1e-5,
         ),
         verdicts.claim(
-            "at .6 optimistic descent diverges and extragradient converges",
+            "at 0.6 optimistic descent diverges and extragradient converges",
             "rates > 1 and < 1",
             f"{past:.5f} and {extra:.5f}",
             past > 1 > extra,
@@ -216,7 +216,7 @@ def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for name in ("extragradient", "consensus", "symplectic"):
         if name not in by_name:
             continue
-        got, holds = verdicts.separated(by_name[name], by_name["simultaneous"], "modes")
+        got, holds = verdicts.contrast(by_name[name], by_name["simultaneous"], "modes")
         text = f"{name} captures more modes of the ring than simultaneous Adam"
         verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
     return verdict

@@ -195,13 +195,12 @@ def _on_the_ring(
 ) -> list[dict[str, Any]]:
     """Judges the claims about networks."""
     verdict = []
-    for better, worse, metric, text in (
-        (jare, plain, "high_quality", "more good samples"),
-        (plain, jare, "reverse_kl", "a smaller reverse KL"),
-        (jare, consensus, "high_quality", "more good samples"),
+    for other, metric, direction, text in (
+        (plain, "high_quality", ">", "more good samples"),
+        (plain, "reverse_kl", "<", "a smaller reverse KL"),
+        (consensus, "high_quality", ">", "more good samples"),
     ):
-        other = consensus if worse is consensus else plain
-        got, holds = verdicts.separated(better, worse, metric)
+        got, holds = verdicts.contrast(jare, other, metric, direction)
         verdict.append(
             verdicts.claim(
                 f"{jare['method']} has {text} on the ring than {other['method']}",

@@ -235,7 +235,7 @@ def judge(small: Mapping[str, Any]) -> list[dict[str, Any]]:
         ),
         verdicts.claim(
             "at up to 1.2 of the stable step the observed factor a step is the predicted one",
-            "within .01 in 95 % of runs",
+            "within 0.01 in 95 % of runs",
             f"{near.sum()} of {near.size}",
             near.size > 0 and near.mean() >= 0.95,
         ),

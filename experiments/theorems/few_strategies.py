@@ -125,7 +125,7 @@ def improves(components: Sequence[int], entry: Mapping[str, Any]) -> dict[str, A
     """Judges the claim that MIX+GAN with most components has a smaller NashConv than one GAN."""
     gaps = np.array(entry["curves"]["mix_gan"])
     one, many = (report.row("", {"gap": 100.0 * gaps[:, at]}) for at in (0, -1))
-    got, holds = verdicts.separated(one, many, "gap")
+    got, holds = verdicts.contrast(many, one, "gap", "<")
     ks = components
     text = (
         f"{entry['method']}: MIX+GAN with k = {ks[-1]} has a smaller NashConv than with k = {ks[0]}"

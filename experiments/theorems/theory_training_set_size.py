@@ -227,7 +227,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         )
         text = f"with p = {p} more than p log p / eps^2 data improve the distance by less than eps"
         verdict.append(verdicts.claim(text, "C <= 1 for each eps", got, max(constants) <= 1))
-        better = verdicts.separated(own[0], own[-1], "sliced")
+        better = verdicts.contrast(own[-1], own[0], "sliced", "<")
         text = (
             f"with p = {p} sliced W1 is smaller at {own[-1]['data']} than at {own[0]['data']} data"
         )

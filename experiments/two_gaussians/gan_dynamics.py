@@ -91,7 +91,7 @@ PRESETS = {
 
 COLUMNS = {
     "success": ("success", 1),
-    "large": ("at .3", 1),
+    "large": ("at 0.3", 1),
     "merged": ("merged", 1),
     "inverted": ("inverted", 1),
     "tv": ("TV", 3),

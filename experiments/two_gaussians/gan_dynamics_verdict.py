@@ -26,8 +26,8 @@ def of_optimum(found: Sequence[Mapping[str, Any]], side: int) -> list[dict[str, 
             worst == 1.0,
         ),
         verdicts.claim(
-            "and none on the diagonal, where total variation stays at .0581",
-            "0 %, TV .0581 in all cells",
+            "and none on the diagonal, where total variation stays at 0.0581",
+            "0 %, TV 0.0581 in all cells",
             f"{100 * best:.0f} %, TV {stuck.min():.4f} to {stuck.max():.4f}",
             best == 0.0 and np.abs(stuck - MERGED_TV).max() < 1e-3,
         ),
@@ -111,7 +111,7 @@ def of_single_runs(found: Mapping[str, Any]) -> list[dict[str, Any]]:
         ),
         verdicts.claim(
             "far out the heavy mean overtakes the light one with steps eta, and gets stuck; not with eta / w_j",
-            "swapped and off by > .1; within .1",
+            "swapped and off by > 0.1; within 0.1",
             "; ".join(f"{name}: {end[0]:.3f}, {end[1]:.3f}" for name, end in ends.items()),
             ends["eta"][0] > ends["eta"][1]
             and np.abs(ends["eta"] - goal).max() > 0.1
@@ -126,10 +126,10 @@ def of_extensions(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
     one, three, first = (
         rows[name] for name in ("single, optimal", "three, optimal", "three, simultaneous")
     )
-    gained, better = verdicts.separated(three, first, "success")
+    gained, better = verdicts.contrast(three, first, "success")
     return [
         verdicts.claim(
-            "with weights .1 and .9 a step eta / w_j succeeds from all starts in order",
+            "with weights 0.1 and 0.9 a step eta / w_j succeeds from all starts in order",
             "100 %",
             f"{report.cell(scaled, 'success', 1)} %; with eta {report.cell(plain, 'success', 1)} %",
             verdicts.of_mean(scaled, "success", ">=", 100.0),

@@ -160,9 +160,9 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     """Returns the verdict: what was claimed before the run against the results."""
     untrained, linear, *random = rows
     most = max(max(row["error_by_seed"]) for row in random)
-    text, further = verdicts.separated(linear, random[-1], "mmd")
+    text, further = verdicts.contrast(random[-1], linear, "mmd", "<")
     falling = verdicts.trend(random, np.log(config.features), "mmd", "<")
-    gain, held = verdicts.separated(linear, random[-1], "new_mmd")
+    gain, held = verdicts.contrast(random[-1], linear, "new_mmd", "<")
     return [
         verdicts.claim(
             "the linear discriminator's saddle matches the means",

@@ -37,7 +37,7 @@ AT_ONCE = 1000  # images that the classifier maps at once
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(options.Training):
     """Everything a run depends on but the data themselves."""
 
     data_dir: str | None = None
@@ -51,21 +51,16 @@ class Config:
     seeds: options.Count = 4
     """Number of runs of each width, with seeds 0, 1, ..."""
     steps: options.Count = 1_500
-    """Number of updates of each player."""
     batch: options.Count = 64
     """Number of reals in a step, and of fakes."""
     latent_size: options.Count = 64
-    """Number of standard normal latents."""
     loss: options.LossName = "non_saturating"
     """Loss of both players, a name in mixgan_jax.losses."""
     learning_rate: options.Rate = 1e-3
     """Learning rate of Adam, both players; it falls to 0 over the run, along a cosine."""
-    beta1: options.Decay = 0.5
-    """First-moment decay beta1 of Adam."""
     samples: options.Samples = 10_000
     """Number of images of each kind between which distances are taken; fewer where there are fewer."""
     log_every: options.Count = 50
-    """Number of steps between entries of the log."""
 
 
 PRESETS = {
@@ -184,8 +179,10 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
     *trained, real = rows
     falling = verdicts.trend(trained, np.log(config.widths), "held_out", "<")
     narrow, wide = trained[0], trained[-1]
-    better, far = verdicts.separated(narrow, wide, "held_out")
-    growth, small = verdicts.exceeds_by_at_most(wide, narrow, "gap", real["held_out_mean"])
+    better, far = verdicts.contrast(wide, narrow, "held_out", "<")
+    growth, small = verdicts.contrast(
+        wide, narrow, "gap", "<=", real["held_out_mean"], by_seed=True
+    )
     return [
         verdicts.claim(
             "the distance to held-out digits falls with the width",

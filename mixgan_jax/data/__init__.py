@@ -1,6 +1,6 @@
-"""Data: synthetic distributions, real images without TensorFlow, and what makes batches of them.
+"""Data: synthetic distributions, real images without TensorFlow, and batches of both.
 
-A :class:`Feed` draws batches from what lies on the device, a :class:`Stream` from images that stay on the disk.
+A :class:`Feed` draws batches from arrays on the device, a :class:`Stream` from images that stay on the disk.
 """
 
 from mixgan_jax.data.feed import (

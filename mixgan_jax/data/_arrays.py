@@ -1,4 +1,4 @@
-"""Images and labels as people have them, as those that :class:`Images` holds."""
+"""Images and labels as people have them, turned into those that :class:`Images` holds."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from mixgan_jax.data.source import Channels, ImageSource, channels_last
 def as_levels(
     name: str, images: Any, value_range: Range | None, channels: Channels | None
 ) -> np.ndarray | ImageSource:
-    """Images as uint8 0..255 ``[N, H, W, C]``."""
+    """Turns images into uint8 0..255 ``[N, H, W, C]``."""
     if isinstance(images, ImageSource):
         images = channels_last(name, images, channels)
         if value_range is None:
@@ -37,7 +37,7 @@ def as_levels(
 
 
 def as_labels(name: str, labels: Any, count: int) -> np.ndarray | None:
-    """Labels as int32 ``[count]``, or None."""
+    """Turns labels into int32 ``[count]``; None stays None."""
     if labels is None:
         return None
     labels = np.asarray(check_array(name, labels))

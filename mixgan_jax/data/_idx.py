@@ -1,4 +1,4 @@
-"""The files of MNIST: ``idx``, big-endian arrays behind a short head, plain or compressed by gzip."""
+"""Reads the format of MNIST's files, ``idx``: big-endian arrays behind a short head, plain or compressed by gzip."""
 
 import gzip
 import re
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from mixgan_jax.data.source import Splits
+
 _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _TRAINING_IMAGES = re.compile(r"train-images[.-]idx3-ubyte(\.gz)?$")
 
-Arrays = tuple[np.ndarray | None, ...]
-
 
 def is_idx(path: Path) -> bool:
-    """Whether a file begins as idx files do."""
+    """Returns whether a file begins as idx files do."""
     try:
         head = _content(path, 4)
     except ValueError:
@@ -23,33 +23,32 @@ def is_idx(path: Path) -> bool:
 
 
 def find_idx(folder: Path) -> list[Path]:
-    """The files of training images in a folder; of a file and its compressed copy the plain one."""
+    """Lists the files of training images in a folder; of a file and its compressed copy, the plain one."""
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     found = [path for path in files if _TRAINING_IMAGES.search(path.name)]
     return [path for path in found if not (path.suffix == ".gz" and path.with_suffix("") in found)]
 
 
-def read_idx(path: Path) -> Arrays:
-    """Training images and labels, test images and labels, found by their names beside the training images.
+def read_idx(path: Path) -> Splits:
+    """Reads training images and labels, test images and labels, found by their names beside the training images.
 
     Args:
         path: an existing file of images. Labels and test images (``t10k`` or ``test`` for ``train``) that do not lie
             beside it are None.
-
-    Raises:
-        ValueError: a file that is not idx, or damaged.
     """
     test = _beside(path, train="t10k") or _beside(path, train="test")
-    parts = (path, _labels(path), test, None if test is None else _labels(test))
-    return tuple(None if part is None else _read(part) for part in parts)
+    if test is None:
+        return _read(path), _labels(path), None, None
+    return _read(path), _labels(path), _read(test), _labels(test)
 
 
-def _labels(images: Path) -> Path | None:
-    return _beside(images, images="labels", idx3="idx1")
+def _labels(images: Path) -> np.ndarray | None:
+    path = _beside(images, images="labels", idx3="idx1")
+    return None if path is None else _read(path)
 
 
 def _beside(path: Path, **replacements: str) -> Path | None:
-    """Another file of the same set; None where there is none."""
+    """Finds another file of the same set; None where there is none."""
     name = path.name.removesuffix(".gz")
     for old, new in replacements.items():
         name = name.replace(old, new)
@@ -75,7 +74,7 @@ def _read(path: Path) -> np.ndarray:
 
 
 def _content(path: Path, size: int = -1) -> bytes:
-    """The first bytes of a file, or all of them, unpacked where they are compressed."""
+    """Reads the first bytes of a file, or all of them, and unpacks what is compressed."""
     try:
         with path.open("rb") as file:
             compressed = file.read(2) == b"\x1f\x8b"

@@ -1,8 +1,8 @@
 """Images in ``.npz`` files: loaded, or read in place where they are too large for that.
 
-An ``.npz`` file is a zip archive of ``.npy`` files. One that is stored as it is (``numpy.savez``) is read at its place
-in the archive; a compressed one (``numpy.savez_compressed``) has no places, and is unpacked into the cache folder once.
-Either way its bytes are read through once and compared with the archive's checksum, as loading does.
+An ``.npz`` file is a zip archive of ``.npy`` files. A member that is stored as it is (``numpy.savez``) is read at its
+place in the archive. A compressed one (``numpy.savez_compressed``) is unpacked into the cache folder once. Either way
+its bytes are first read through and compared with the checksum of the archive, as loading does.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ import numpy as np
 from numpy.lib import format as npy
 
 from mixgan_jax.data.cache import cache_folder
-from mixgan_jax.data.source import Channels, ImageSource, Indices, exceeds
+from mixgan_jax.data.source import Channels, ImageSource, Indices, Splits, exceeds
 from mixgan_jax.files import replacing
 
 _AT_ONCE = 2**20  # bytes in memory while a member is read through
 
 
 class _Header(NamedTuple):
-    """What the head of an ``.npy`` file says, and how many bytes it takes."""
+    """The head of an ``.npy`` file: the array it describes, and its own size in bytes."""
 
     array: jax.ShapeDtypeStruct
     fortran_order: bool
@@ -40,22 +40,18 @@ def read_npz(
     namings: Sequence[tuple[str, ...]],
     memory_budget: int | None,
     channels: Channels | None = None,
-) -> tuple[np.ndarray | ImageSource | None, ...]:
-    """The arrays of an ``.npz`` file, of which the first may stay there.
+) -> Splits:
+    """Reads the arrays of an ``.npz`` file; the first one stays there if it exceeds the budget.
 
     Args:
         path: an existing file.
-        namings: keys of the arrays to read, where they are there; the first key must be, and its array may be a
-            source. Of several namings the first one whose first key is in the file counts.
-        memory_budget: MiB that the first one may take; None for no bound.
+        namings: keys of training images and labels, test images and labels. The file must hold the first of them; the
+            others may be missing. Of several namings the one counts whose first key is in the file.
+        memory_budget: MiB that the first array may take; None for no bound.
         channels: as in :func:`as_source`, for the check of images that stay.
 
     Returns:
-        The arrays in the order of the keys, None for those that are not there.
-
-    Raises:
-        ValueError: not an ``.npz`` file, a damaged one, one with pickled objects, or without the first key.
-        TypeError, ValueError: with a budget, images that are not uint8 or of another rank.
+        The arrays in the order of the keys, None for those that are missing.
     """
     with _whole(path), np.load(path, allow_pickle=False) as file:
         found = list(file.files)
@@ -69,19 +65,18 @@ def read_npz(
         )
     stays = header is not None and exceeds(memory_budget, header.array, channels)
     with _whole(path), np.load(path, allow_pickle=False) as file:
-        arrays: dict[str, np.ndarray | ImageSource] = {
-            key: file[key] for key in keys[stays:] if key in found
-        }
+        loaded = {key: file[key] for key in keys[stays:] if key in found}
+    labels, test_images, test_labels = map(loaded.get, keys[1:])
     if header is not None and stays:
-        arrays[images] = _open_member(path, f"{images}.npy", header)
-    return tuple(arrays.get(key) for key in keys)
+        return _open_member(path, f"{images}.npy", header), labels, test_images, test_labels
+    return loaded[images], labels, test_images, test_labels
 
 
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[None]:
-    """Errors of a damaged file as one kind, with its name."""
+    """Turns all errors of a damaged file into a ValueError that names it."""
     try:
-        # Zip files end with their table of contents: a truncated one is told from another format by its head.
+        # A truncated zip file has lost its table of contents, but still begins as one.
         with path.open("rb") as file:
             if file.read(2) != b"PK":
                 raise ValueError("not an .npz file")
@@ -141,7 +136,7 @@ def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Iter
 
 
 def _place(path: Path, info: zipfile.ZipInfo) -> int:
-    """Where a stored member's bytes begin: after its local header, its name and its extra field."""
+    """Finds where the bytes of a stored member begin: after its local header, its name and its extra field."""
     with path.open("rb") as file:
         file.seek(info.header_offset)
         name, extra = struct.unpack("<26x2H", file.read(30))
@@ -149,7 +144,7 @@ def _place(path: Path, info: zipfile.ZipInfo) -> int:
 
 
 def _unpacked(chunks: Iterator[bytes], info: zipfile.ZipInfo, path: Path) -> Path:
-    """The member as a file in the cache folder; that of an earlier state of the same archive is deleted."""
+    """Unpacks a member into the cache folder, and deletes what an earlier state of the archive left there."""
     folder = cache_folder() / "unpacked"
     folder.mkdir(parents=True, exist_ok=True)
     state = path.stat()
@@ -169,7 +164,10 @@ def _digest(*parts: object) -> str:
 
 
 def _rows(path: Path, start: int, shape: tuple[int, int, int, int]) -> ImageSource:
-    """Images that lie one after the other in a file; read by ``pread``, since mapped pages would count as memory."""
+    """Makes a source of images that lie one after the other in a file.
+
+    It reads by ``pread``: of a mapped file that someone truncates, a read would kill the process.
+    """
     handle = os.open(path, os.O_RDONLY)
     size = shape[1] * shape[2] * shape[3]
 

@@ -1,33 +1,32 @@
-"""Data sets that TensorFlow Datasets (TFDS) has prepared as ``array_record``, read without TensorFlow.
+"""Reads data sets that TensorFlow Datasets (TFDS) has prepared as ``array_record``, without TensorFlow.
 
-The folder is checked first: TFDS itself answers a wrong one with a download or with a misleading error.
+The folder is checked first: TFDS answers a wrong one with a download or with a misleading error.
 """
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from mixgan_jax.data.source import ImageSource, Indices, exceeds
+from mixgan_jax.data.source import ImageSource, Indices, Splits, exceeds
 
 _READ_AT_ONCE = 1000  # records per call: the fastest way to read array_record files
 
 
 def find_tfds(root: Path, dataset: str, version: str) -> Path:
-    """The folder of one version of a data set, checked to be there and to be ``array_record``.
+    """Finds the folder of one version of a data set, and checks that it is ``array_record``.
 
     Args:
-        root: what TFDS calls ``data_dir``, an existing folder.
+        root: an existing folder, which TFDS calls ``data_dir``.
         dataset: its name, with ``/configuration`` where it has one.
         version: such as ``"3.0.1"``; empty for the newest in the folder.
 
     Raises:
-        FileNotFoundError: the data set is not there; the message says what is.
-        ValueError: it is stored in another format.
+        FileNotFoundError: the data set is not there; the message lists what is.
     """
     if (root / "dataset_info.json").is_file() or any(root.glob("[0-9]*/dataset_info.json")):
         raise FileNotFoundError(
@@ -69,21 +68,16 @@ def _version_order(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdigit() else -1 for part in version.split("."))
 
 
-def read_tfds(
-    folder: Path, memory_budget: int | None = None
-) -> tuple[np.ndarray | ImageSource | None, ...]:
-    """Training images and labels, test images and labels; each None where the data set has none.
+def read_tfds(folder: Path, memory_budget: int | None = None) -> Splits:
+    """Reads training images and labels, test images and labels; those that the data set lacks are None.
 
     Args:
-        folder: of one version of a data set, from :func:`find_tfds`.
-        memory_budget: MiB that the training images may take; above it they stay where they are, and are decoded when
-            they are read. None for no bound.
+        folder: folder of one version of a data set, from :func:`find_tfds`.
+        memory_budget: MiB that the training images may take. Above it they stay on the disk, and are decoded when they
+            are read. None for no bound.
 
     Raises:
         ImportError: tensorflow-datasets, array_record or Pillow is not installed.
-        ValueError: no split ``train``, no feature ``image``, files that cannot be read, or, with a budget, images of
-            different shapes.
-        TypeError: with a budget, images that are not uint8.
     """
     try:
         import tensorflow_datasets as tfds
@@ -100,13 +94,15 @@ def read_tfds(
     if "image" not in features:
         raise ValueError(f"{str(folder)!r} must have the feature 'image', got {features}")
     stays = memory_budget is not None and exceeds(memory_budget, _train_images(builder, folder))
-    train = (_open_split if stays else _read_split)(builder, "train", folder)
-    test = _read_split(builder, "test", folder) if "test" in splits else (None, None)
-    return (*train, *test)
+    read_train: Callable[..., tuple[Any, np.ndarray | None]] = _open_split if stays else _read_split
+    images, labels = read_train(builder, "train", folder)
+    if "test" not in splits:
+        return images, labels, None, None
+    return images, labels, *_read_split(builder, "test", folder)
 
 
 def _train_images(builder: Any, folder: Path) -> jax.ShapeDtypeStruct:
-    """Shape and dtype of the training images, from the folder's description."""
+    """Reads shape and dtype of the training images from the description in the folder."""
     feature = builder.info.features["image"]
     if None in feature.shape:
         raise ValueError(
@@ -127,7 +123,7 @@ def _read_split(builder: Any, split: str, folder: Path) -> tuple[np.ndarray, np.
 
 
 def _open_split(builder: Any, split: str, folder: Path) -> tuple[ImageSource, np.ndarray | None]:
-    """The images where they are, and the labels, for which every record is read but no image decoded."""
+    """Leaves the images on the disk and reads the labels: every record is read, no image decoded."""
     from tensorflow_datasets import decode
 
     labels: list[int] = []
@@ -150,7 +146,7 @@ def _open_split(builder: Any, split: str, folder: Path) -> tuple[ImageSource, np
 
 
 def _blocks(source: Any, indices: Indices | None = None) -> Iterator[list[dict[str, Any]]]:
-    """The records of a data source, all or those at ``indices``, some at a time."""
+    """Reads the records of a data source in blocks: all of them, or those at ``indices``."""
     wanted = range(len(source)) if indices is None else indices
     for start in range(0, len(wanted), _READ_AT_ONCE):
         block = wanted[start : start + _READ_AT_ONCE]
@@ -159,7 +155,7 @@ def _blocks(source: Any, indices: Indices | None = None) -> Iterator[list[dict[s
 
 @contextlib.contextmanager
 def _reading(split: str, folder: Path) -> Iterator[None]:
-    """What reading may raise, as errors that name the folder."""
+    """Turns what reading raises into errors that name the folder."""
     try:
         yield
     except ImportError as error:

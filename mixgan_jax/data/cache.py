@@ -1,4 +1,4 @@
-"""Where files that outlive a run are kept."""
+"""The folder for files that outlive a run."""
 
 import contextlib
 import functools
@@ -11,16 +11,16 @@ from mixgan_jax.checks import check_path
 
 
 def cache_folder() -> Path:
-    """The cache folder, made if need be: ``$XDG_CACHE_HOME/mixgan_jax`` or ``~/.cache/mixgan_jax``.
+    """Returns the cache folder, and makes it if need be: ``$XDG_CACHE_HOME/mixgan_jax`` or ``~/.cache/mixgan_jax``.
 
-    Where that cannot be written to, or there is no home folder, a warning says so and the cache is in the system's
-    temporary folder: a cache is no reason to stop.
+    If that cannot be written to, or there is no home folder, the cache is in the temporary folder of the system, and a
+    warning says so.
     """
     try:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         folder = check_path("XDG_CACHE_HOME", base) / "mixgan_jax"
         make_folder("XDG_CACHE_HOME", folder)
-    except (ValueError, RuntimeError) as error:  # the latter: nobody's home
+    except (ValueError, RuntimeError) as error:  # RuntimeError: no home folder
         folder = _temporary_folder()
         warnings.warn(f"the cache is in {folder}, where it may be deleted: {error}", stacklevel=2)
     return folder
@@ -28,7 +28,7 @@ def cache_folder() -> Path:
 
 @functools.cache
 def _temporary_folder() -> Path:
-    """This user's in the system's temporary folder; another user's of that name is not trusted."""
+    """Returns a folder of this user in the temporary folder; one that belongs to another user is not trusted."""
     user = getattr(os, "getuid", lambda: "")()
     folder = Path(tempfile.gettempdir()) / f"mixgan_jax-{user}"
     with contextlib.suppress(OSError):
@@ -39,7 +39,7 @@ def _temporary_folder() -> Path:
 
 
 def make_folder(name: str, folder: Path) -> None:
-    """Creates a folder that can be written to; a ValueError names what it was made from."""
+    """Creates a folder that can be written to; a ValueError names the setting ``name`` that it comes from."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

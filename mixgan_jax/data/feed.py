@@ -1,27 +1,28 @@
 """Feeds: the batch of a training step as a pure function of a key.
 
-With ``key = fold_in(run_key, step)`` the batch of any step can be drawn again after a restart, and sampling may
-stand inside ``jit``, ``vmap`` and ``scan``.
+With ``key = fold_in(run_key, step)`` the batch of any step can be drawn again after a restart. Sampling works inside
+``jit``, ``vmap`` and ``scan``.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_count, check_key, describe
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import describe
 from mixgan_jax.data.images import to_float
 from mixgan_jax.data.source import Channels, channels_last
-from mixgan_jax.types import Array, Batch, Key
+from mixgan_jax.types import Array, ArrayLike, Batch, Count, Key, Shaped
 
 
 class Feed(NamedTuple):
     """Arrays on the device and the function that draws a batch from them.
 
     Use it as ``feed.sample(key, feed.arrays)``. Hand ``arrays`` to a jitted function as an *argument*: arrays that a
-    function only closes over are compiled into it as constants, a whole data set included.
+    function only closes over are compiled into it as constants, even a whole data set.
 
     Attributes:
         arrays: a tree of device arrays, possibly empty.
@@ -32,8 +33,9 @@ class Feed(NamedTuple):
     sample: Callable[[Key, Any], Batch]
 
 
-def feed_from_distribution(distribution: Any, batch_size: int) -> Feed:
-    """Fresh samples of a synthetic distribution at each step.
+@checked
+def feed_from_distribution(distribution: Any, batch_size: Count) -> Feed:
+    """Makes a feed that draws fresh samples of a synthetic distribution at each step.
 
     Args:
         distribution: a tree with a method ``sample(key, num_samples)``, such as ``ring()``, whose arrays become the
@@ -43,11 +45,13 @@ def feed_from_distribution(distribution: Any, batch_size: int) -> Feed:
     Returns:
         A feed of batches ``[B, ...]``.
 
-    Raises:
-        TypeError: ``distribution`` is neither.
-        ValueError: its samples do not have the leading axis ``B``.
+    Example:
+        >>> import jax
+        >>> import mixgan_jax as mg
+        >>> feed = mg.data.feed_from_distribution(mg.data.ring(), batch_size=64)
+        >>> feed.sample(jax.random.key(0), feed.arrays).shape
+        (64, 2)
     """
-    check_count("batch_size", batch_size)
     method = getattr(distribution, "sample", None)
     feed: Feed
     if callable(method):
@@ -73,15 +77,16 @@ def feed_from_distribution(distribution: Any, batch_size: int) -> Feed:
     return feed
 
 
+@checked
 def feed_from_images(
-    images: np.ndarray | Array, batch_size: int, *, channels: Channels | None = None
+    images: np.ndarray | Array, batch_size: Count, *, channels: Channels | None = None
 ) -> Feed:
-    """Random batches of a set of images that lies on the device whole, as uint8.
+    """Makes a feed of random batches from a set of images, which lies on the device whole, as uint8.
 
     Each batch is drawn uniformly *with replacement*, independently of all others: there are no epochs, an image may
-    come twice in a batch, and ``batch_size`` may exceed the number of images. The scaling to [-1, 1] happens on the
-    device, after the images of the batch are gathered, so memory is that of the uint8 set (MNIST's training images
-    47 MB, CIFAR-10's 154 MB).
+    come twice in a batch, and ``batch_size`` may exceed the number of images. The device scales to [-1, 1] after it has
+    gathered the images of a batch, so the set takes the memory of its uint8 levels (MNIST's training images 47 MB,
+    CIFAR-10's 154 MB).
 
     Args:
         images: uint8 ``[N, H, W, C]``, N >= 1.
@@ -92,11 +97,13 @@ def feed_from_images(
         A feed of batches ``[B, H, W, C]``, float32 in [-1, 1]; its arrays are the images. To spread them over
         devices, ``feed._replace(arrays=jax.device_put(feed.arrays, sharding))``.
 
-    Raises:
-        TypeError: images that are not uint8.
-        ValueError: another rank, or none at all.
+    Example:
+        >>> import jax, numpy as np
+        >>> import mixgan_jax as mg
+        >>> feed = mg.data.feed_from_images(np.zeros((100, 8, 8, 1), np.uint8), batch_size=16)
+        >>> feed.sample(jax.random.key(0), feed.arrays).shape
+        (16, 8, 8, 1)
     """
-    check_count("batch_size", batch_size)
     images = channels_last("images", images, channels)
 
     def sample(key: Key, arrays: Array) -> Array:
@@ -106,12 +113,18 @@ def feed_from_images(
     return Feed(jnp.asarray(images), sample)
 
 
-def feed_from_packs(key: Key, samples: Any, packing: int, batch_size: int) -> Feed:
-    """PacGAN's training set: packs of samples that are put together once and used all along.
+@checked
+def feed_from_packs(
+    key: Key,
+    samples: Annotated[ArrayLike, Shaped(floating=True)],
+    packing: Count,
+    batch_size: Count,
+) -> Feed:
+    """Makes PacGAN's training set: packs of samples that are put together once and kept.
 
     From N samples N packs of M are drawn, each slot of each pack uniformly with replacement, as in the code of the
     paper's experiments in two dimensions (Lin et al. 2018, arXiv 1712.04086). Members of a pack follow each other in
-    a batch, where :func:`mixgan_jax.pack` looks for them. Departure: a batch's packs are drawn uniformly with
+    a batch, where :func:`mixgan_jax.pack` looks for them. Departure: the packs of a batch are drawn uniformly with
     replacement, as all feeds draw; their code goes through all packs in epochs.
 
     Args:
@@ -122,14 +135,8 @@ def feed_from_packs(key: Key, samples: Any, packing: int, batch_size: int) -> Fe
 
     Returns:
         A feed of batches ``[B, ...]``, B / M packs in each; its arrays are the packs ``[N, M, ...]``.
-
-    Raises:
-        TypeError, ValueError: samples that are not floating point or none at all, or a batch that M does not divide.
     """
-    check_key("key", key)
-    samples = check_array("samples", samples, floating=True)
-    check_count("packing", packing)
-    check_count("batch_size", batch_size)
+    samples = jnp.asarray(samples)
     if samples.ndim < 1 or samples.shape[0] < 1:
         raise ValueError(f"samples must have shape [N, ...] with N >= 1, got {samples.shape}")
     if batch_size % packing:

@@ -1,33 +1,30 @@
 """Images from the files that people have: MNIST's own, and folders of pictures."""
 
-import os
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from mixgan_jax.checks import check_choice, check_path, check_text
+from mixgan_jax.checked import checked
 from mixgan_jax.data._idx import find_idx, read_idx
 from mixgan_jax.data.images import Images, from_arrays
-from mixgan_jax.data.source import ImageSource, Indices, check_budget
+from mixgan_jax.data.source import ImageSource, Indices
+from mixgan_jax.types import FilePath, Whole
 
 Mode: TypeAlias = Literal["L", "RGB"]
-"""Grey or coloured, as Pillow calls it."""
+"""Grey or coloured, by Pillow's names."""
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-_PLAIN = {
-    "1": "L",
-    "L": "L",
-    "P": "RGB",
-    "RGB": "RGB",
-}  # modes without transparency, and what each becomes
+# Modes without transparency, and the mode that each becomes.
+_PLAIN = {"1": "L", "L": "L", "P": "RGB", "RGB": "RGB"}
 _SPLITS = {"train", "training", "test", "testing", "val", "valid", "validation"}
 
 
-def load_idx(path: str | os.PathLike[str], *, name: str | None = None) -> Images:
-    """MNIST's own files, or others of that format (``idx3-ubyte``, ``idx3-ubyte.gz``): Fashion-MNIST, KMNIST.
+@checked
+def load_idx(path: FilePath, *, name: str | None = None) -> Images:
+    """Loads MNIST's own files, or others of that format (``idx3-ubyte``, ``idx3-ubyte.gz``): Fashion-MNIST, KMNIST.
 
-    EMNIST's own files hold their images transposed; they are read as they are.
+    The files of EMNIST hold their images transposed, and are read like that.
 
     Args:
         path: the folder, or the file of the training images in it. Labels and test images are found by their names:
@@ -36,47 +33,45 @@ def load_idx(path: str | os.PathLike[str], *, name: str | None = None) -> Images
         name: for logs; the file's name by default.
 
     Returns:
-        As :func:`from_arrays`: without test images the last tenth of the training images is held out.
+        Images with a channel axis; without test images the last tenth of the training images is held out.
 
     Raises:
         FileNotFoundError: nothing at ``path``, or a folder without training images.
-        ValueError: a folder with several sets, or a file that is damaged or of another format.
-        TypeError: images that are not uint8.
     """
-    name, given = check_text("name", name), check_path("path", path)
-    path = given
-    if path.is_dir():
-        found = find_idx(path)
+    file = Path(path)
+    if file.is_dir():
+        found = find_idx(file)
         if len(found) > 1:
-            names = [file.name for file in found]
+            names = [one.name for one in found]
             raise ValueError(
                 f"path must be one of the files {names} in {str(path)!r}, got the folder"
             )
-        path = found[0] if found else path / "train-images-idx3-ubyte"
-    if not path.is_file():
-        raise FileNotFoundError(f"path must hold {path.name!r}, got {str(given)!r}: no such file")
-    return from_arrays(*read_idx(path), name=name or path.name.partition(".")[0])
+        file = found[0] if found else file / "train-images-idx3-ubyte"
+    if not file.is_file():
+        raise FileNotFoundError(f"path must hold {file.name!r}, got {str(path)!r}: no such file")
+    return from_arrays(*read_idx(file), name=name or file.name.partition(".")[0])
 
 
+@checked
 def load_folder(
-    path: str | os.PathLike[str],
-    test_path: str | os.PathLike[str] | None = None,
+    path: FilePath,
+    test_path: FilePath | None = None,
     *,
     mode: Mode | None = None,
     name: str | None = None,
-    memory_budget: int | None = None,
+    memory_budget: Whole | None = None,
 ) -> Images:
-    """Pictures in a folder, all of one size: PNG, JPEG, BMP or WebP. It needs Pillow.
+    """Loads the pictures in a folder, all of one size: PNG, JPEG, BMP or WebP. It needs Pillow.
 
-    Sub-folders are classes, numbered in the order of their names (2 before 10); pictures in the folder itself have no
-    labels. Other files are passed over.
+    Sub-folders are classes, numbered in the order of their names (2 before 10). Pictures in the folder itself have no
+    labels. Other files are ignored.
 
     Args:
         path: the folder of the training images.
         test_path: a folder of the same classes; None holds out a tenth of the training images, chosen by a fixed
             permutation, which also puts them in another order than their names.
-        mode: ``"L"`` for grey, ``"RGB"`` for colours: what every picture is turned into. None takes them as they are;
-            then they must be all grey or all coloured, none of them transparent.
+        mode: converts every picture to grey, ``"L"``, or to colours, ``"RGB"``. None converts nothing; the pictures
+            must then be all grey or all coloured, none of them transparent.
         name: for logs; the folder's name by default.
         memory_budget: as in :func:`load_images`; training images above it stay in their files.
 
@@ -85,21 +80,16 @@ def load_folder(
 
     Raises:
         FileNotFoundError: no such folder, or no pictures in it.
-        ValueError: pictures of several sizes or kinds, beside sub-folders, or damaged; a sub-folder that is named as a
-            split; other classes in ``test_path``.
         ImportError: Pillow is not installed.
     """
-    check_budget(memory_budget)
-    if mode is not None:
-        check_choice("mode", mode, tuple(_PLAIN.values()))
-    files, labels, classes = _list("path", path)
-    name = check_text("name", name) or Path(path).resolve().name
+    files, labels, classes = _list("path", Path(path))
+    name = name or Path(path).resolve().name
     if test_path is None:
         order = np.random.RandomState(0).permutation(len(files))  # frozen across NumPy versions
         files = [files[index] for index in order]
         labels = None if labels is None else labels[order]
         return from_arrays(_pictures(files, mode, memory_budget), labels, name=name)
-    test_files, test_labels, test_classes = _list("test_path", test_path)
+    test_files, test_labels, test_classes = _list("test_path", Path(test_path))
     if test_classes != classes:
         raise ValueError(f"test_path must have the classes of path, {classes}, got {test_classes}")
     images = _pictures(files, mode, memory_budget)
@@ -107,9 +97,8 @@ def load_folder(
     return from_arrays(images, labels, test_images, test_labels, name=name)
 
 
-def _list(name: str, path: Any) -> tuple[list[Path], np.ndarray | None, list[str]]:
-    """The pictures of a folder, their labels, and the names of the classes."""
-    folder = check_path(name, path)
+def _list(name: str, folder: Path) -> tuple[list[Path], np.ndarray | None, list[str]]:
+    """Lists the pictures of a folder, their labels, and the names of the classes."""
     if not folder.is_dir():
         kind = "a file" if folder.exists() else "nothing there"
         raise FileNotFoundError(f"{name} must be an existing folder, got {str(folder)!r} ({kind})")
@@ -148,7 +137,7 @@ def _files(folder: Path) -> list[Path]:
 def _pictures(
     files: list[Path], mode: str | None, memory_budget: int | None
 ) -> np.ndarray | ImageSource:
-    """The pictures in memory, or, where they take more MiB than the budget, where they are."""
+    """Loads the pictures; those that take more MiB than the budget stay in their files."""
     shape = _decode(files[0], mode).shape
 
     def read(indices: Indices) -> np.ndarray:
@@ -169,7 +158,7 @@ def _pictures(
 
 
 def _decode(file: Path, mode: str | None) -> np.ndarray:
-    """One picture as uint8 ``[H, W, C]``."""
+    """Reads one picture as uint8 ``[H, W, C]``."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -178,9 +167,8 @@ def _decode(file: Path, mode: str | None) -> np.ndarray:
         with Image.open(file) as picture:
             known = _PLAIN.get(picture.mode)
             plain = known is not None and "transparency" not in picture.info
-            deep = picture.mode.startswith(
-                ("I", "F")
-            )  # more than 8 bits: Pillow would cut them off
+            # Pillow would cut off what is beyond 8 bits.
+            deep = picture.mode.startswith(("I", "F"))
             if deep or not (plain or mode):
                 remedy = "" if deep else "; mode='L' or 'RGB' converts them"
                 raise ValueError(

@@ -1,31 +1,40 @@
 """Grey levels of images: which floating-point values are black and white."""
 
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_number, fail, is_concrete
-
-Range = tuple[float, float]
+from mixgan_jax.checks import check_number, fail, on_host
 
 _ROUNDING = 5e-4  # how far outside its range an image may lie, in widths of the range; half a level is 0.002
 
 
+def check_range(name: str, value: Any) -> tuple[float, float]:
+    """The values of black and white, black below white."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise fail(name, value, "a pair, the values of black and white", TypeError)
+    low, high = (check_number(f"{name}[{i}]", end) for i, end in enumerate(value))
+    if not low < high:
+        raise fail(name, value, "a pair that rises, the values of black and white")
+    return low, high
+
+
+Range: TypeAlias = Annotated[tuple[float, float], check_range]
+"""The values of black and white, such as (0, 1), (-1, 1) or (0, 255)."""
+
+
 def to_levels(name: str, images: Any, value_range: Range | None) -> Any:
-    """Images as uint8 0..255, a NumPy array as one and a JAX array as one; values are rounded to the nearest level.
+    """Rounds images to the nearest levels, uint8 0..255; a NumPy array stays one, and so does a JAX array.
 
     Args:
-        name: of the argument that holds the images.
+        name: name of the argument that holds the images, for errors.
         images: real numbers ``[...]``.
         value_range: the values of black and white; None for [-1, 1], unless the images look as if it were [0, 1].
-
-    Raises:
-        ValueError: where values are known: images out of range, or without a range images that fill [0, 1].
     """
-    low, high = (-1.0, 1.0) if value_range is None else _checked(value_range)
-    if is_concrete(images) and images.size:
+    low, high = (-1.0, 1.0) if value_range is None else value_range
+    if on_host(images) and images.size:
         least, most = float(images.min()), float(images.max())
         room = _ROUNDING * (high - low)
         got = f"{name} must lie in [{low:g}, {high:g}], got values in [{least:g}, {most:g}]"
@@ -39,13 +48,3 @@ def to_levels(name: str, images: Any, value_range: Range | None) -> Any:
     module = jnp if isinstance(images, jax.Array) else np
     levels = module.round((images.astype(np.float32) - low) * (255.0 / (high - low)))
     return module.clip(levels, 0.0, 255.0).astype(np.uint8)
-
-
-def _checked(value_range: Any) -> Range:
-    """The values of black and white, black below white."""
-    if not isinstance(value_range, tuple | list) or len(value_range) != 2:
-        raise fail("value_range", value_range, "a pair, the values of black and white", TypeError)
-    low, high = (check_number(f"value_range[{i}]", value) for i, value in enumerate(value_range))
-    if not low < high:
-        raise fail("value_range", value_range, "a pair that rises, the values of black and white")
-    return low, high

@@ -1,4 +1,4 @@
-"""Image sources: images that stay where they are, on a disk, and are read by their indices."""
+"""Image sources: images that stay on a disk and are read by their indices."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -8,42 +8,48 @@ from typing import Any, Literal, TypeAlias
 import jax
 import numpy as np
 
-from mixgan_jax.checks import check_choice, check_count, describe, to_host
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import describe, to_host
 
-Indices = Sequence[int] | np.ndarray
+Indices: TypeAlias = Sequence[int] | np.ndarray
+"""Which images to read, in this order."""
+
 Channels: TypeAlias = Literal["last", "first"]
-"""Where the axis of channels is: ``[N, H, W, C]`` or ``[N, C, H, W]``."""
+"""The place of the axis of channels: ``[N, H, W, C]`` or ``[N, C, H, W]``."""
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """Images by index, in any order and as often as wanted, without ever being in memory all at once.
+    """Images by index, in any order and as often as you want, never in memory all at once.
 
     Attributes:
-        shape: ``(N, H, W, C)`` of the whole, N >= 1.
-        read: ``read(indices [B]) -> [B, H, W, C]``, uint8, a new array at each call; several threads may call it at
-            once. Indices lie in ``0 .. N - 1``.
+        shape: ``(N, H, W, C)`` of the whole set, N >= 1.
+        read: ``read(indices [B]) -> [B, H, W, C]``, uint8, a new array at each call. Indices lie in ``0 .. N - 1``.
+            Several threads may call it at once.
     """
 
     shape: tuple[int, int, int, int]
     read: Callable[[Indices], np.ndarray]
 
     def __len__(self) -> int:
-        """How many images, N."""
+        """Returns the number of images, N."""
         return self.shape[0]
 
 
+Splits: TypeAlias = tuple[
+    np.ndarray | ImageSource, np.ndarray | None, np.ndarray | None, np.ndarray | None
+]
+"""Training images and labels, test images and labels."""
+
+
+@checked
 def as_source(images: np.ndarray | ImageSource, *, channels: Channels | None = None) -> ImageSource:
-    """A source as it is, or one that reads from an array, for code that takes either.
+    """Returns a source as it is, and makes one of an array, for code that takes either.
 
     Args:
         images: uint8 ``[N, H, W, C]``, or a source.
-        channels: where the axis of channels is: ``"last"``, or ``"first"`` for ``[N, C, H, W]``. None for last, unless
-            the shape looks as if it were first.
-
-    Raises:
-        TypeError: images that are not uint8.
-        ValueError: another rank, none at all, or a shape that looks like ``[N, C, H, W]`` without ``channels``.
+        channels: the place of the axis of channels: ``"last"``, or ``"first"`` for ``[N, C, H, W]``. None for last;
+            a shape that looks as if it were first is then an error.
     """
     images = channels_last("images", images, channels)
     if isinstance(images, ImageSource):
@@ -55,31 +61,24 @@ def as_source(images: np.ndarray | ImageSource, *, channels: Channels | None = N
 def split_at(
     images: np.ndarray | ImageSource, cut: int
 ) -> tuple[np.ndarray | ImageSource, np.ndarray]:
-    """The images before ``cut`` as what they are, and those from there on ``[N - cut, H, W, C]``, in memory."""
+    """Splits images in two: those before ``cut`` stay what they are, the others are loaded, ``[N - cut, H, W, C]``."""
     if not isinstance(images, ImageSource):
         return images[:cut], images[cut:]
     before = dataclasses.replace(images, shape=(cut, *images.shape[1:]))
     return before, images.read(range(cut, len(images)))
 
 
-def check_budget(memory_budget: int | None) -> None:
-    """A number of MiB, or None for no bound."""
-    if memory_budget is not None:
-        check_count("memory_budget", memory_budget, minimum=0)
-
-
 def exceeds(
     memory_budget: int | None, images: jax.ShapeDtypeStruct, channels: Channels | None = None
 ) -> bool:
-    """Whether training images are to stay where they are, told from their shape and dtype alone.
+    """Returns whether training images exceed the budget and stay where they are.
+
+    Images that :func:`check_images` refuses are refused here: they are not loaded first.
 
     Args:
         memory_budget: MiB; None for no bound.
         images: shape and dtype of what would be loaded.
         channels: as in :func:`as_source`.
-
-    Raises:
-        TypeError, ValueError: with a budget, what :func:`check_images` refuses: it is not loaded to be refused.
     """
     if memory_budget is None:
         return False
@@ -88,16 +87,14 @@ def exceeds(
 
 
 def channels_last(name: str, images: Any, channels: Channels | None, *, rank: int = 4) -> Any:
-    """Checked images ``[N, H, W, C]``, from those or, where ``channels`` says so, from ``[N, C, H, W]``.
+    """Checks images and returns them as ``[N, H, W, C]``; with ``channels="first"`` they come as ``[N, C, H, W]``.
 
     Args:
-        name: of the argument that holds the images.
+        name: name of the argument that holds the images, for errors.
         images: uint8, or a source.
         channels: as in :func:`as_source`.
-        rank: 3 if images ``[N, H, W]`` are taken too; they come back with a channel axis.
+        rank: 3 to take images ``[N, H, W]`` too; they come back with a channel axis.
     """
-    if channels is not None:
-        check_choice("channels", channels, ("last", "first"))
     if isinstance(images, ImageSource):
         if channels != "first":
             return images
@@ -114,7 +111,7 @@ def channels_last(name: str, images: Any, channels: Channels | None, *, rank: in
 
 
 def check_images(name: str, images: Any, channels: Channels | None = None) -> None:
-    """A non-empty uint8 array ``[N, H, W]`` or ``[N, H, W, C]``, or an error that names ``name``."""
+    """A uint8 array ``[N, H, W]`` or ``[N, H, W, C]`` that is not empty."""
     if not hasattr(images, "shape") or not hasattr(images, "dtype"):
         raise TypeError(f"{name} must be an array, got {describe(images)}")
     if images.dtype != np.uint8:

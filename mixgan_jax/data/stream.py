@@ -1,7 +1,7 @@
 """Streams: the batch of a training step as a pure function of a seed and the step, read while the device computes.
 
-A stream has no position of its own. A run that starts at step t, first or after a restart, opens it at step t, in the
-middle of an epoch too; so the step that a checkpoint holds is all that has to be saved of it.
+A stream has no position of its own. A run that starts at step t, first or after a restart, opens it at step t, also in
+the middle of an epoch. So a checkpoint needs to save only the step.
 """
 
 import contextlib
@@ -10,25 +10,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mixgan_jax.checks import check_count
+from mixgan_jax.checked import checked
 from mixgan_jax.data.feed import Feed, feed_from_images
 from mixgan_jax.data.images import to_float
 from mixgan_jax.data.source import Channels, ImageSource, as_source
-from mixgan_jax.types import Array, Batch, Key
+from mixgan_jax.types import Array, Batch, Count, Key
 
 
 class Stream(NamedTuple):
-    """Images that are read a batch at a time, and what the device makes of a batch.
+    """Images that are read a batch at a time, and the function that finishes a batch on the device.
 
-    An epoch is every image once, in an order that depends on the seed and the epoch. Batches go on from one epoch to
-    the next: nothing is dropped, and a batch may hold the end of an epoch and the beginning of the next.
+    An epoch is every image once, in an order that depends on the seed and the epoch. Nothing is dropped between
+    epochs: a batch may hold the end of one and the beginning of the next.
 
     Attributes:
         source: the images.
         batch_size: B.
         sample: ``sample(key, images) -> batch``, pure, on the device: from uint8 ``[B, H, W, C]`` to float32
-            ``[B, ...]``; the place for random flips and the like. May consume ``key``, which is the step's own.
-        threads: how many read.
+            ``[B, ...]``; the place for random flips and the like. It may consume ``key``, which belongs to the step.
+        threads: number of threads that read.
     """
 
     source: ImageSource
@@ -37,39 +37,35 @@ class Stream(NamedTuple):
     threads: int
 
 
+@checked
 def stream_from_images(
     images: ImageSource | np.ndarray,
-    batch_size: int,
+    batch_size: Count,
     *,
-    threads: int = 2,
+    threads: Count = 2,
     channels: Channels | None = None,
 ) -> Stream:
-    """Batches of shuffled epochs, scaled to [-1, 1] on the device.
+    """Makes a stream of batches from shuffled epochs, scaled to [-1, 1] on the device.
 
     Args:
         images: a source; or uint8 ``[N, H, W, C]``, which stay in the host's memory.
         batch_size: B, a whole number >= 1; it may exceed the number of images.
-        threads: that read and decode, a whole number >= 1. More help where images are decoded (TFDS) and cores are
-            free.
+        threads: number of threads that read and decode, >= 1. More help where images are decoded (TFDS) and cores
+            are free.
         channels: as in :func:`as_source`.
 
     Returns:
         A stream of batches ``[B, H, W, C]``, float32 in [-1, 1].
-
-    Raises:
-        TypeError: images that are not uint8.
-        ValueError: another rank, or none at all.
     """
-    check_count("batch_size", batch_size)
-    check_count("threads", threads)
     source = as_source(images, channels=channels)
     return Stream(source, batch_size, lambda key, batch: to_float(batch), threads)
 
 
+@checked
 def feed_or_stream(
-    images: ImageSource | np.ndarray | Array, batch_size: int, *, channels: Channels | None = None
+    images: ImageSource | np.ndarray | Array, batch_size: Count, *, channels: Channels | None = None
 ) -> Feed | Stream:
-    """What fits the images of :func:`load_images`: a stream of a source, a feed of an array.
+    """Makes what fits the images of :func:`load_images`: a stream of a source, a feed of an array.
 
     The two draw differently: a feed with replacement, a stream in epochs.
 
@@ -79,7 +75,7 @@ def feed_or_stream(
         channels: as in :func:`as_source`.
 
     Returns:
-        As :func:`stream_from_images` or as :func:`feed_from_images`.
+        The result of :func:`stream_from_images` or of :func:`feed_from_images`.
     """
     if isinstance(images, ImageSource):
         return stream_from_images(images, batch_size, channels=channels)
@@ -87,11 +83,11 @@ def feed_or_stream(
 
 
 def batch_indices(stream: Stream, seed: int) -> Any:
-    """The images of every batch, as Grain's random access data set: entry t is those of step t, int64 ``[B]``.
+    """Returns the indices of every batch, a random-access data set of Grain: entry t is int64 ``[B]``, for step t.
 
     Args:
-        stream: whose.
-        seed: of the shuffle, in ``0 .. 2**32 - 1``; epoch e is shuffled with ``seed + e``.
+        stream: the stream.
+        seed: seed of the shuffle, in ``0 .. 2**32 - 1``; epoch e is shuffled with ``seed + e``.
     """
     import grain
 
@@ -103,18 +99,18 @@ def batch_indices(stream: Stream, seed: int) -> Any:
 def open_stream(
     stream: Stream, seeds: Sequence[int], start: int, stop: int, ahead: int
 ) -> Iterator[Iterator[np.ndarray]]:
-    """The batches of steps ``start .. stop - 1``, read by threads before they are asked for.
+    """Reads the batches of steps ``start .. stop - 1`` in threads, ahead of their use.
 
     Args:
-        stream: what to read.
-        seeds: of S shuffles.
+        stream: the stream.
+        seeds: seeds of S shuffles.
         start: the first step.
         stop: the step after the last one.
-        ahead: how many steps to read ahead.
+        ahead: number of steps to read ahead.
 
     Yields:
-        An iterator over uint8 arrays ``[S, B, H, W, C]``, one for each step; an error of a thread arises from it.
-        Threads end with the context.
+        An iterator over uint8 arrays ``[S, B, H, W, C]``, one for each step. It raises the errors of the threads, which
+        end with the context.
     """
     import grain
 

@@ -1,7 +1,7 @@
 """What a GAN loss is: three element-wise functions of logits, and what they are worth at the equilibrium."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -156,6 +156,10 @@ def check_loss(name: str, loss: GanLoss) -> GanLoss:
         )
         check_terms(loss.name, function, terms, *_term_shapes(loss, function, _FAKES.shape, pairs))
     return loss
+
+
+Loss: TypeAlias = Annotated[GanLoss, check_loss]
+"""A loss whose three functions return one term for each example."""
 
 
 def mean_term(loss: GanLoss, function: str, real: Array, fake: Array) -> Array:

@@ -20,10 +20,12 @@ from mixgan_jax.metrics.distances import (
 from mixgan_jax.metrics.duality_gap import duality_gap_curve as duality_gap_curve
 from mixgan_jax.metrics.equilibrium import equilibrium_report as equilibrium_report
 from mixgan_jax.metrics.frechet import frechet_distance as frechet_distance
-from mixgan_jax.metrics.modes import (
-    component_coverage as component_coverage,
+from mixgan_jax.metrics.histograms import (
     histogram_overlap as histogram_overlap,
     histogram_reverse_kl as histogram_reverse_kl,
+)
+from mixgan_jax.metrics.modes import (
+    component_coverage as component_coverage,
     mode_coverage as mode_coverage,
     mode_histogram as mode_histogram,
 )

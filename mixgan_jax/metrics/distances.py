@@ -1,30 +1,52 @@
-"""Distances between sets of samples that need no training: what the neural net distance is compared with.
+"""Distances between sets of samples that need no training, to compare the neural net distance with.
 
-:func:`maximum_mean_discrepancy` and :func:`sliced_wasserstein` are array programs, for ``jit`` and ``vmap``;
-:func:`exact_wasserstein` and :func:`empirical_jensen_shannon` run on the host, in double precision. The last two are
-of the *empirical* measures: between samples of one continuous distribution they are not near 0, at no number of
+:func:`maximum_mean_discrepancy` and :func:`sliced_wasserstein` are array programs, for ``jit`` and ``vmap``.
+:func:`exact_wasserstein` and :func:`empirical_jensen_shannon` run on the host, in double precision. The last two
+compare *empirical* measures. Between samples of one continuous distribution they are not near 0, at no number of
 samples that one could have (Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573).
 """
 
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.checks import check_array, check_count, check_key, check_number
-from mixgan_jax.types import Array, Key
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array
+from mixgan_jax.types import Array, Count, Key, Positive
+
+
+def check_samples(at_least: int, name: str, value: Any) -> Array:
+    """Returns a finite floating-point array of shape ``[N, ...]``, N >= ``at_least``."""
+    array = check_array(name, value, floating=True, finite=True)
+    if array.ndim < 2 or 0 in array.shape or array.shape[0] < at_least:
+        raise ValueError(
+            f"{name} must have shape [N, ...] with N >= {at_least}, none of it 0, got {array.shape}"
+        )
+    return array
+
+
+Samples: TypeAlias = Annotated[Array, partial(check_samples, 1)]
+"""Samples ``[N, ...]``, N >= 1."""
+
+SeveralSamples: TypeAlias = Annotated[Array, partial(check_samples, 2)]
+"""Samples ``[N, ...]``, N >= 2."""
 
 _ROWS_AT_ONCE = 1024  # of a kernel matrix
 
 
-def maximum_mean_discrepancy(real: Array, fake: Array, *, bandwidth: Any) -> Array:
-    """The squared maximum mean discrepancy with a Gaussian kernel: the unbiased estimator.
+@checked
+def maximum_mean_discrepancy(
+    real: SeveralSamples, fake: SeveralSamples, *, bandwidth: Positive
+) -> Array:
+    """Estimates the squared maximum mean discrepancy with a Gaussian kernel, without bias.
 
-    ``MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y)`` with ``k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2))``; the first
-    two means are over pairs of *different* samples (Gretton, Borgwardt, Rasch, Schoelkopf and Smola 2012), so that
-    the estimate is 0 on average, and negative about half the time, where both distributions are the same.
+    ``MMD^2 = E k(x, x') + E k(y, y') - 2 E k(x, y)`` with ``k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2))``. The first
+    two means are over pairs of *different* samples (Gretton, Borgwardt, Rasch, Schoelkopf and Smola 2012). So the
+    estimate is 0 on average, and negative about half the time, if both distributions are the same.
 
     Args:
         real: ``[N, ...]``, N >= 2; axes after the first are flattened.
@@ -33,24 +55,20 @@ def maximum_mean_discrepancy(real: Array, fake: Array, *, bandwidth: Any) -> Arr
 
     Returns:
         A scalar in -2..2, an estimate of ``MMD^2`` (not of its root, which would be biased).
-
-    Raises:
-        TypeError: samples that are not floating point.
-        ValueError: shapes that do not agree, or fewer than two samples.
     """
-    real, fake = _pair(real, fake, at_least=2)
-    bandwidth = jnp.asarray(
-        check_number("bandwidth", bandwidth, minimum=0.0, strict=True), jnp.float32
-    )
-    return _mmd(real, fake, bandwidth)
+    return _mmd(*_flattened(real, fake), jnp.asarray(bandwidth, jnp.float32))
 
 
-def sliced_wasserstein(key: Key, real: Array, fake: Array, *, num_projections: int = 128) -> Array:
-    """The sliced Wasserstein-1 distance: the mean of exact one-dimensional distances along random directions.
+@checked
+def sliced_wasserstein(
+    key: Key, real: Samples, fake: Samples, *, num_projections: Count = 128
+) -> Array:
+    """Returns the sliced Wasserstein-1 distance: the mean of exact one-dimensional distances along random directions.
 
     ``SW1 = E_theta W1(<theta, x>, <theta, y>)``, theta uniform on the sphere (Rabin, Peyre, Delon and Bernot 2011, for
-    W2). In one dimension ``W1 = integral |F - G|``, exact for any two numbers of samples. It is at most W1; two
-    distributions that differ by a shift mu have ``|mu| E|theta_1|``, which falls as ``|mu| sqrt(2 / (pi D))``.
+    W2). In one dimension ``W1 = integral |F - G|``, which is exact for any two numbers of samples. SW1 is at most W1.
+    For two distributions that differ by a shift mu it is ``|mu| E|theta_1|``, which falls as
+    ``|mu| sqrt(2 / (pi D))``.
 
     Args:
         key: consumed: the directions.
@@ -61,20 +79,21 @@ def sliced_wasserstein(key: Key, real: Array, fake: Array, *, num_projections: i
     Returns:
         A scalar >= 0, in the samples' unit.
 
-    Raises:
-        TypeError: samples that are not floating point.
-        ValueError: shapes that do not agree, or no samples.
+    Example:
+        >>> import jax, jax.numpy as jnp, mixgan_jax as mg
+        >>> real, fake = jnp.zeros((3, 1)), jnp.full((5, 1), 2.0)
+        >>> float(mg.metrics.sliced_wasserstein(jax.random.key(0), real, fake))
+        2.0
     """
-    check_key("key", key)
-    real, fake = _pair(real, fake)
-    return _sliced(key, real, fake, check_count("num_projections", num_projections))
+    return _sliced(key, *_flattened(real, fake), num_projections)
 
 
-def exact_wasserstein(real: Array, fake: Array) -> float:
-    """Wasserstein-1 between two empirical measures of equally many points, exactly: an assignment problem.
+@checked
+def exact_wasserstein(real: Samples, fake: Samples) -> float:
+    """Returns Wasserstein-1 between two empirical measures of equally many points, exactly: an assignment problem.
 
-    ``W1 = min over permutations s of (1/N) sum_i |x_i - y_s(i)|``, with the Euclidean norm. Solved by SciPy on the
-    host, in double precision: the time grows as N^3 at worst (4,000 points take seconds), memory as N^2.
+    ``W1 = min over permutations s of (1/N) sum_i |x_i - y_s(i)|``, with the Euclidean norm. SciPy solves it on the
+    host, in double precision. Time grows as N^3 at worst (4,000 points take seconds), memory as N^2.
 
     Args:
         real: ``[N, ...]``; axes after the first are flattened.
@@ -82,26 +101,23 @@ def exact_wasserstein(real: Array, fake: Array) -> float:
 
     Returns:
         A number >= 0, in the samples' unit.
-
-    Raises:
-        TypeError: samples that are not floating point.
-        ValueError: shapes that do not agree, or samples that are not finite.
     """
     from scipy.optimize import linear_sum_assignment
     from scipy.spatial.distance import cdist
 
-    x, y = on_host(real, fake)
+    x, y = to_float64(real, fake)
     if len(x) != len(y):
         raise ValueError(f"fake must be as many samples as real, {len(x)}, got {len(y)}")
     cost = cdist(x, y)
     return float(cost[linear_sum_assignment(cost)].mean())
 
 
-def empirical_jensen_shannon(real: Array, fake: Array) -> float:
-    """The Jensen-Shannon divergence of two empirical measures, exactly: equal points are found, and counted.
+@checked
+def empirical_jensen_shannon(real: Samples, fake: Samples) -> float:
+    """Returns the Jensen-Shannon divergence of two empirical measures, exactly: finds and counts equal points.
 
-    ``JS = KL(p | (p + q) / 2) / 2 + KL(q | (p + q) / 2) / 2`` with the frequencies p and q of all points that occur;
-    ``log 2``, to the last digit, where the two have no point in common, as samples of continuous distributions have
+    ``JS = KL(p | (p + q) / 2) / 2 + KL(q | (p + q) / 2) / 2`` with the frequencies p and q of all points that occur.
+    It is ``log 2``, to the last digit, if the two have no point in common, as samples of continuous distributions have
     none. Points are equal if all their coordinates are.
 
     Args:
@@ -110,13 +126,9 @@ def empirical_jensen_shannon(real: Array, fake: Array) -> float:
 
     Returns:
         A number in 0..log 2, in nats.
-
-    Raises:
-        TypeError: samples that are not floating point.
-        ValueError: shapes that do not agree, or samples that are not finite.
     """
-    x, y = on_host(real, fake)
-    # Adding 0 makes one zero of both.
+    x, y = to_float64(real, fake)
+    # Adding 0 turns -0 into 0.
     _, point = np.unique(np.concatenate([x, y]) + 0.0, axis=0, return_inverse=True)
     point = point.reshape(-1)
     p = np.bincount(point[: len(x)], minlength=point.max() + 1) / len(x)
@@ -160,25 +172,15 @@ def _sliced(key: Key, real: Array, fake: Array, num_projections: int) -> Array:
     return jnp.mean(jax.lax.map(along, directions))
 
 
-def _pair(real: Any, fake: Any, at_least: int = 1) -> tuple[Array, Array]:
-    """Both as float32 ``[N, D]`` and ``[M, D]``."""
-    arrays = []
-    for name, value in (("real", real), ("fake", fake)):
-        array = check_array(name, value, floating=True, finite=True)
-        if array.ndim < 2 or 0 in array.shape or array.shape[0] < at_least:
-            raise ValueError(
-                f"{name} must have shape [N, ...] with N >= {at_least}, none of it 0, got {array.shape}"
-            )
-        arrays.append(array.astype(jnp.float32))
-    first, second = arrays
-    if first.shape[1:] != second.shape[1:]:
-        raise ValueError(f"fake must be of samples like real's {first.shape}, got {second.shape}")
-    return first.reshape(first.shape[0], -1), second.reshape(second.shape[0], -1)
+def _flattened(real: Array, fake: Array) -> tuple[Array, Array]:
+    """Returns both as float32, ``[N, D]`` and ``[M, D]``."""
+    if real.shape[1:] != fake.shape[1:]:
+        raise ValueError(f"fake must be of samples like real's {real.shape}, got {fake.shape}")
+    real, fake = real.astype(jnp.float32), fake.astype(jnp.float32)
+    return real.reshape(real.shape[0], -1), fake.reshape(fake.shape[0], -1)
 
 
-def on_host(
-    real: Any, fake: Any, at_least: int = 1
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Both sets of samples, checked and flattened: ``[N, D]`` and ``[M, D]``, N and M >= ``at_least``."""
-    first, second = _pair(real, fake, at_least)
-    return np.asarray(first, np.float64), np.asarray(second, np.float64)
+def to_float64(real: Array, fake: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Returns both sets of samples on the host, flattened: ``[N, D]`` and ``[M, D]``."""
+    x, y = _flattened(real, fake)
+    return np.asarray(x, np.float64), np.asarray(y, np.float64)

@@ -2,27 +2,54 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 
-from mixgan_jax.checks import check_array, check_count, check_key, check_kind, check_number, fail
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, check_count, fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.losses.core import check_loss
+from mixgan_jax.losses.core import Loss
+from mixgan_jax.optim.components import Transform
 from mixgan_jax.players.mixture import Mixture, uniform
 from mixgan_jax.players.payoff import held_out_values
-from mixgan_jax.players.player import Player, check_player
+from mixgan_jax.players.player import Discriminator, Generator, Player
 from mixgan_jax.solvers import MixGanState, Solver, best_response
 from mixgan_jax.solvers.best_response import Responder
-from mixgan_jax.types import Array, Key, LatentSampler
+from mixgan_jax.types import Array, Count, Key, LatentSampler, ModelState, NonNegative, Params
+
+
+def check_halves(name: str, value: Any) -> Array:
+    """Returns a floating-point array ``[N, B, ...]`` with N even, so that it has two halves."""
+    array = check_array(name, value, floating=True)
+    if array.ndim < 3 or array.shape[0] < 2 or array.shape[0] % 2:
+        raise fail(name, array, "[N, B, ...] with N >= 2 even")
+    return array
+
+
+def check_budgets(name: str, value: Any) -> tuple[int, ...]:
+    """Returns whole numbers >= 1 that rise, one or more."""
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or not len(value):
+        raise fail(name, value, "a sequence of whole numbers", TypeError)
+    steps = tuple(check_count(name, entry) for entry in value)
+    if any(a >= b for a, b in itertools.pairwise(steps)):
+        raise fail(name, value, "whole numbers that rise")
+    return steps
+
+
+Halves: TypeAlias = Annotated[Array, check_halves]
+"""Batches ``[N, B, ...]``, N even."""
+
+Budgets: TypeAlias = Annotated[Sequence[int], check_budgets]
+"""Numbers of steps that rise."""
 
 
 class _Game(NamedTuple):
-    """What stays fixed; see :func:`duality_gap_curve`."""
+    """The arguments that stay fixed; see :func:`duality_gap_curve`."""
 
     generator: Player
     discriminator: Player
@@ -39,10 +66,10 @@ class _Game(NamedTuple):
 
 
 class _Values(NamedTuple):
-    """What players of one side earn against the other side's mixture.
+    """Earnings of one side's players against the other side's mixture.
 
     Attributes:
-        chosen: ``[...]``, on the half of the data that chooses among them.
+        chosen: ``[...]``, on the half of the data that chooses a player.
         paid: ``[...]``, the same players on the other half.
     """
 
@@ -50,52 +77,53 @@ class _Values(NamedTuple):
     paid: Array
 
 
+@checked
 def duality_gap_curve(
     key: Key,
-    generator: Player,
-    discriminator: Player,
+    generator: Generator,
+    discriminator: Discriminator,
     generators: Mixture,
     discriminators: Mixture,
-    loss: GanLoss,
+    loss: Loss,
     feed: Feed,
-    reals: Array,
+    reals: Halves,
     *,
-    budgets: Sequence[int],
-    latent_size: int,
-    tx: optax.GradientTransformation,
-    num_cold: int = 2,
-    num_perturbed: int = 2,
-    perturbation: float = 0.1,
+    budgets: Budgets,
+    latent_size: Count,
+    tx: Transform,
+    num_cold: Count = 2,
+    num_perturbed: Count = 2,
+    perturbation: NonNegative = 0.1,
     latent_sampler: LatentSampler = jax.random.normal,
 ) -> dict[str, Array]:
-    r"""What both sides gain by leaving their mixtures for the best single player found within a budget.
+    r"""Measures what both sides gain by leaving their mixtures for the best single player found within a budget.
 
-    .. math:: \max_v \sum_i w_i F(u_i, v) - \min_u \sum_j w'_j F(u, v_j)
+    .. math:: \max_v \sum_i p_i F(u_i, v) - \min_u \sum_j q_j F(u, v_j)
 
     (Grnarova et al. 2019, arXiv 1811.05512), F the loss's ``value``. With budget 0 a side may take one of its own
     components: NashConv over components. With budget b it may also take a player trained for at most b steps
-    (:func:`best_response`) from one of three starts: *cold*, fresh networks; *warm*, its best component;
-    *perturbed*, copies of that with noise, since from a stationary point that is no equilibrium a warm start does
-    not move. Training finds some deviation and not the best one, so each number bounds the gap over this
+    (:func:`best_response`) from one of three starts: *cold*, fresh networks; *warm*, its best component; *perturbed*,
+    noisy copies of its best component, since a warm start does not move from a stationary point that is no
+    equilibrium. Training finds some deviation and not the best one, so each number bounds the gap over this
     architecture from below: read the curve, not a point of it.
 
-    Deviations are chosen on the first half of ``reals`` and paid on the second, each with latents of its own: noise
-    does not count as a gain, and a gap may come out a little below 0.
+    Deviations are chosen on the first half of ``reals`` and paid on the second, each half with its own latents. So
+    noise does not count as a gain, and a gap may come out a little below 0.
 
     Args:
         key: consumed by starts, batches and latents.
         generator: the generators' architecture.
         discriminator: the discriminators'.
-        generators: I of them, with weights w.
-        discriminators: J of them, with weights w'.
-        loss: what deviations minimise; its ``value`` is what they are judged by.
+        generators: I generators, with weights p.
+        discriminators: J discriminators, with weights q.
+        loss: deviations minimise it; its ``value`` judges them.
         feed: batches ``[B, ...]`` that deviations train on.
-        reals: ``[N, B, ...]``, N >= 2 and even, not seen by anyone's training.
-        budgets: steps, each more than the one before.
+        reals: ``[N, B, ...]``, N >= 2 and even, seen by no training.
+        budgets: numbers of steps, rising.
         latent_size: Z.
         tx: the optimiser of one deviation.
-        num_cold: fresh networks a side, >= 1.
-        num_perturbed: disturbed copies a side, >= 1.
+        num_cold: fresh networks for each side, >= 1.
+        num_perturbed: perturbed copies for each side, >= 1.
         perturbation: standard deviation of the noise, in root mean squares of the tensor it is added to, >= 0.
         latent_sampler: ``sampler(key, shape)``.
 
@@ -103,35 +131,26 @@ def duality_gap_curve(
         Arrays ``[1 + len(budgets)]``, the first entry for budget 0, in the units of ``value``: ``gap``, its two parts
         ``generator_gain`` and ``discriminator_gain``, and ``gap_cold``, ``gap_warm``, ``gap_perturbed``, with
         components and deviations of one start alone.
-
-    Raises:
-        TypeError, ValueError: a bad argument, or players and data that do not fit each other.
     """
-    check_key("key", key)
-    check_loss("loss", loss)
-    check_kind("generators", generators, Mixture)
-    check_kind("discriminators", discriminators, Mixture)
-    check_kind("feed", feed, Feed)
-    reals = check_array("reals", reals, floating=True)
-    if reals.ndim < 3 or reals.shape[0] < 2 or reals.shape[0] % 2:
-        raise fail("reals", reals, "[N, B, ...] with N >= 2 even")
     game = _Game(
-        generator=check_player("generator", generator),
-        discriminator=check_player("discriminator", discriminator),
+        generator=generator,
+        discriminator=discriminator,
         loss=loss,
         feed=feed,
         reals=reals,
-        budgets=_check_budgets(budgets),
-        latent_size=check_count("latent_size", latent_size),
+        budgets=tuple(budgets),
+        latent_size=latent_size,
         latent_sampler=latent_sampler,
         tx=tx,
-        num_cold=check_count("num_cold", num_cold),
-        num_perturbed=check_count("num_perturbed", num_perturbed),
-        perturbation=check_number("perturbation", perturbation, minimum=0.0),
+        num_cold=num_cold,
+        num_perturbed=num_perturbed,
+        perturbation=perturbation,
     )
     value_key, generator_key, discriminator_key = jax.random.split(key, 3)
+    # NashConv over components
     values = _halves(game, value_key, generators, discriminators)
     now = generators.weights @ values[1] @ discriminators.weights
+    # train both sides' deviations
     sides = (
         _deviate(game, generator_key, "generator", generators, discriminators, values),
         _deviate(game, discriminator_key, "discriminator", generators, discriminators, values),
@@ -144,6 +163,7 @@ def duality_gap_curve(
         )
         return first + now, second - now  # the generators earn minus the value
 
+    # gains by start
     first, second = gains(slice(None))
     result = {"gap": first + second, "generator_gain": first, "discriminator_gain": second}
     warm = slice(num_cold, num_cold + 1)
@@ -157,17 +177,8 @@ def duality_gap_curve(
     return result
 
 
-def _check_budgets(budgets: Any) -> tuple[int, ...]:
-    if not isinstance(budgets, Sequence) or isinstance(budgets, str | bytes) or not len(budgets):
-        raise fail("budgets", budgets, "a sequence of whole numbers", TypeError)
-    steps = tuple(check_count("budgets", budget) for budget in budgets)
-    if any(a >= b for a, b in itertools.pairwise(steps)):
-        raise fail("budgets", budgets, "whole numbers that rise")
-    return steps
-
-
 def _halves(game: _Game, key: Key, generators: Mixture, discriminators: Mixture) -> Array:
-    """Values ``[2, I, J]``: on the half of the data that chooses, and on the half that pays."""
+    """Returns values ``[2, I, J]``: on the half of the data that chooses, and on the half that pays."""
     values = held_out_values(
         key,
         game.generator,
@@ -185,7 +196,7 @@ def _halves(game: _Game, key: Key, generators: Mixture, discriminators: Mixture)
 def _earned(
     responder: Responder, generators: Mixture, discriminators: Mixture, values: Array
 ) -> _Values:
-    """What each player of the responding side earns against the other side's mixture."""
+    """Returns what each player of the responding side earns against the other side's mixture."""
     if responder == "discriminator":
         return _Values(*jnp.einsum("i,hij->hj", generators.weights, values))
     return _Values(*-jnp.einsum("hij,j->hi", values, discriminators.weights))
@@ -199,7 +210,7 @@ def _deviate(
     discriminators: Mixture,
     values: Array,
 ) -> tuple[_Values, _Values]:
-    """What a side's components earn, ``[K]``, and its deviations after each budget, ``[budgets, deviations]``."""
+    """Returns the earnings of a side's components ``[K]`` and of its deviations ``[budgets, deviations]``."""
     value_key, start_key, train_key = jax.random.split(key, 3)
     components = _earned(responder, generators, discriminators, values)
     mine, opponents, player = generators, discriminators, game.generator
@@ -224,26 +235,26 @@ def _deviate(
 
 
 def _starts(
-    game: _Game, key: Key, player: Player, example: Array, best: tuple[Any, Any]
+    game: _Game, key: Key, player: Player, example: Array, best: tuple[Params, ModelState]
 ) -> Mixture:
-    """Deviations to train: cold ones, then a copy of ``best``, ``(params, state)``, then disturbed copies."""
+    """Makes the deviations to train: cold ones, a copy of ``best`` (its params and state), perturbed copies."""
     cold_key, noise_key = jax.random.split(key)
     cold = uniform(cold_key, player, game.num_cold, example)
     params, model_state = best
     flat, unravel = ravel_pytree(params)
-    # One long draw: a random number generator takes long to compile, and networks have many tensors.
+    # One long draw, because each call of the generator takes long to compile and networks have many tensors.
     noise = jax.vmap(unravel)(
         jax.random.normal(noise_key, (game.num_perturbed, flat.size), flat.dtype)
     )
 
-    def disturb(leaf: Array, noise: Array) -> Array:
+    def perturb(leaf: Array, noise: Array) -> Array:
         size = game.perturbation * jnp.sqrt(jnp.mean(leaf**2))
         return jnp.concatenate([leaf[None], leaf[None] + size * noise])
 
     def join(a: Array, b: Array) -> Array:
         return jnp.concatenate([a, b])
 
-    copies = jax.tree.map(disturb, params, noise)
+    copies = jax.tree.map(perturb, params, noise)
     count = 1 + game.num_perturbed
     states = jax.tree.map(lambda leaf: jnp.stack([leaf] * count), model_state)
     log_weights = jax.nn.log_softmax(jnp.zeros(game.num_cold + count))
@@ -253,15 +264,14 @@ def _starts(
 
 
 def _train(game: _Game, key: Key, value_key: Key, responder: Responder, solver: Solver) -> _Values:
-    """What the deviations earn after each budget, ``[budgets, deviations]``."""
+    """Trains the deviations; returns their earnings after each budget, ``[budgets, deviations]``."""
     init_key, steps_key = jax.random.split(key)
 
     def step(index: Array, state: MixGanState) -> MixGanState:
         batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
         return solver.step(step_key, state, game.feed.sample(batch_key, game.feed.arrays))[0]
 
-    # Loops of a length known at run time only: one training step and one evaluation are compiled, not one for each
-    # budget.
+    # The loops' lengths are known at run time only, so one training step and one evaluation serve all budgets.
     def stage(state: MixGanState, ends: tuple[Array, Array]) -> tuple[MixGanState, _Values]:
         state = jax.lax.fori_loop(*ends, step, state)
         players = (state.generators, state.discriminators)
@@ -272,7 +282,7 @@ def _train(game: _Game, key: Key, value_key: Key, responder: Responder, solver: 
 
 
 def _best_so_far(components: _Values, trained: _Values) -> Array:
-    """What the player chosen within each budget is paid, ``[1 + budgets]``."""
+    """Returns what the player chosen within each budget is paid, ``[1 + budgets]``."""
     budgets, count = trained.chosen.shape
     chosen = jnp.concatenate([components.chosen, trained.chosen.ravel()])
     paid = jnp.concatenate([components.paid, trained.paid.ravel()])

@@ -3,67 +3,67 @@
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import (
-    MAX_COUNT,
-    check_array,
-    check_count,
-    check_function,
-    check_number,
-    is_concrete,
-)
-from mixgan_jax.types import Array
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import MAX_COUNT, check_array, is_concrete
+from mixgan_jax.types import Array, Count, NonNegative
+
+
+def check_rows(name: str, value: Any) -> Array:
+    """Returns a finite array of shape ``[N, ...]``, N >= 1."""
+    array = check_array(name, value, finite=True)
+    if array.ndim < 1 or 0 in array.shape:
+        raise ValueError(f"{name} must have shape [N, ...], none of it 0, got {array.shape}")
+    return array
+
+
+Rows: TypeAlias = Annotated[Array, check_rows]
+"""Samples ``[N, ...]``, N >= 1."""
 
 _Closest: TypeAlias = tuple[Array, Array, Array]  # distances, indices of both
 _Found: TypeAlias = tuple[_Closest, tuple[Array, Array]]  # and neighbours of rows and of columns
 
 
+@checked
 def closest_pairs(
-    samples: Array,
-    others: Array | None = None,
+    samples: Rows,
+    others: Rows | None = None,
     *,
     features: Callable[[Array], Array] | None = None,
-    threshold: float = 0.0,
-    num_pairs: int = 20,
-    block: int = 256,
+    threshold: NonNegative = 0.0,
+    num_pairs: Count = 20,
+    block: Count = 256,
 ) -> dict[str, Array]:
-    """The closest pairs of samples, and how many are duplicates, without a matrix of all distances.
+    """Finds the closest pairs of samples and counts duplicates, without a matrix of all distances.
 
     Distances are Euclidean, between features. They are computed block by block from differences, not from inner
-    products, so that the distance of equal samples is exactly 0. Each unordered pair of two different samples counts
-    once. Can be jitted (the functions and whole numbers being constants) and vmapped.
+    products, so the distance of equal samples is exactly 0. Each unordered pair of two different samples counts once.
+    Can be jitted (with functions and whole numbers constant) and vmapped.
 
     Args:
         samples: ``[N, ...]``, N >= 2.
-        others: ``[M, ...]``, M >= 1: then pairs are of one from ``samples`` with one from these. None for pairs
+        others: ``[M, ...]``, M >= 1. Pairs are then of one from ``samples`` with one from these. None for pairs
             within ``samples``.
         features: maps ``[N, ...]`` to features ``[N, ...]``, floating point, one row each; None for the samples
             themselves, as numbers.
         threshold: a pair at this distance or less is a duplicate, >= 0.
-        num_pairs: P, how many of the closest to return; of fewer pairs, all.
+        num_pairs: P, how many of the closest pairs to return; all, if there are fewer.
         block: rows that are compared with as many rows at once.
 
     Returns:
-        - ``distance``: ``[P]``, rising. Of equal distances the order is not defined.
+        - ``distance``: ``[P]``, rising. Equal distances come in no defined order.
         - ``first``, ``second``: ``[P]`` int32, indices into ``samples``, first < second; or into ``samples`` and
           ``others``. They are -1 where the distance is beyond float32, inf.
         - ``duplicates``: scalar, pairs at most ``threshold`` apart; int32, or NumPy's int64 where there are more than
-          2^31 - 1 pairs (above 65,536 samples).
+          2^31 - 1 pairs (above 65,536 samples). Under ``jit`` so many pairs are an error.
         - ``neighbours``: ``[N]`` int32, how many samples (with ``others``: how many of these) are at most ``threshold``
           apart from each of ``samples``; with ``others`` also ``neighbours_of_others``, ``[M]``.
-
-    Raises:
-        TypeError, ValueError: samples or features that are (where known) not finite, of different shapes, too few;
-            an argument of the wrong kind; under ``jit``, more than 2^31 - 1 pairs, which int32 cannot count.
     """
-    check_count("num_pairs", num_pairs)
-    check_count("block", block)
-    threshold = check_number("threshold", threshold, minimum=0.0)
     rows = _features("samples", samples, features)
     columns = rows if others is None else _features("others", others, features)
     if others is None and len(rows) < 2:
@@ -74,8 +74,7 @@ def closest_pairs(
         )
     counts = len(rows), len(columns)
     pairs = math.comb(counts[0], 2) if others is None else math.prod(counts)
-    known = all(map(is_concrete, (rows, columns, threshold)))
-    if pairs > MAX_COUNT and not known:
+    if pairs > MAX_COUNT and not all(map(is_concrete, (rows, columns, threshold))):
         raise ValueError(f"samples must have at most {MAX_COUNT} pairs under jit, got {pairs}")
     limit = jnp.asarray(threshold, jnp.float32)
     within, keep = others is None, min(num_pairs, pairs)
@@ -89,14 +88,11 @@ def closest_pairs(
     return {**found, "duplicates": total}
 
 
-def _features(name: str, samples: Any, features: Callable[[Array], Array] | None) -> Array:
-    """One row of float32 features for each sample, ``[N, D]``."""
-    array = check_array(name, samples, finite=True)
-    if array.ndim < 1 or 0 in array.shape:
-        raise ValueError(f"{name} must have shape [N, ...], none of it 0, got {array.shape}")
+def _features(name: str, array: Array, features: Callable[[Array], Array] | None) -> Array:
+    """Returns one row of float32 features for each sample, ``[N, D]``."""
     if features is not None:
         count = len(array)
-        array = check_array("features", check_function("features", features)(array), finite=True)
+        array = check_array("features", features(array), finite=True)
         if array.ndim < 1 or len(array) != count or 0 in array.shape:
             raise ValueError(
                 f"features must give {count} rows, one for each of {name}, got shape {array.shape}"
@@ -108,9 +104,9 @@ def _features(name: str, samples: Any, features: Callable[[Array], Array] | None
 def _closest(
     rows: Array, columns: Array, threshold: Array, *, within: bool, keep: int, block: int
 ) -> dict[str, Array]:
-    """The ``keep`` closest pairs of rows ``[N, D]`` and columns ``[M, D]``, and each one's neighbours.
+    """Finds the ``keep`` closest pairs of rows ``[N, D]`` and columns ``[M, D]``, and counts neighbours.
 
-    With ``within`` the two are the same, and only pairs ``row < column`` count.
+    With ``within`` rows and columns are the same, and only pairs ``row < column`` count.
     """
     sizes = rows.shape[0], columns.shape[0]
     padded = [_pad(array, block) for array in (rows, columns)]
@@ -120,7 +116,7 @@ def _closest(
         places = places[places[:, 0] <= places[:, 1]]
     offsets = np.arange(block, dtype=np.int32)
 
-    def look(found: _Found, place: Array) -> tuple[_Found, None]:
+    def scan_block(found: _Found, place: Array) -> tuple[_Found, None]:
         closest, neighbours = found
         left, right = (
             jax.lax.dynamic_slice_in_dim(array, place[side], block)
@@ -132,7 +128,7 @@ def _closest(
         counts = (i < sizes[0]) & (j < sizes[1]) & ((i < j) | (not within))
         distances = jnp.where(counts, jnp.sqrt(squares), jnp.inf)
         least = jnp.min(distances)
-        # Sorting and adding up a block are the costly parts, and most blocks have nothing for either.
+        # Most blocks have neither neighbours nor close pairs, and skip the two costly parts.
         neighbours = jax.lax.cond(
             least <= threshold,
             lambda: tuple(
@@ -153,7 +149,7 @@ def _closest(
     nothing = jnp.full(keep, -1, jnp.int32)
     none = jnp.zeros(len(padded[0]), jnp.int32), jnp.zeros(len(padded[1]), jnp.int32)
     start: _Found = (jnp.full(keep, jnp.inf, jnp.float32), nothing, nothing), none
-    found, _ = jax.lax.scan(look, start, jnp.asarray(places, jnp.int32))
+    found, _ = jax.lax.scan(scan_block, start, jnp.asarray(places, jnp.int32))
     (distance, first, second), (of_rows, of_columns) = found
     closest = {"distance": distance, "first": first, "second": second}
     if within:

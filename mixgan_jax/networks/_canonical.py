@@ -1,4 +1,4 @@
-"""The three products behind a convolution, each the derivative of the others, each with its own rule for ``vmap``.
+"""The three products behind a convolution: each is the derivative of the others, and has its own rule for ``vmap``.
 
 All are plain convolutions in NHWC/HWIO order, which XLA runs fast anywhere, also inside loops.
 """
@@ -20,8 +20,8 @@ Piece: TypeAlias = Callable[[Array, Array], Array]
 LAYOUT = ("NHWC", "HWIO", "NHWC")
 # Beyond this many kernels a loop keeps the compiled program small; a canonical convolution stays fast inside one.
 _MOST_UNROLLED = 64
-# Up to this many input channels (an image's) XLA's weight gradient is slower than writing the windows out; to as few
-# output channels that product is slower, up to ten times.
+# Up to this many input channels (those of an image) XLA's weight gradient is slower than writing the windows out. With
+# as few output channels the product of the windows is slower, up to ten times.
 _FEW_CHANNELS = 8
 
 
@@ -46,16 +46,12 @@ class Pieces(NamedTuple):
 
 @functools.cache  # the same functions for the same geometry, so that JAX's own caches hit
 def pieces(geometry: Geometry) -> Pieces:
-    """The three pieces for one geometry; their operands must vary over the same mesh axes (:func:`vary_alike`)."""
-    # <g, conv(x, k)> is linear in each of x, k and g. Each piece leaves one of them out; its gradients with respect
-    # to the other two are again such pieces.
-    forward = jax.custom_vjp(_batchable(functools.partial(_forward, geometry), fold=False))
-    input_gradient = jax.custom_vjp(
-        _batchable(functools.partial(_input_gradient, geometry), fold=False)
-    )
-    weight_gradient = jax.custom_vjp(
-        _batchable(functools.partial(_weight_gradient, geometry), fold=False)
-    )
+    """Returns the three products of one geometry; operands must vary over the same mesh axes (:func:`vary_alike`)."""
+    # <g, conv(x, k)> is linear in each of x, k and g. Each product leaves one of them out; its gradients with respect
+    # to the other two are again such products.
+    forward = jax.custom_vjp(_batchable(functools.partial(_forward, geometry)))
+    input_gradient = jax.custom_vjp(_batchable(functools.partial(_input_gradient, geometry)))
+    weight_gradient = jax.custom_vjp(_batchable(functools.partial(_weight_gradient, geometry)))
 
     def forward_vjp(saved: tuple[Array, Array], g: Array) -> tuple[Array, Array]:
         x, kernel = saved
@@ -103,10 +99,10 @@ def _strides_tile_kernel(geometry: Geometry) -> bool:
 
 
 def _input_gradient_by_matmul(geometry: Geometry, g: Array, kernel: Array) -> Array:
-    """One matrix product, then the windows added where they overlap.
+    """Makes all windows by one matrix product, then adds them where they overlap.
 
-    The convolution below multiplies the zeros between the pixels of ``g`` too: with strides of 2 three quarters of its
-    work. XLA has nothing better for it on CPU.
+    On CPU XLA has only the convolution below, which also multiplies the zeros between the pixels of ``g``: with strides
+    of 2, three quarters of its work.
     """
     (h, w), (sh, sw) = geometry.output, geometry.strides
     kh, kw, channels, features = kernel.shape
@@ -114,8 +110,8 @@ def _input_gradient_by_matmul(geometry: Geometry, g: Array, kernel: Array) -> Ar
     windows = lax.dot_general(
         g.reshape(-1, features), kernel.reshape(-1, features), (((1,), (1,)), ((), ()))
     )
-    # Windows are cut into blocks of the size of the strides: block (a, b) of window (m, n) is block (m + a, n + b) of
-    # the padded image.
+    # Cut windows into blocks of the size of the strides: block (a, b) of window (m, n) is block (m + a, n + b) of the
+    # padded image.
     blocks = windows.reshape(-1, h, w, rows, sh, columns, sw, channels)
     parts = [
         jnp.pad(
@@ -126,6 +122,7 @@ def _input_gradient_by_matmul(geometry: Geometry, g: Array, kernel: Array) -> Ar
         for b in range(columns)
     ]
     image = functools.reduce(jnp.add, parts)
+    # Put the pixels in order, and take the padding off.
     tall, wide = h + rows - 1, w + columns - 1
     image = image.transpose(0, 1, 3, 2, 4, 5).reshape(-1, tall * sh, wide * sw, channels)
     edges = [
@@ -168,7 +165,7 @@ def _weight_gradient(geometry: Geometry, x: Array, g: Array) -> Array:
 
 
 def _weight_gradient_by_matmul(geometry: Geometry, x: Array, g: Array) -> Array:
-    """All windows of ``x`` written out, then one matrix product: cheap where a window has few channels."""
+    """Writes out all windows of ``x``, then takes one matrix product: cheap where a window has few channels."""
     starts = [
         [slice(tap * d, tap * d + (m - 1) * s + 1, s) for tap in range(t)]
         for _, m, t, s, d, _ in _by_axis(geometry)
@@ -207,25 +204,16 @@ def _by_axis(geometry: Geometry) -> list[tuple[Any, ...]]:
 
 
 def adjoint(kernel: Array) -> Array:
-    """``kernel`` turned by 180 degrees, its channel axes swapped."""
+    """Turns a kernel by 180 degrees and swaps its channel axes."""
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def _batchable(piece: Piece, *, fold: bool) -> Piece:
-    """``piece`` with its own rule for ``vmap``: one call per kernel, each of them batchable in turn.
-
-    With ``fold``, a batch of the first operand alone becomes a larger ``B`` of a single call.
-    """
+def _batchable(piece: Piece) -> Piece:
+    """Gives a product its own rule for ``vmap``: one call per kernel, each of them batchable in turn."""
     batchable = jax.custom_batching.custom_vmap(piece)
 
     @batchable.def_vmap
     def rule(size: int, batched: Sequence[bool], *operands: Array) -> tuple[Array, bool]:
-        if fold and batched[0] and not batched[1]:
-            images, kernel = operands
-            count = images.shape[1]
-            merged = batchable(images.reshape(size * count, *images.shape[2:]), kernel)
-            return merged.reshape(size, count, *merged.shape[1:]), True
-
         def call(n: Array | int) -> Array:
             return batchable(*(a[n] if b else a for a, b in zip(operands, batched, strict=True)))
 
@@ -237,9 +225,9 @@ def _batchable(piece: Piece, *, fold: bool) -> Piece:
 
 
 def vary_alike(*operands: Array) -> tuple[Array, ...]:
-    """Inside ``shard_map``: all operands marked as varying over the same mesh axes, which custom_vjp needs.
+    """Marks all operands as varying over the same mesh axes, which custom_vjp needs inside ``shard_map``.
 
-    The marking is outside the custom_vjp, so that its transpose sums the gradients over the axes it added.
+    The marking is outside the custom_vjp: its transpose sums the gradients over the axes that it added.
     """
     varying = [_varying_axes(operand) for operand in operands]
     union = frozenset().union(*varying)

@@ -1,4 +1,4 @@
-"""Convolutions whose cost under ``jax.vmap`` over components is that of separate networks.
+"""Convolutions that cost as much under ``jax.vmap`` over components as in separate networks.
 
 ``vmap`` over kernels turns XLA's native convolution into a grouped one, and inside ``scan`` its weight gradient
 misses the fast path: on CPU both are slower by a factor of five to a hundred. Here the forward pass, the input
@@ -8,10 +8,11 @@ one such convolution per kernel.
 
 from collections.abc import Sequence
 from operator import index
-from typing import Any
+from typing import Annotated, Any, TypeAlias, cast
 
 from jax import lax
 
+from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_array, check_choice, check_count, check_counts, fail
 from mixgan_jax.networks._canonical import (
     LAYOUT,
@@ -25,15 +26,65 @@ from mixgan_jax.networks._canonical import (
 from mixgan_jax.types import Array
 
 
+def check_images(name: str, value: Any) -> Array:
+    """Images ``[B, H, W, C]``, floating point, none of whose sizes is 0."""
+    images = check_array(name, value, floating=True)
+    if images.ndim != 4 or 0 in images.shape:
+        raise ValueError(f"{name} must have shape [B, H, W, C], all >= 1, got {images.shape}")
+    return images
+
+
+def check_kernel(name: str, value: Any) -> Array:
+    """A kernel ``[kh, kw, C, O]``, none of whose sizes is 0."""
+    kernel = check_array(name, value)
+    if kernel.ndim != 4 or 0 in kernel.shape:
+        raise ValueError(f"{name} must have shape [kh, kw, C, O], all >= 1, got {kernel.shape}")
+    return kernel
+
+
+def check_pair(name: str, value: int | Sequence[int]) -> Pair:
+    """Whole numbers >= 1 for height and width, or one for both."""
+    if isinstance(value, Sequence):
+        return check_counts(name, value, 2)  # type: ignore[return-value]
+    both = check_count(name, value)
+    return both, both
+
+
+def check_padding(name: str, value: Any) -> str | Pads:
+    """The name of a padding, or whole numbers ``((top, bottom), (left, right))``; negative ones crop."""
+    if isinstance(value, str):
+        return check_choice(name, value, ("SAME", "VALID"))
+    try:
+        (top, bottom), (left, right) = value
+        return (index(top), index(bottom)), (index(left), index(right))
+    except (TypeError, ValueError) as error:
+        expected = '"SAME", "VALID" or ((top, bottom), (left, right))'
+        raise fail(name, value, expected) from error
+
+
+ImageBatch: TypeAlias = Annotated[Array, check_images]
+"""Images ``[B, H, W, C]``, floating point."""
+
+Kernel: TypeAlias = Annotated[Array, check_kernel]
+"""A kernel ``[kh, kw, C, O]``."""
+
+Sizes: TypeAlias = Annotated[int | Sequence[int], check_pair]
+"""A whole number >= 1 for height and for width, or one for both."""
+
+Padding: TypeAlias = Annotated[str | Sequence[Sequence[int]], check_padding]
+"""``"SAME"``, ``"VALID"`` or ``((top, bottom), (left, right))``."""
+
+
+@checked
 def conv(
-    x: Array,
-    kernel: Array,
+    x: ImageBatch,
+    kernel: Kernel,
     *,
-    strides: int | Sequence[int] = 1,
-    padding: str | Sequence[Sequence[int]] = "SAME",
-    dilation: int | Sequence[int] = 1,
+    strides: Sizes = (1, 1),
+    padding: Padding = "SAME",
+    dilation: Sizes = (1, 1),
 ) -> Array:
-    """Two-dimensional convolution (cross-correlation), as ``lax.conv_general_dilated`` in NHWC/HWIO order.
+    """Convolves images (cross-correlation), as ``lax.conv_general_dilated`` does in NHWC/HWIO order.
 
     Reverse-mode derivatives of every order work, under ``vmap`` (nested too), ``scan`` and ``shard_map``.
     Forward-mode derivatives (``jax.jvp``, ``jax.jacfwd``, hence ``jax.hessian``) do not.
@@ -41,23 +92,18 @@ def conv(
     Args:
         x: images ``[B, H, W, C]``.
         kernel: ``[kh, kw, C, O]``, of the dtype of ``x``.
-        strides: step between windows, one number or one for height and one for width, >= 1.
+        strides: step between windows, >= 1: one number, or one for height and one for width.
         padding: "SAME" (``ceil(H / stride)`` rows come out), "VALID", or ``((top, bottom), (left, right))``.
         dilation: distance between the taps of the kernel, >= 1.
 
     Returns:
         Images ``[B, H', W', O]``.
-
-    Raises:
-        ValueError: wrong ranks, channels that differ, a bad ``strides``, ``padding`` or ``dilation``, or a window
-            that doesn't fit into the padded image.
-        TypeError: dtypes that differ.
     """
-    x, kernel = _check_operands(x, kernel)
-    steps, spread = check_pair("strides", strides), check_pair("dilation", dilation)
+    _check_operands(x, kernel)
+    steps, spread = cast(Pair, strides), cast(Pair, dilation)  # their rule makes pairs of them
     image, taps = _image(x), _taps(kernel)
     reach = tuple((t - 1) * d + 1 for t, d in zip(taps, spread, strict=True))
-    pads: Any = check_padding("padding", padding)
+    pads: Any = padding
     if isinstance(pads, str):
         pads = tuple(lax.padtype_to_pads(image, reach, steps, pads))
     output = tuple(
@@ -72,36 +118,33 @@ def conv(
     return pieces(geometry).forward(*vary_alike(x, kernel))
 
 
+@checked
 def conv_transpose(
-    x: Array,
-    kernel: Array,
+    x: ImageBatch,
+    kernel: Kernel,
     *,
-    strides: int | Sequence[int] = 1,
-    padding: str | Sequence[Sequence[int]] = "SAME",
+    strides: Sizes = (1, 1),
+    padding: Padding = "SAME",
 ) -> Array:
-    """Two-dimensional transposed convolution, as ``lax.conv_transpose`` and Linen's ``nn.ConvTranspose``.
+    """Convolves images by the transposed rule, as ``lax.conv_transpose`` and Linen's ``nn.ConvTranspose`` do.
 
-    The kernel is neither flipped nor are its channel axes swapped (``transpose_kernel=False``): the image with
-    ``stride - 1`` zeros between its pixels, padded, is correlated with ``kernel``. Computed as the input gradient of
-    :func:`conv`; what is said there of derivatives holds here.
+    The image gets ``stride - 1`` zeros between its pixels and is padded. It is then correlated with ``kernel``, which
+    is not flipped and keeps its channel axes (``transpose_kernel=False``). The result is computed as the input
+    gradient of :func:`conv`, and has the same derivatives.
 
     Args:
         x: images ``[B, H, W, C]``.
         kernel: ``[kh, kw, C, O]``, of the dtype of ``x``.
-        strides: factor by which the image grows, one number or one for height and one for width, >= 1.
+        strides: factor by which the image grows, >= 1: one number, or one for height and one for width.
         padding: "SAME" (``stride * H`` rows come out), "VALID" (``stride * H + max(kh - stride, 0)``), or
             ``((top, bottom), (left, right))`` zeros around the spread-out image.
 
     Returns:
         Images ``[B, H', W', O]``.
-
-    Raises:
-        ValueError: wrong ranks, channels that differ, a bad ``strides`` or ``padding``, or nothing coming out.
-        TypeError: dtypes that differ.
     """
-    x, kernel = _check_operands(x, kernel)
-    steps, image, taps = check_pair("strides", strides), _image(x), _taps(kernel)
-    outer: Any = check_padding("padding", padding)
+    _check_operands(x, kernel)
+    steps, image, taps = cast(Pair, strides), _image(x), _taps(kernel)
+    outer: Any = padding
     if isinstance(outer, str):
         outer = tuple(_transpose_pad(t, s, outer) for t, s in zip(taps, steps, strict=True))
     grown = tuple(
@@ -113,7 +156,7 @@ def conv_transpose(
             f"padding must leave at least one pixel, got {outer} with kernel {taps}, strides {steps} "
             f"and image {image}"
         )
-    # Padding of the convolution from the large image to the small one whose adjoint this is.
+    # Padding of the adjoint: the convolution from the large image to the small one.
     pads: Any = tuple(
         (t - 1 - before, (n - 1) * s + t - large - (t - 1 - before))
         for n, s, t, large, (before, _) in zip(image, steps, taps, grown, outer, strict=True)
@@ -132,11 +175,11 @@ def conv_general_dilated(
     dimension_numbers: Any = None,
     **others: Any,
 ) -> Array:
-    """:func:`conv` with the signature of ``lax.conv_general_dilated``, for ``nn.Conv(conv_general_dilated=...)``.
+    """Calls :func:`conv` by the signature of ``lax.conv_general_dilated``, for ``nn.Conv(conv_general_dilated=...)``.
 
     Two-dimensional NHWC/HWIO convolutions with one feature group and no ``lhs_dilation`` go to :func:`conv`. All
     else (groups, other layouts or ranks, an explicit ``precision`` or ``preferred_element_type``) goes to ``lax``,
-    and is as slow under ``vmap`` as ever.
+    and stays slow under ``vmap``.
 
     Args:
         lhs: images ``[B, H, W, C]`` (for the fast path).
@@ -171,7 +214,7 @@ def conv_general_dilated(
 
 
 def _transpose_pad(taps: int, stride: int, padding: str) -> Pair:
-    """The zeros around the spread-out image, by the convention of ``lax.conv_transpose``."""
+    """Counts the zeros around the spread-out image, by the convention of ``lax.conv_transpose``."""
     if padding == "VALID":
         return taps - 1, taps + stride - 2 + max(taps - stride, 0) - (taps - 1)
     total = taps + stride - 2
@@ -179,25 +222,13 @@ def _transpose_pad(taps: int, stride: int, padding: str) -> Pair:
     return before, total - before
 
 
-def check_images(name: str, value: Any) -> Array:
-    """Images ``[B, H, W, C]``, none of whose sizes is 0."""
-    images = check_array(name, value, floating=True)
-    if images.ndim != 4 or 0 in images.shape:
-        raise ValueError(f"{name} must have shape [B, H, W, C], all >= 1, got {images.shape}")
-    return images
-
-
-def _check_operands(x: Any, kernel: Any) -> tuple[Array, Array]:
-    x, kernel = check_images("x", x), check_array("kernel", kernel)
-    if kernel.ndim != 4 or 0 in kernel.shape:
-        raise ValueError(f"kernel must have shape [kh, kw, C, O], all >= 1, got {kernel.shape}")
+def _check_operands(x: Array, kernel: Array) -> None:
     if x.shape[3] != kernel.shape[2]:
         raise ValueError(
             f"kernel must have as many input channels as x, got kernel {kernel.shape} for x {x.shape}"
         )
     if x.dtype != kernel.dtype:
         raise TypeError(f"kernel must have the dtype of x, got {kernel.dtype} for x {x.dtype}")
-    return x, kernel
 
 
 def _image(x: Array) -> Pair:
@@ -206,23 +237,3 @@ def _image(x: Array) -> Pair:
 
 def _taps(kernel: Array) -> Pair:
     return kernel.shape[0], kernel.shape[1]
-
-
-def check_pair(name: str, value: int | Sequence[int]) -> Pair:
-    """Whole numbers >= 1 for height and width, or one for both."""
-    if isinstance(value, Sequence):
-        return check_counts(name, value, 2)  # type: ignore[return-value]
-    both = check_count(name, value)
-    return both, both
-
-
-def check_padding(name: str, value: Any) -> str | Pads:
-    """The name of a padding, or whole numbers ``((top, bottom), (left, right))``; negative ones crop."""
-    if isinstance(value, str):
-        return check_choice(name, value, ("SAME", "VALID"))
-    try:
-        (top, bottom), (left, right) = value
-        return (index(top), index(bottom)), (index(left), index(right))
-    except (TypeError, ValueError) as error:
-        expected = '"SAME", "VALID" or ((top, bottom), (left, right))'
-        raise fail(name, value, expected) from error

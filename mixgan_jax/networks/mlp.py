@@ -3,17 +3,29 @@
 import bisect
 import math
 from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_array, check_count, check_counts, check_function, check_kind
-from mixgan_jax.networks.layers import Initializer, check_norm, maxout, normalise
-from mixgan_jax.types import Array
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, check_counts
+from mixgan_jax.networks.layers import Initializer, Normalising, maxout
+from mixgan_jax.types import Array, Count
 
 
-class MLP(nn.Module):
+def _check_inputs(name: str, value: Any) -> Array:
+    x = check_array(name, value, floating=True)
+    if x.ndim < 2 or 0 in x.shape:
+        raise ValueError(
+            f"{name} must have shape [B, ...] of rank 2 or more, none of it 0, got {x.shape}"
+        )
+    return x
+
+
+@checked
+class MLP(Normalising):
     """A multi-layer perceptron: a generator if ``outputs`` is a number, a discriminator if it is None.
 
     Hidden layers are dense, then batch norm if asked for, then the activation; the last layer is dense alone, with
@@ -29,64 +41,57 @@ class MLP(nn.Module):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> import mixgan_jax as mg
+        >>> discriminator, points = mg.networks.MLP((64, 64)), jnp.zeros((5, 2))
+        >>> init = lambda key: discriminator.init_with_output(key, points, train=False)
+        >>> logits, variables = jax.eval_shape(init, jax.random.key(0))
+        >>> logits.shape
+        (5,)
     """
 
-    features: Sequence[int] = (128, 128)
-    outputs: int | None = None
+    features: Annotated[Sequence[int], check_counts] = (128, 128)
+    outputs: Count | None = None
     activation: Callable[[Array], Array] = nn.relu
     batch_norm: bool = False
     kernel_init: Initializer = nn.initializers.lecun_normal()
-    norm_momentum: float = 0.9
-    norm_epsilon: float = 1e-5
-    axis_name: str | None = None
-
-    def __post_init__(self) -> None:
-        """Checks the sizes."""
-        check_counts("features", self.features)
-        check_function("activation", self.activation)
-        check_norm(self)
-        if self.outputs is not None:
-            check_count("outputs", self.outputs)
-        super().__post_init__()
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool) -> Array:
-        """Outputs ``[B, outputs]``, or logits ``[B]``.
+    @checked
+    def __call__(self, x: Annotated[Array, _check_inputs], *, train: bool) -> Array:
+        """Returns outputs ``[B, outputs]``, or logits ``[B]``.
 
         Args:
             x: inputs ``[B, ...]``, floating point.
             train: whether batch norm uses the batch's statistics, and updates the averages if they are mutable.
         """
-        x = check_array("x", x, floating=True)
-        if x.ndim < 2 or 0 in x.shape:
-            raise ValueError(
-                f"x must have shape [B, ...] of rank 2 or more, none of it 0, got {x.shape}"
-            )
         x = x.reshape(x.shape[0], -1)
         pieces = getattr(self.activation, "pieces", 1)
+        # Hidden layers.
         for units in self.features:
             x = nn.Dense(
                 units * pieces, use_bias=not self.batch_norm, kernel_init=self.kernel_init
             )(x)
-            if self.batch_norm:
-                x = normalise(self, x, train)
-            x = self.activation(x)
+            x = self.activation(self.normalise(x, train) if self.batch_norm else x)
+        # Last layer.
         x = nn.Dense(1 if self.outputs is None else self.outputs, kernel_init=self.kernel_init)(x)
         return x.reshape(-1) if self.outputs is None else x
 
 
 def pacgan_generator(axis_name: str | None = None) -> MLP:
-    """The generator of PacGAN's two-dimensional experiments (Lin et al. 2018, arXiv 1712.04086; released code).
+    """Makes the generator of PacGAN's two-dimensional experiments (Lin et al. 2018, arXiv 1712.04086; released code).
 
     Four hidden layers of 400 ReLU units with batch norm, two outputs; kernels from N(0, 0.02^2); the running
-    averages keep 0.95 of the old value. 484,802 parameters for two latents, the 3,200 scales and shifts of the batch
-    norm among them. The epsilon of the batch norm is Flax's, 1e-5.
+    averages keep 0.95 of the old value. 484,802 parameters for two latents, including the 3,200 scales and shifts of
+    the batch norm. The epsilon of the batch norm is Flax's, 1e-5.
 
     Args:
         axis_name: see :class:`MLP`.
 
     Returns:
-        A module from latents ``[B, 2]`` (theirs are standard normal) to points ``[B, 2]``.
+        A module from latents ``[B, 2]`` (standard normal in their code) to points ``[B, 2]``.
     """
     return MLP(
         features=(400, 400, 400, 400),
@@ -99,7 +104,7 @@ def pacgan_generator(axis_name: str | None = None) -> MLP:
 
 
 def pacgan_discriminator() -> MLP:
-    """The discriminator of PacGAN's two-dimensional experiments (Lin et al. 2018, arXiv 1712.04086; released code).
+    """Makes the discriminator of PacGAN's 2D experiments (Lin et al. 2018, arXiv 1712.04086; released code).
 
     Three hidden layers of 200 maxout units with five pieces each, one logit; kernels from N(0, 0.02^2); neither
     batch norm nor dropout. 405,201 parameters for points, 2,000 more for each further point in a pack.
@@ -114,8 +119,9 @@ def pacgan_discriminator() -> MLP:
     )
 
 
-def widen(net: MLP, times: int, inputs: int) -> MLP:
-    """The narrowest copy with at least ``times`` as many parameters: a single network as large as a mixture of them.
+@checked
+def widen(net: MLP, times: Count, inputs: Count) -> MLP:
+    """Makes the narrowest copy with at least ``times`` as many parameters: one network as large as a mixture.
 
     Args:
         net: all its hidden layers have the same width.
@@ -124,13 +130,7 @@ def widen(net: MLP, times: int, inputs: int) -> MLP:
 
     Returns:
         A module with hidden layers of one width.
-
-    Raises:
-        TypeError, ValueError: hidden layers of different widths, or none; an argument of the wrong kind.
     """
-    check_kind("net", net, MLP)
-    check_count("times", times)
-    check_count("inputs", inputs)
     if len(set(net.features)) != 1:
         raise ValueError(f"net must have hidden layers of one width, got features {net.features}")
 

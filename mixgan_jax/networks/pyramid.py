@@ -1,4 +1,4 @@
-"""Sizes of an image on its way up and down: what networks of stride-2 convolutions share."""
+"""Sizes of an image in networks of stride-2 convolutions, on the way up and down."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,10 @@ from jax import lax
 
 
 def pyramid(shape: Sequence[int], stages: int | None) -> list[tuple[int, int]]:
-    """Height and width of the image and of each halving of it, the largest first."""
+    """Returns height and width of an image and of its halves, ``stages`` of them, the largest first.
+
+    Without ``stages`` the sides are halved for as long as they are even and above 4, at least twice.
+    """
     height, width = shape[0], shape[1]
     if stages is None:
         if height % 4 or width % 4:
@@ -32,7 +35,7 @@ def pyramid(shape: Sequence[int], stages: int | None) -> list[tuple[int, int]]:
 def growing_pads(
     small: tuple[int, int], large: tuple[int, int], kernel_size: int
 ) -> list[tuple[int, int]]:
-    """Padding of the transposed convolution that undoes a stride-2 "SAME" convolution from ``large`` to ``small``."""
+    """Returns the padding of the adjoint of a stride-2 "SAME" convolution from ``large`` to ``small``."""
     taps = (kernel_size, kernel_size)
     pads = []
     inner = lax.padtype_to_pads(large, taps, (2, 2), "SAME")

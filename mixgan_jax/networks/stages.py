@@ -1,46 +1,97 @@
-"""The stages of DCGAN and of its relatives, called inside a network's ``__call__`` and made by the network's fields."""
+"""The base of the DCGAN and Metz networks: their shared fields, and the stages that they are made of."""
 
-from typing import Any
+import itertools
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any, TypeAlias
 
 import flax.linen as nn
 
-from mixgan_jax.checks import check_array
-from mixgan_jax.networks.layers import ConvTranspose, normalise
+from mixgan_jax.checks import check_array, check_counts
+from mixgan_jax.networks.layers import Conv, ConvTranspose, Initializer, Normalising
 from mixgan_jax.networks.pyramid import growing_pads
 from mixgan_jax.types import Array
 
-Size = tuple[int, int]
+Size: TypeAlias = tuple[int, int]
+
+ImageShape: TypeAlias = Annotated[Sequence[int], partial(check_counts, length=3)]
+"""Height, width and channels of an image, whole numbers >= 1."""
 
 
-def smallest_image(net: Any, z: Array, size: Size, channels: int, *, use_bias: bool) -> Array:
-    """Latents ``[B, Z]`` through a dense layer to images ``[B, *size, channels]``."""
-    z = check_array("z", z, floating=True)
+def check_latents(name: str, value: Any) -> Array:
+    """Latents ``[B, Z]``, floating point, neither size 0."""
+    z = check_array(name, value, floating=True)
     if z.ndim != 2 or 0 in z.shape:
-        raise ValueError(f"z must have shape [B, Z], both >= 1, got {z.shape}")
-    dense = nn.Dense(size[0] * size[1] * channels, use_bias=use_bias, kernel_init=net.kernel_init)
-    return dense(z).reshape(-1, *size, channels)
+        raise ValueError(f"{name} must have shape [B, Z], both >= 1, got {z.shape}")
+    return z
 
 
-def grow(
-    net: Any, x: Array, small: Size, large: Size, features: int, kernel: int, *, use_bias: bool
-) -> Array:
-    """Images of size ``small`` to images ``[B, *large, features]``, by a transposed convolution."""
-    layer = ConvTranspose(
-        features,
-        (kernel, kernel),
-        strides=2,
-        padding=growing_pads(small, large, kernel),
-        use_bias=use_bias,
-        kernel_init=net.kernel_init,
-    )
-    return layer(x)
+Latents: TypeAlias = Annotated[Array, check_latents]
+"""Latents ``[B, Z]``, floating point."""
 
 
-def rectify(net: Any, x: Array, train: bool) -> Array:
-    """Batch norm, if the network has it, and ReLU."""
-    return nn.relu(normalise(net, x, train) if net.batch_norm else x)
+class ImageNetwork(Normalising, kw_only=True):
+    """Base of networks whose stages each double or halve an image; its fields are keyword-only.
 
+    Attributes:
+        batch_norm: whether stages are batch-normalised.
+        kernel_init: initialiser of all kernels, the dense one's too.
+    """
 
-def one_logit(net: Any, x: Array) -> Array:
-    """All features of each example through a dense layer: ``[B]``."""
-    return nn.Dense(1, kernel_init=net.kernel_init)(x.reshape(x.shape[0], -1)).reshape(-1)
+    batch_norm: bool = True
+    kernel_init: Initializer = nn.initializers.normal(0.02)
+
+    @nn.nowrap
+    def grow(
+        self,
+        z: Array,
+        sizes: Sequence[Size],
+        channels: int,
+        kernel: int,
+        *,
+        bias: bool,
+        train: bool,
+    ) -> Array:
+        """Grows latents ``[B, Z]`` to images of the last of ``sizes``, through a layer for each size.
+
+        The first layer is dense, with ``channels``. The others are transposed convolutions, each with half as many.
+        Each ends in batch norm, if the network has it, and ReLU.
+        """
+        height, width = sizes[0]
+        dense = nn.Dense(height * width * channels, use_bias=bias, kernel_init=self.kernel_init)
+        x = self._rectify(dense(z).reshape(-1, height, width, channels), train)
+        for small, large in itertools.pairwise(sizes):
+            channels //= 2
+            x = self._rectify(self.double(x, small, large, channels, kernel, bias=bias), train)
+        return x
+
+    @nn.nowrap
+    def double(
+        self, x: Array, small: Size, large: Size, features: int, kernel: int, *, bias: bool
+    ) -> Array:
+        """Grows images of size ``small`` to ``[B, *large, features]``, by a transposed convolution."""
+        layer = ConvTranspose(
+            features,
+            (kernel, kernel),
+            strides=2,
+            padding=growing_pads(small, large, kernel),
+            use_bias=bias,
+            kernel_init=self.kernel_init,
+        )
+        return layer(x)
+
+    @nn.nowrap
+    def _rectify(self, x: Array, train: bool) -> Array:
+        return nn.relu(self.normalise(x, train) if self.batch_norm else x)
+
+    @nn.nowrap
+    def halve(self, x: Array, features: int, kernel: int, *, bias: bool) -> Array:
+        """Shrinks images to half their height and width, by a convolution."""
+        return Conv(
+            features, (kernel, kernel), strides=2, use_bias=bias, kernel_init=self.kernel_init
+        )(x)
+
+    @nn.nowrap
+    def judge(self, x: Array) -> Array:
+        """Maps all features of each example to one logit, ``[B]``, by a dense layer."""
+        return nn.Dense(1, kernel_init=self.kernel_init)(x.reshape(x.shape[0], -1)).reshape(-1)

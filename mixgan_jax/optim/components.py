@@ -1,7 +1,7 @@
 """Optimisers vmapped over components."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +59,10 @@ def check_transform(name: str, tx: optax.GradientTransformation) -> optax.Gradie
     if not (hasattr(tx, "init") and hasattr(tx, "update")):
         raise fail(name, tx, "an optax transform (init, update)", TypeError)
     return tx
+
+
+Transform: TypeAlias = Annotated[optax.GradientTransformation, check_transform]
+"""An optax transform, or any pair ``init``, ``update`` that passes for one."""
 
 
 def with_other_keys(tx: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:

@@ -3,13 +3,12 @@
 A payoff matrix is the one place where players meet, and the one that averages over a batch.
 """
 
+from mixgan_jax.players.linen import from_linen as from_linen
 from mixgan_jax.players.mixture import (
     Mixture as Mixture,
     effective_components as effective_components,
     entropy as entropy,
-    generate as generate,
     map_components as map_components,
-    sample as sample,
     uniform as uniform,
 )
 from mixgan_jax.players.pairing import fakes_per_generator as fakes_per_generator
@@ -20,6 +19,6 @@ from mixgan_jax.players.payoff import (
 )
 from mixgan_jax.players.player import (
     Player as Player,
-    from_linen as from_linen,
     pack as pack,
 )
+from mixgan_jax.players.sampling import generate as generate, sample as sample

@@ -1,4 +1,4 @@
-"""Pairings: which fakes meet which discriminators.
+"""Pairings: rules by which fakes meet discriminators.
 
 With ``I`` generators, ``J`` discriminators and ``B`` reals:
 
@@ -10,53 +10,47 @@ pairing         fakes of a generator    each fake is seen by              fakes 
 ``stratified``  B / I                   all J discriminators              B / I
 ==============  ======================  ================================  =====================
 
-For discriminators that judge each example by itself all three estimate the same matrices without bias, for any weights;
-they differ in variance and cost. Drawing the generator from its weights instead would bias the gradient of the weights.
+For discriminators that judge each example by itself, all three estimate the same matrices without bias, for any
+weights. They differ in variance and cost. Drawing the generator from its weights instead would bias the gradient of the
+weights.
 
-Batch norm in a discriminator makes the pairing part of the game: reals and fakes are separate passes; with ``full``
-each pair (i, j) sees generator i's batch alone, with ``latin`` and ``stratified`` all fakes of a discriminator form one
+Batch norm in a discriminator makes the pairing part of the game. Reals and fakes are separate passes. With ``full``
+each pair (i, j) sees generator i's batch alone; with ``latin`` and ``stratified`` all fakes of a discriminator form one
 pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_choice, check_count
+from mixgan_jax.checked import checked
 from mixgan_jax.players.mixture import Mixture, Strategy, map_components
-from mixgan_jax.types import Array
+from mixgan_jax.types import Array, Count
 
 Pairing: TypeAlias = Literal["full", "latin", "stratified"]
-"""Which fakes meet which discriminators; see the table at the top of this module."""
+"""A rule by which fakes meet discriminators; see the table at the top of this module."""
 
-PAIRINGS: tuple[Pairing, ...] = ("full", "latin", "stratified")
+PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
 
 
+@checked
 def fakes_per_generator(
-    pairing: Pairing, batch: int, num_generators: int, num_discriminators: int
+    pairing: Pairing, batch: Count, num_generators: Count, num_discriminators: Count
 ) -> int:
-    """How many fakes each generator makes for ``batch`` reals.
+    """Returns how many fakes each generator makes for ``batch`` reals.
 
     Args:
         pairing: ``full``, ``latin`` or ``stratified``.
-        batch: B, the number of reals.
+        batch: B, the number of reals; J divides it for ``latin``, I for ``stratified``.
         num_generators: I.
         num_discriminators: J.
 
     Returns:
         B, B and B / I respectively.
-
-    Raises:
-        TypeError, ValueError: an unknown ``pairing``, a number below 1, or a batch that J (``latin``) or I
-            (``stratified``) does not divide.
     """
-    check_choice("pairing", pairing, PAIRINGS)
-    check_count("batch", batch)
-    check_count("num_generators", num_generators)
-    check_count("num_discriminators", num_discriminators)
     divisor = {"full": 1, "latin": num_discriminators, "stratified": num_generators}[pairing]
     if batch % divisor:
         what = "discriminators" if pairing == "latin" else "generators"
@@ -76,13 +70,14 @@ def map_discriminators(
     pairing: Pairing = "full",
     strategy: Strategy = "auto",
 ) -> Any:
-    """``function(params_j, state_j, q_j, *stacked_j, fakes_j, *shared)`` for each discriminator j.
+    """Calls ``function(params_j, state_j, q_j, *stacked_j, fakes_j, *shared)`` for each discriminator j.
 
     Args:
-        function: of one discriminator; ``fakes_j`` is its share, ``[I, F, ...]`` with F the fakes of a pair (i, j).
+        function: a function of one discriminator; ``fakes_j`` is its share, ``[I, F, ...]`` with F the fakes of a pair
+            (i, j).
         discriminators: J of them, with weights q; these say how many there are where networks have no parameters.
         *stacked: further trees, leaves ``[J, ...]``.
-        fakes: ``[I, ., ...]``, as many of each generator as :func:`fakes_per_generator` says.
+        fakes: ``[I, ., ...]``, :func:`fakes_per_generator` of each generator.
         shared: trees of arrays that all discriminators see whole.
         pairing: which fakes meet which discriminators.
         strategy: how discriminators are mapped over.
@@ -99,14 +94,14 @@ def map_discriminators(
 
 
 def latin_shares(fakes: Array, num_discriminators: int) -> Array:
-    """The fakes dealt out in a Latin square: discriminator j gets chunk (j - i) mod J of generator i.
+    """Deals the fakes out in a Latin square: discriminator j gets chunk (j - i) mod J of generator i.
 
     Args:
         fakes: ``[I, B, ...]`` with B a multiple of J.
         num_discriminators: J.
 
     Returns:
-        ``[J, I, B / J, ...]``; every fake stands in it exactly once.
+        ``[J, I, B / J, ...]``, every fake exactly once.
     """
     num_generators, batch = fakes.shape[:2]
     chunks = fakes.reshape(
@@ -116,11 +111,11 @@ def latin_shares(fakes: Array, num_discriminators: int) -> Array:
 
 
 def sum_shares(shares: Array, pairing: Pairing) -> Array:
-    """What the discriminators say of their shares, summed for each fake: the adjoint of handing the fakes out.
+    """Sums over the discriminators, for each fake: the adjoint of handing the fakes out.
 
     Args:
         shares: one entry for each fake that each discriminator saw, ``[J, I, F, ...]``.
-        pairing: by which the fakes were handed out.
+        pairing: the rule by which the fakes were handed out.
 
     Returns:
         One entry for each fake of each generator, ``[I, ., ...]``.

@@ -1,37 +1,49 @@
 """Where players meet: generators against discriminators, and the one place that reduces over the batch.
 
-Which fakes meet which discriminators is said by the pairing; see :mod:`mixgan_jax.players.pairing`.
+A pairing says which fakes meet which discriminators; see :mod:`mixgan_jax.players.pairing`.
 """
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import (
-    check_array,
-    check_count,
-    check_flag,
-    check_function,
-    check_key,
-    check_kind,
-    check_logits,
-)
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_logits
 from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.losses.core import mean_term
-from mixgan_jax.players.mixture import Mixture, Strategy, generate, has_kernels, map_components
+from mixgan_jax.players.mixture import (
+    Mixture,
+    Strategy,
+    has_kernels,
+    map_components,
+    output_of,
+)
 from mixgan_jax.players.pairing import Pairing, fakes_per_generator, map_discriminators
-from mixgan_jax.players.player import Player, apply_player, check_packs, check_player
-from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
+from mixgan_jax.players.player import Discriminator, Generator, Player, check_packs, in_dtypes_of
+from mixgan_jax.players.sampling import generate
+from mixgan_jax.types import (
+    Array,
+    ArrayLike,
+    Count,
+    Key,
+    LatentSampler,
+    ModelState,
+    Params,
+    Shaped,
+)
+
+Samples: TypeAlias = Annotated[ArrayLike, Shaped(floating=True)]
+"""Reals or fakes, floating point."""
 
 
 class Logits(NamedTuple):
-    """What one discriminator says of one batch, M samples to a logit.
+    """Logits of one discriminator on one batch, M samples to a logit.
 
     Attributes:
-        real: ``[B / M]``, of the reals.
-        fake: ``[I, F / M]``, of its share of each generator's fakes.
+        real: ``[B / M]``, on the reals.
+        fake: ``[I, F / M]``, on its share of each generator's fakes.
     """
 
     real: Array
@@ -39,10 +51,10 @@ class Logits(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of one meeting. :func:`meet` fills the whole matrix; ``column`` one discriminator's, without J.
+    """The result of one meeting. :func:`meet` fills the whole matrix, ``column`` one column without the J axis.
 
     Attributes:
-        payoffs: what each side maximises, ``[I, J]`` each: minus its mean loss over the pair's batch.
+        payoffs: payoffs that each side maximises, ``[I, J]`` each: minus its mean loss over the pair's batch.
         values: ``[I, J]``, the loss's zero-sum ``value``, which the generator minimises.
         state: the discriminators' new model state, leaves ``[J, ...]``.
     """
@@ -52,18 +64,19 @@ class Outcome(NamedTuple):
     state: ModelState
 
 
+@checked
 def meet(
-    discriminator: Player,
+    discriminator: Discriminator,
     discriminators: Mixture,
-    real: Array,
-    fakes: Array,
+    real: Samples,
+    fakes: Samples,
     loss: GanLoss,
     *,
     pairing: Pairing = "full",
     train: bool = True,
     strategy: Strategy = "auto",
 ) -> Outcome:
-    """Every discriminator looks at the reals and at its share of the fakes.
+    """Fills the payoff matrix: every discriminator judges the reals and its share of the fakes.
 
     The real-data pass does not depend on the generator: it runs once for each discriminator.
 
@@ -80,25 +93,50 @@ def meet(
     Returns:
         An :class:`Outcome`.
 
-    Raises:
-        TypeError: reals or fakes that are not floating point, or an argument of the wrong kind.
-        ValueError: a discriminator that does not return one logit per example, fakes whose shape is not the reals',
-            or a batch that the pairing cannot divide.
+    Example:
+        >>> import jax
+        >>> import mixgan_jax as mg
+        >>> critic = mg.from_linen(mg.networks.MLP((16,)))
+        >>> real, fakes = jax.numpy.zeros((10, 2)), jax.numpy.ones((4, 10, 2))
+        >>> critics = mg.uniform(jax.random.key(0), critic, 3, real)
+        >>> mg.meet(critic, critics, real, fakes, mg.losses.minimax()).values.shape
+        (4, 3)
     """
-    discriminator = check_player("discriminator", discriminator)
-    check_kind("discriminators", discriminators, Mixture)
-    check_kind("loss", loss, GanLoss)
-    check_flag("train", train)
-    real = check_array("real", real, floating=True)
-    fakes = check_array("fakes", fakes, floating=True)
-    check_reals(real, fakes)
-    num_generators, num_discriminators = fakes.shape[0], discriminators.num_components
-    expected = fakes_per_generator(pairing, real.shape[0], num_generators, num_discriminators)
+    real, fakes = jnp.asarray(real), jnp.asarray(fakes)
+    num_discriminators = discriminators.num_components
+    check_batch(discriminator, num_discriminators, real, fakes, pairing)
+    expected = fakes_per_generator(pairing, real.shape[0], fakes.shape[0], num_discriminators)
     if fakes.shape[1] != expected:
         raise ValueError(
             f"fakes must hold {expected} samples of each generator for pairing {pairing!r}, "
             f"got {fakes.shape[1]}"
         )
+    logits = output_of("discriminator", discriminator, discriminators, real, train=train)
+    check_logits("discriminator", logits, real.shape[0] // discriminator.packing)
+    return fill_matrix(
+        discriminator,
+        discriminators,
+        real,
+        fakes,
+        loss,
+        pairing=pairing,
+        train=train,
+        strategy=strategy,
+    )
+
+
+def fill_matrix(
+    discriminator: Player,
+    discriminators: Mixture,
+    real: Array,
+    fakes: Array,
+    loss: GanLoss,
+    *,
+    pairing: Pairing = "full",
+    train: bool = True,
+    strategy: Strategy = "auto",
+) -> Outcome:
+    """Does what :func:`meet` does, without its checks."""
 
     def one(params: Params, state: ModelState, _q: Array, fakes: Array, real: Array) -> Outcome:
         part = column(discriminator, params, state, real, fakes, loss, pairing=pairing, train=train)
@@ -122,14 +160,14 @@ def column(
     pairing: Pairing = "full",
     train: bool = True,
 ) -> tuple[Outcome, Logits]:
-    """One discriminator looks at the reals and at its share of the fakes: one column of the matrices.
+    """Fills one column of the matrices: one discriminator judges the reals and its share of the fakes.
 
     Args:
-        discriminator: its architecture.
+        discriminator: the architecture, checked with this batch by :func:`check_batch`.
         params: its parameters, without an axis of components.
         state: its model state, without an axis of components.
-        real: ``[B, ...]``; a packed discriminator's packing divides B and F.
-        fakes: its share of each generator's, ``[I, F, ...]``.
+        real: ``[B, ...]``.
+        fakes: its share of each generator's fakes, ``[I, F, ...]``; F divides B, and the packing divides F.
         loss: element-wise in logits; the means over the batch are taken here.
         pairing: whether the generators' fakes are separate passes (``full``) or one.
         train: whether batch statistics are used and the state updated.
@@ -137,20 +175,15 @@ def column(
     Returns:
         An :class:`Outcome` of vectors ``[I]``, its state without an axis of components, and the :class:`Logits`.
     """
-    packing = discriminator.packing
-    for name, size in (("real", real.shape[0]), ("fakes", fakes.shape[1])):
-        check_packs(name, size, packing)
 
     def apply(inputs: Array) -> tuple[Array, ModelState]:
-        logits, new_state = apply_player(
-            "discriminator", discriminator, params, state, inputs, train=train
-        )
-        return check_logits("discriminator", logits, inputs.shape[0] // packing), new_state
+        logits, new_state = discriminator.apply(params, state, inputs, train=train)
+        return logits, in_dtypes_of(state, new_state)
 
-    # One pass over the reals, and one over the fakes of each generator or of all together.
+    # Judge the batch: one pass over the reals, one over the fakes of each generator or of all together.
     real_logits, real_state = apply(real)
     if pairing == "full":
-        # Convolutions of several batches gain nothing from being one program, and lose the cache between operations.
+        # Batched convolutions gain nothing from being one program, and lose the cache between operations.
         passes: Strategy = "unroll" if has_kernels(params) else "vmap"
         fake_logits, fake_states = map_components(apply, fakes, strategy=passes)
         fake_state = jax.tree.map(_mean_state, fake_states)
@@ -160,13 +193,9 @@ def column(
     new_state = jax.tree.map(_average_states, real_state, fake_state)
     seen = Logits(real_logits, fake_logits)
 
-    # Means over the batch. Every fake meets B / F reals. For losses that are a real term plus a fake term this changes
-    # nothing; for relativistic ones, which compare pairs, it uses all reals.
+    # Average over the batch. Every fake meets B / F reals. A loss that is a real term plus a fake term does not notice;
+    # a relativistic one, which compares pairs, uses all reals.
     each = fake_logits.shape[1]
-    if real_logits.shape[0] % each:
-        raise ValueError(
-            f"fakes of a pair must divide the batch of reals, got {each} fakes and {real_logits.shape[0]} reals"
-        )
     pairs = real_logits.reshape(1, -1, each), fake_logits[:, None, :]
     generator_loss = mean_term(loss, "generator", *pairs)
     discriminator_loss = mean_term(loss, "discriminator", *pairs)
@@ -174,24 +203,25 @@ def column(
     return Outcome(payoffs, mean_term(loss, "value", *pairs), new_state), seen
 
 
+@checked
 def held_out_values(
     key: Key,
-    generator: Player,
-    discriminator: Player,
+    generator: Generator,
+    discriminator: Discriminator,
     generators: Mixture,
     discriminators: Mixture,
     loss: GanLoss,
-    reals: Array,
+    reals: Samples,
     *,
-    latent_size: int,
+    latent_size: Count,
     latent_sampler: LatentSampler = jax.random.normal,
     pairing: Pairing = "full",
     train: bool = False,
     strategy: Strategy = "auto",
 ) -> Array:
-    """Payoff matrices on batches that training has not seen, for equilibrium reports.
+    """Measures payoff matrices on batches that training has not seen, for equilibrium reports.
 
-    Each batch has fresh latents, of their own for each generator.
+    Each batch has fresh latents, and each generator latents of its own.
 
     Args:
         key: consumed by the latents.
@@ -199,28 +229,18 @@ def held_out_values(
         discriminator: the discriminators' architecture.
         generators: I of them.
         discriminators: J of them.
-        loss: its ``value`` is what is averaged.
+        loss: the loss whose ``value`` is averaged.
         reals: ``[N, B, ...]``, N batches.
         latent_size: Z.
         latent_sampler: ``sampler(key, shape)``.
-        pairing: which fakes meet which discriminators; with batch norm in the discriminators, training's.
+        pairing: which fakes meet which discriminators. With batch norm in the discriminators, take training's.
         train: whether batch norm uses each batch's statistics, as in training, or its running averages.
         strategy: how components are mapped over.
 
     Returns:
         ``[N, I, J]``; the mean over N estimates the matrix of the game between the components.
-
-    Raises:
-        TypeError, ValueError: reals that are not floating ``[N, B, ...]``, or as :func:`meet`.
     """
-    check_key("key", key)
-    generator = check_player("generator", generator)
-    discriminator = check_player("discriminator", discriminator)
-    check_kind("generators", generators, Mixture)
-    check_kind("discriminators", discriminators, Mixture)
-    check_function("latent_sampler", latent_sampler)
-    reals = check_array("reals", reals, floating=True)
-    check_count("latent_size", latent_size)
+    reals = jnp.asarray(reals)
     if reals.ndim < 3 or reals.shape[0] < 1:
         raise ValueError(f"reals must have shape [N, B, ...] with N >= 1, got {reals.shape}")
     num_generators = generators.num_components
@@ -238,17 +258,22 @@ def held_out_values(
     return jax.lax.map(one, (jax.random.split(key, reals.shape[0]), reals))
 
 
-def check_reals(real: Array, fakes: Array) -> None:
-    """Reals ``[B, ...]`` and fakes ``[I, F, ...]`` of one shape, or an error that names ``real``."""
+def check_batch(
+    discriminator: Player, num_discriminators: int, real: Array, fakes: Array, pairing: Pairing
+) -> None:
+    """Checks that reals ``[B, ...]`` and fakes ``[I, F, ...]`` fit each other and the discriminators' packing."""
     if real.ndim < 1 or fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
         dims = ", ".join(map(str, fakes.shape[2:]))
         raise ValueError(
             f"real must have the shape of the generators' samples, [B, {dims}], got {real.shape}"
         )
+    share = fakes.shape[1] // (num_discriminators if pairing == "latin" else 1)
+    for name, size in (("real", real.shape[0]), ("fakes", share)):
+        check_packs(name, size, discriminator.packing)
 
 
 def _mean_state(leaf: Array) -> Array:
-    """Running averages are linear in the batch's statistics, so passes may be averaged afterwards."""
+    # Running averages are linear in the batch's statistics, so passes may be averaged afterwards.
     return jnp.mean(leaf, axis=0) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf[0]
 
 

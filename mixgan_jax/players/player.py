@@ -1,18 +1,14 @@
 """A player: a pair of pure functions. Generators and discriminators alike."""
 
-import inspect
-from collections.abc import Callable, Mapping, Set
-from contextlib import nullcontext
-from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.errors import InvalidRngError
 
+from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_count, check_function, describe, fail
-from mixgan_jax.types import Array, Key, ModelState, Params
+from mixgan_jax.types import Array, Count, Key, ModelState, Params
 
 T = TypeVar("T")
 
@@ -21,8 +17,8 @@ class Player(NamedTuple):
     """A network as two pure functions; any pair that keeps these signatures is a player.
 
     A generator maps latents ``[B, Z]`` to samples ``[B, ...]``; a discriminator maps samples ``[B, ...]`` to one
-    logit per example, ``[B]``. A plain tuple ``(init, apply)`` is taken wherever a Player is. Three lines of plain JAX
-    are enough::
+    logit per example, ``[B]``. You can pass a plain tuple ``(init, apply)`` wherever a Player is wanted. Three lines of
+    plain JAX are enough::
 
         def init(key, x):
             return {"w": 0.1 * jax.random.normal(key, (x.shape[-1],))}, {}
@@ -34,9 +30,9 @@ class Player(NamedTuple):
 
     Attributes:
         init: ``init(key, *example) -> (params, state)``; ``example`` gives shapes and dtypes only.
-        apply: ``apply(params, state, *inputs, train) -> (outputs, new_state)``; with ``train`` batch statistics
-            are used and the state is updated, without it the state's averages are used and returned as they are.
-        packing: of a discriminator, how many samples M it judges together: ``[B, ...]`` to ``[B / M]``; see
+        apply: ``apply(params, state, *inputs, train) -> (outputs, new_state)``. With ``train`` it uses batch statistics
+            and updates the state; without it uses the state's averages and returns them as they are.
+        packing: number M of samples that a discriminator judges together: ``[B, ...]`` to ``[B / M]``; see
             :func:`pack`.
     """
 
@@ -46,7 +42,7 @@ class Player(NamedTuple):
 
 
 def check_player(name: str, value: Any) -> Player:
-    """A player, or the player of a plain tuple ``(init, apply)``."""
+    """Returns a player, also for a plain tuple ``(init, apply)``."""
     if not isinstance(value, tuple) or len(value) not in (2, 3):
         raise fail(name, value, "a Player, or a tuple (init, apply)", TypeError)
     player = value if isinstance(value, Player) else Player(*value)
@@ -56,8 +52,18 @@ def check_player(name: str, value: Any) -> Player:
     return player
 
 
+AnyPlayer: TypeAlias = Annotated[Player, check_player]
+"""A network of either side."""
+
+Generator: TypeAlias = Annotated[Player, check_player]
+"""A network that maps latents ``[B, Z]`` to samples ``[B, ...]``."""
+
+Discriminator: TypeAlias = Annotated[Player, check_player]
+"""A network that maps samples ``[B, ...]`` to logits ``[B]``."""
+
+
 def start_player(name: str, player: Player, key: Key, *example: Any) -> tuple[Params, ModelState]:
-    """Calls ``player.init`` and checks that a pair comes back; an error names the player."""
+    """Calls ``player.init`` and checks that it returns a pair; an error names the player."""
     pair = player.init(key, *example)
     if not (isinstance(pair, tuple) and len(pair) == 2):
         raise TypeError(
@@ -70,13 +76,15 @@ def start_player(name: str, player: Player, key: Key, *example: Any) -> tuple[Pa
 def apply_player(
     name: str, player: Player, params: Params, state: ModelState, *inputs: Any, train: bool
 ) -> tuple[Array, ModelState]:
-    """Calls ``player.apply`` and checks that outputs and a state like the old one come back; an error names the player.
+    """Calls ``player.apply`` and checks that it returns outputs and a state like the old one.
+
+    Solvers check this once, in ``init``; their steps call ``player.apply`` and :func:`in_dtypes_of`.
 
     Args:
-        name: ``generator``, ``discriminator`` or what else the caller knows the player as.
-        player: which is called.
+        name: the player's name in errors: ``generator``, ``discriminator``, ``player``.
+        player: the network.
         params: its parameters, without an axis of components.
-        state: its model state, likewise.
+        state: its model state, without an axis of components.
         *inputs: ``[B, ...]``.
         train: whether batch statistics are used and the state updated.
     """
@@ -92,10 +100,9 @@ def apply_player(
             f"{name}.apply must return ({outputs_name}, new_state) with {outputs_name} an array, got "
             f"{_kind_of(outputs)}"
         )
-    # A state that changes its form goes through no loop of steps, and JAX's message names no player.
+    # No loop of steps takes a state that changes its form, and JAX's message names no player.
     before, after = _form(state), _form(new_state)
     if before[0] == after[0]:
-        # Batch statistics come out in float64 under jax_enable_x64.
         new_state = in_dtypes_of(state, new_state)
         if _form(new_state) == before:
             return outputs, new_state
@@ -106,7 +113,10 @@ def apply_player(
 
 
 def in_dtypes_of(old: Any, new: T) -> T:
-    """The tree ``new``, its floating-point and its whole numbers as wide as those of ``old``."""
+    """Casts ``new`` to the dtypes of ``old``, float to float and integer to integer.
+
+    Batch statistics and moments come out in float64 under ``jax_enable_x64``, and a loop wants the dtypes it had.
+    """
 
     def cast(old: Any, new: Any) -> Any:
         wanted, given = _dtype(old), _dtype(new)
@@ -120,7 +130,7 @@ def in_dtypes_of(old: Any, new: T) -> T:
 
 
 def _form(tree: Any) -> tuple[Any, list[str]]:
-    """The structure of a tree, and its leaves' dtypes and shapes."""
+    """Returns the structure of a tree, and its leaves' dtypes and shapes."""
     leaves, structure = jax.tree.flatten(tree)
     return structure, [f"{_dtype(leaf)}[{','.join(map(str, jnp.shape(leaf)))}]" for leaf in leaves]
 
@@ -130,34 +140,37 @@ def _dtype(leaf: Any) -> Any:
 
 
 def _kind_of(value: Any) -> str:
-    """What came back instead of a pair, in words."""
+    """Describes what a player returned instead of a pair."""
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
     return describe(value) if hasattr(value, "shape") else f"a {type(value).__name__}"
 
 
-def pack(player: Player, packing: int) -> Player:
-    """PacGAN: a discriminator that judges M samples of one side together (Lin et al. 2018, arXiv 1712.04086).
+@checked
+def pack(player: Discriminator, packing: Count) -> Player:
+    """Makes a PacGAN discriminator, which judges M samples of one side together (Lin et al. 2018, arXiv 1712.04086).
 
     Samples ``pM .. pM + M - 1`` of a batch are pack p, joined along their last axis (features, or channels), so only
     the network's first layer grows. A pack has one logit and one term in the loss, and counts as one example for
     gradient penalties: the norm is over all of its samples. Batches are counted in samples, so B of them are ``B / M``
     packs; the paper keeps the number of packs, with M times the samples. Departure: batch norm in a generator is over
-    all B samples, in the authors' code over each of the M slots' own.
+    all B samples; in the authors' code it is over each of the M slots separately.
 
     Args:
-        player: a discriminator whose network takes any number of features or channels.
+        player: a discriminator whose network takes any number of features or channels, not packed yet.
         packing: the packing degree M >= 1.
 
     Returns:
-        The packed discriminator; for M = 1 ``player`` itself.
+        The packed discriminator; for M = 1 ``player`` itself. It refuses a batch that M does not divide.
 
-    Raises:
-        TypeError, ValueError: a bad argument, or a player that is packed already; when it is applied, inputs without
-            an axis to join, or a batch that M does not divide.
+    Example:
+        >>> import jax
+        >>> import mixgan_jax as mg
+        >>> pairs = mg.pack(mg.from_linen(mg.networks.MLP((16,))), 2)
+        >>> params, state = pairs.init(jax.random.key(0), jax.numpy.zeros((1, 3)))
+        >>> pairs.apply(params, state, jax.numpy.zeros((10, 3)), train=True)[0].shape
+        (5,)
     """
-    player = check_player("player", player)
-    check_count("packing", packing)
     if player.packing != 1:
         raise fail("player", f"packing {player.packing}", "a discriminator that is not packed yet")
     if packing == 1:
@@ -175,7 +188,7 @@ def pack(player: Player, packing: int) -> Player:
 
     def init(key: Key, *example: Any) -> tuple[Params, ModelState]:
         first, *rest = example
-        # Of an example only shape and dtype count, so that any number of samples will do.
+        # An example gives shape and dtype only, so any number of samples will do.
         packs = jnp.zeros((2 * packing, *first.shape[1:]), first.dtype)
         return player.init(key, join(packs), *rest)
 
@@ -188,101 +201,8 @@ def pack(player: Player, packing: int) -> Player:
 
 
 def check_packs(name: str, size: int, packing: int) -> None:
-    """A number of samples that the packing degree divides."""
+    """Checks that the packing degree divides a number of samples."""
     if size % packing:
         raise ValueError(
             f"{name} must hold a multiple of the packing degree {packing}, got {size} samples"
         )
-
-
-def from_linen(
-    module: nn.Module, options: Callable[[bool], Mapping[str, Any]] | None = None
-) -> Player:
-    """The player of a Flax Linen module.
-
-    The module's ``__call__`` takes the inputs and, if it behaves differently in training, a keyword that says so:
-    ``train``, ``training`` or ``is_training``; or ``deterministic`` or ``use_running_average``, which are handed the
-    opposite. For a switch of another name say what to hand over::
-
-        from_linen(module, lambda train: {"mode": "train" if train else "eval"})
-
-    The collection ``params`` becomes the player's parameters, all other collections (``batch_stats``) its state.
-    Modules that draw random numbers when applied (dropout) are not players: ``apply`` is a pure function of its
-    arguments and has no key. Applied with ``train=True`` they raise an error that says so.
-
-    Args:
-        module: an unbound Linen module.
-        options: from ``train`` to the keywords of ``__call__``; None takes those named above.
-
-    Returns:
-        A :class:`Player` whose parameter and state trees are the nested dicts that Linen makes.
-
-    Raises:
-        TypeError: ``module`` is not a Linen module (for instance the class instead of an instance of it).
-        ValueError: at ``init``, a module with state or dropout and without a switch; when it is applied, one that
-            draws random numbers.
-    """
-    if not isinstance(module, nn.Module):
-        raise fail("module", module, "an instance of flax.linen.Module", TypeError)
-    known = _SWITCHES.keys() & inspect.signature(type(module).__call__).parameters.keys()
-    switched = options is not None or bool(known)
-    if options is None:
-        options = partial(_known_options, known)
-    check_function("options", options)
-
-    def init(key: Key, *example: Any) -> tuple[Params, ModelState]:
-        with nullcontext() if switched else nn.intercept_methods(_refuse_dropout):
-            variables = dict(module.init(key, *example, **options(False)))
-        params = variables.pop("params", {})
-        if variables and not switched:
-            raise ValueError(
-                f"module must take a keyword 'train' to have state, got {type(module).__name__} with "
-                f"{sorted(variables)} and no such keyword: its state could never change; {_REMEDY}"
-            )
-        return params, variables
-
-    def apply(
-        params: Params, state: ModelState, *inputs: Any, train: bool
-    ) -> tuple[Array, ModelState]:
-        variables = {"params": params, **state}
-        mutable: Any = list(state) if train and state else False
-        try:
-            result: Any = module.apply(variables, *inputs, mutable=mutable, **options(train))
-        except InvalidRngError as error:
-            raise ValueError(
-                f"module must draw no random numbers when it is applied, got {type(module).__name__} with "
-                f"train={train}: a player's apply has no key, so leave dropout out ({error})"
-            ) from error
-        if mutable is False:
-            return result, state
-        outputs, updates = result
-        return outputs, {**state, **updates}
-
-    return Player(init, apply)
-
-
-# The words by which a module may be told that it trains, and what they then say.
-_SWITCHES = {
-    "train": True,
-    "training": True,
-    "is_training": True,
-    "deterministic": False,
-    "use_running_average": False,
-}
-_REMEDY = "name its switch in from_linen's options"
-
-
-def _known_options(names: Set[str], train: bool) -> dict[str, bool]:
-    """The keywords of a module whose switches have these names, all in ``_SWITCHES``."""
-    return {name: train == _SWITCHES[name] for name in names}
-
-
-def _refuse_dropout(method: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-    """An interceptor of Linen methods, for modules without a switch."""
-    layer = context.module
-    if isinstance(layer, nn.Dropout) and context.method_name == "__call__" and layer.rate > 0:
-        raise ValueError(
-            f"module must take a keyword 'train' to have dropout, got {'/'.join(layer.path)} and no such keyword: "
-            f"training could never switch it on; {_REMEDY}"
-        )
-    return method(*args, **kwargs)

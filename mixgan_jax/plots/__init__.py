@@ -1,9 +1,9 @@
 """Figures: samples over a density, payoff matrices with both mixtures, curves over steps, image grids.
 
-Each function returns a ``matplotlib.figure.Figure`` that belongs to nobody else: pyplot and its global state are never
-touched, so nothing needs closing and no window opens. Settings are Matplotlib's defaults and ours, never the caller's.
-Colours are those of Okabe and Ito, told apart by colour-blind readers; markers and line styles differ too, so that a
-print in grey still reads. Components are numbered from 0.
+Each function returns a ``matplotlib.figure.Figure`` that pyplot does not know: nothing needs closing, and no window
+opens. Settings are Matplotlib's defaults and ours, never those of the caller. Colours are those of Okabe and Ito, which
+colour-blind readers can tell apart. Markers and line styles differ too, for prints in grey. Components are numbered
+from 0.
 """
 
 from mixgan_jax.plots.panels import (

@@ -1,28 +1,106 @@
-"""Checks of what is drawn, for :mod:`mixgan_jax.plots` alone."""
+"""Rules for what is drawn: each returns a NumPy array or a container that the figure can use, or names the argument."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, TypeAlias
 
+import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checks import check_array, check_kind, fail
+from mixgan_jax.types import ArrayLike
 
 
-def host(name: str, value: Any, rank: int | Sequence[int], length: int | None = None) -> np.ndarray:
-    """A finite array on the host, as float64, of the given rank and first axis."""
+def host(name: str, value: Any, rank: int | Sequence[int]) -> np.ndarray:
+    """A finite array, not empty, of the given rank; as float64 on the host."""
     array = np.asarray(check_array(name, value, rank=rank, finite=True)).astype(np.float64)
-    if 0 in array.shape or (length is not None and len(array) != length):
-        expected = "not be empty" if length is None else f"have length {length}"
-        raise ValueError(f"{name} must {expected}, got shape {array.shape}")
+    if 0 in array.shape:
+        raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     return array
 
 
-def by_component(name: str, samples: Any) -> np.ndarray:
-    """Samples ``[K, N, 2]``, from those or from ``[N, 2]``."""
-    points = host(name, samples, (2, 3))
+def of_length(name: str, value: ArrayLike, length: int) -> np.ndarray:
+    """An array with a first axis of this length."""
+    array = np.asarray(value)
+    if len(array) != length:
+        raise ValueError(f"{name} must have length {length}, got shape {array.shape}")
+    return array
+
+
+def by_component(name: str, value: Any) -> np.ndarray:
+    """Samples ``[K, N, 2]``, or ``[N, 2]`` of one component."""
+    points = host(name, value, (2, 3))
     if points.shape[-1] != 2:
         raise ValueError(f"{name} must have shape [N, 2] or [K, N, 2], got {points.shape}")
     return points if points.ndim == 3 else points[None]
+
+
+def by_method(name: str, value: Any) -> dict[str, np.ndarray]:
+    """A mapping, not empty, from names of methods to samples."""
+    if not isinstance(value, Mapping) or not value:
+        raise fail(name, value, "a mapping that is not empty", TypeError)
+    return {method: by_component(f"{name}[{method!r}]", given) for method, given in value.items()}
+
+
+def in_the_plane(name: str, value: Any) -> np.ndarray:
+    """Points ``[M, 2]``."""
+    points = host(name, value, 2)
+    if points.shape[1] != 2:
+        raise ValueError(f"{name} must have shape [M, 2], got {points.shape}")
+    return points
+
+
+def rising(name: str, value: Any) -> tuple[float, float]:
+    """A lowest and a highest value."""
+    low, high = of_length(name, host(name, value, 1), 2).tolist()
+    if not low < high:
+        raise ValueError(f"{name} must rise, got {value}")
+    return low, high
+
+
+def two_vectors(name: str, value: Any) -> tuple[np.ndarray, np.ndarray]:
+    """A pair of arrays of rank 1."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+        raise fail(name, value, "a pair", TypeError)
+    return host(f"{name}[0]", value[0], 1), host(f"{name}[1]", value[1], 1)
+
+
+def rows_on_the_simplex(name: str, value: Any) -> np.ndarray:
+    """Weights ``[T, K]``; each row sums to 1."""
+    weights = host(name, value, 2)
+    if not np.allclose(weights.sum(axis=1), 1.0, atol=1e-3):
+        raise ValueError(f"{name} must sum to 1 in every row; exponentiate log-weights")
+    return weights
+
+
+def image_blocks(name: str, value: Any) -> np.ndarray:
+    """Images ``[K, n, H, W, C]`` with C of 1 or 3, uint8 or floating point."""
+    array = np.asarray(check_array(name, value, rank=5))
+    if array.shape[-1] not in (1, 3) or 0 in array.shape:
+        raise ValueError(f"{name} must have shape [K, n, H, W, 1 or 3], got {array.shape}")
+    if array.dtype != np.uint8 and not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(f"{name} must be uint8 or floating point, got dtype {array.dtype}")
+    return array
+
+
+def strings(name: str, value: Any) -> Sequence[str]:
+    """A sequence of strings, not empty."""
+    if not isinstance(value, Sequence) or not value or not all(isinstance(v, str) for v in value):
+        raise fail(name, value, "a sequence of names, not empty", TypeError)
+    return value
+
+
+def runs(name: str, value: Any) -> Sequence[Sequence[Mapping[str, Any]]]:
+    """Records of several seeds, or those of one."""
+    check_kind(name, value, Sequence)
+    found = [value] if not value or isinstance(value[0], Mapping) else value
+    if not all(
+        isinstance(run, Sequence)
+        and all(isinstance(record, Mapping) and "step" in record for record in run)
+        for run in found
+    ):
+        raise fail(name, value, "a list of records, each with a step, or a list of such", TypeError)
+    return found
 
 
 def names(name: str, given: Mapping[str, Any] | None, known: Iterable[str]) -> dict[str, Any]:
@@ -33,40 +111,24 @@ def names(name: str, given: Mapping[str, Any] | None, known: Iterable[str]) -> d
     return found
 
 
-def pair(name: str, value: Any) -> None:
-    """A sequence of two."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-        raise fail(name, value, "a pair", TypeError)
-
-
-def mapping(name: str, value: Any) -> Mapping[str, Any]:
-    """A mapping that is not empty."""
-    if not isinstance(value, Mapping) or not value:
-        raise fail(name, value, "a mapping that is not empty", TypeError)
-    return value
-
-
-def strings(name: str, value: Any) -> None:
-    """Strings in a sequence that is not empty."""
-    if not isinstance(value, Sequence) or not value or not all(isinstance(v, str) for v in value):
-        raise fail(name, value, "a sequence of names, not empty", TypeError)
-
-
-def records(name: str, value: Any) -> Sequence[Sequence[Mapping[str, Any]]]:
-    """Records of several seeds, from those or from the records of one."""
-    check_kind(name, value, Sequence)
-    runs = [value] if not value or isinstance(value[0], Mapping) else value
-    if not all(
-        isinstance(run, Sequence)
-        and all(isinstance(record, Mapping) and "step" in record for record in run)
-        for run in runs
-    ):
-        raise fail(name, value, "a list of records, each with a step, or a list of such", TypeError)
-    return runs
-
-
 def figure(name: str, value: Any) -> Any:
     """A figure of Matplotlib's."""
     from matplotlib.figure import Figure
 
     return check_kind(name, value, Figure)
+
+
+Samples: TypeAlias = Annotated[ArrayLike, by_component]
+"""Samples ``[K, N, 2]``, or ``[N, 2]`` of one component."""
+
+Points: TypeAlias = Annotated[ArrayLike, in_the_plane]
+"""Points ``[M, 2]``."""
+
+Vector: TypeAlias = Annotated[ArrayLike, partial(host, rank=1)]
+"""A finite array of rank 1."""
+
+Matrix: TypeAlias = Annotated[ArrayLike, partial(host, rank=2)]
+"""A finite array of rank 2."""
+
+Limits: TypeAlias = Annotated[tuple[float, float], rising]
+"""The lowest and the highest value of both axes."""

@@ -1,4 +1,4 @@
-"""What the figures of ``plots`` share: their style, the checks of what is drawn, and the pieces they are made of."""
+"""Style and pieces that the figures of ``plots`` share."""
 
 import contextlib
 import functools
@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import (
-    check_array,
-    check_count,
-    check_function,
-    check_number,
-)
 from mixgan_jax.data.levels import Range, to_levels
-from mixgan_jax.plots.arguments import host, records as checked_records
-from mixgan_jax.types import Array
+from mixgan_jax.plots.arguments import of_length
+from mixgan_jax.types import Array, ArrayLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +40,7 @@ STYLE: Any = {
 
 @contextlib.contextmanager
 def own_settings(style: Any) -> Iterator[None]:
-    """Matplotlib's defaults with ``style`` on them; the caller's settings have no part in it and come back after."""
+    """Sets Matplotlib's defaults, then ``style``; the settings of the caller come back afterwards."""
     import matplotlib
 
     with matplotlib.rc_context():
@@ -56,7 +50,7 @@ def own_settings(style: Any) -> Iterator[None]:
 
 
 def styled(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
-    """Draws with our own settings."""
+    """Makes a function draw with our own settings."""
 
     @functools.wraps(function)
     def draw(*args: P.args, **kwargs: P.kwargs) -> "Figure":
@@ -67,21 +61,21 @@ def styled(function: "Callable[P, Figure]") -> "Callable[P, Figure]":
 
 
 def new_figure(width: float, height: float, layout: Any = "constrained") -> "Figure":
-    """An empty figure of that many inches, which pyplot does not know of."""
+    """Makes an empty figure, its size in inches, which pyplot does not know."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout=layout)
 
 
 def colour_bar(fig: "Figure", axes: "Axes", image: Any, label: str, width: float) -> None:
-    """The scale of an image's colours, on its right edge; ``width`` is in widths of the axes."""
+    """Draws the scale of an image's colours at its right edge; ``width`` is in widths of the axes."""
     bar = fig.colorbar(image, cax=axes.inset_axes((1 + width, 0.0, width, 1.0)))
     bar.set_label(label)
     bar.ax.spines[:].set_visible(False)
 
 
 def stack(blocks: np.ndarray, *, wide: bool, titled: bool) -> "tuple[Figure, list[Axes]]":
-    """A figure of panels below each other, each of the shape of its block ``[H, W, 3]``, with room for labels."""
+    """Makes a figure of panels below each other, in the shapes of their blocks ``[H, W, 3]``, with room for labels."""
     count, height, width = len(blocks), *blocks.shape[1:3]
     scale = min(6.5 / width, 8.0 / (height * count))  # inches per pixel
     height, width = height * scale, width * scale
@@ -99,34 +93,37 @@ def stack(blocks: np.ndarray, *, wide: bool, titled: bool) -> "tuple[Figure, lis
 
 
 def show_picture(axes: "Axes", picture: Any, label: str) -> None:
-    """One picture that fills its axes, with a label on the left."""
+    """Draws one picture that fills its axes, with a label on the left."""
     axes.imshow(picture, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=8)
 
 
-def component_labels(count: int, weights: Any = None, separator: str = ", ") -> list[str]:
-    """``component 0, w = 0.25`` and so on; without the weight where none are given."""
+def component_labels(
+    count: int, weights: ArrayLike | None = None, separator: str = ", "
+) -> list[str]:
+    """Returns ``component 0, w = 0.25`` and so on; without weights ``component 0``."""
     labels = [f"component {index}" for index in range(count)]
     if weights is None:
         return labels
-    values = host("weights", weights, 1, count)
+    values = of_length("weights", weights, count)
     return [f"{label}{separator}w = {w:.2f}" for label, w in zip(labels, values, strict=True)]
 
 
-def limits_of(groups: Sequence[np.ndarray], centers: Any, limits: Any) -> tuple[float, float]:
-    """Limits for both axes: the given ones, or else around the centers and all but the outermost samples."""
+def limits_of(
+    groups: Sequence[np.ndarray],
+    centers: ArrayLike | None,
+    limits: tuple[float, float] | None,
+) -> tuple[float, float]:
+    """Returns limits for both axes: ``limits``, or those around the centers and all but the outermost samples."""
     if limits is not None:
-        low, high = host("limits", limits, 1, 2)
-        if not low < high:
-            raise ValueError(f"limits must rise, got {limits}")
-        return float(low), float(high)
+        return limits
     points = np.concatenate([group.reshape(-1, 2) for group in groups])
     # A single stray sample must not shrink the picture.
     extremes = np.quantile(points, [0.002, 0.998], axis=0)
     if centers is not None:
-        extremes = np.concatenate([extremes, host("centers", centers, 2)])
+        extremes = np.concatenate([extremes, np.asarray(centers, np.float64)])
     low, high = float(extremes.min()), float(extremes.max())
     margin = 0.12 * (high - low) or 1.0
     return low - margin, high + margin
@@ -139,11 +136,9 @@ def shade(
     bandwidth: float,
     cells: int = 400,
 ) -> Any:
-    """The density, smoothed by a Gaussian of std ``bandwidth``, in shades of grey."""
+    """Draws the density in shades of grey, smoothed by a Gaussian of std ``bandwidth``."""
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
-    check_function("log_prob", log_prob)
-    bandwidth = check_number("bandwidth", bandwidth, minimum=0.0, strict=True)
     line = np.linspace(*limits, cells)
     grid = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     logs = np.asarray(log_prob(jnp.asarray(grid, jnp.float32)))
@@ -166,19 +161,18 @@ def shade(
 def scatter(
     axes: "Axes",
     groups: np.ndarray,
-    centers: Any,
+    centers: ArrayLike | None,
     limits: tuple[float, float],
     max_points: int,
 ) -> list[Any]:
-    """Samples ``[K, N, 2]``, one collection per component, then rings around the centers."""
-    check_count("max_points", max_points)
+    """Draws samples ``[K, N, 2]``, one collection per component, then rings around the centers."""
     drawn = []
     for index, points in enumerate(groups[:, :max_points]):
         colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
         look: dict[str, Any] = {"s": 4, "alpha": 0.6, "lw": 0, "rasterized": True}
         drawn.append(axes.scatter(points[:, 0], points[:, 1], c=colour, marker=marker, **look))
     if centers is not None:
-        rings = host("centers", centers, 2)
+        rings = np.asarray(centers, np.float64)
         axes.scatter(rings[:, 0], rings[:, 1], s=90, facecolors="none", edgecolors="0.25", lw=0.7)
     axes.set(xlim=limits, ylim=limits, aspect="equal")
     axes.locator_params(nbins=5)
@@ -186,7 +180,7 @@ def scatter(
 
 
 def heat_map(axes: "Axes", matrix: np.ndarray) -> Any:
-    """A matrix ``[I, J]`` in colours, with the numbers written in up to 8 x 8."""
+    """Draws a matrix ``[I, J]`` in colours; up to 8 x 8 with its numbers."""
     image: Any = axes.imshow(matrix, cmap="cividis", aspect="auto")
     rows, columns = matrix.shape
     if max(rows, columns) <= 8:
@@ -205,7 +199,7 @@ def heat_map(axes: "Axes", matrix: np.ndarray) -> Any:
 
 
 def weight_bars(axes: "Axes", weights: Sequence[np.ndarray], *, horizontal: bool) -> None:
-    """Bars of the learned weights, and beside them those of an equilibrium, along a margin."""
+    """Draws bars of the learned weights along a margin, and beside them those of an equilibrium."""
     looks = (
         {"color": "#0072B2"},
         {"color": "#E3E3E3", "edgecolor": "0.25", "hatch": "////", "lw": 0.6},
@@ -224,7 +218,7 @@ def weight_bars(axes: "Axes", weights: Sequence[np.ndarray], *, horizontal: bool
         axes.tick_params(axis="y", length=0)
         axes.locator_params(axis="x", nbins=3)
     else:
-        # The scale stands on the right: on the left it would push the generators' bars off the matrix.
+        # A scale on the left would push the bars of the generators off the matrix.
         axes.yaxis.tick_right()
         axes.yaxis.set_label_position("right")
         axes.set(ylim=(0, limit), ylabel="weight")
@@ -233,7 +227,7 @@ def weight_bars(axes: "Axes", weights: Sequence[np.ndarray], *, horizontal: bool
 
 
 def annotate_level(axes: "Axes", level: float, colour: str) -> None:
-    """A dotted line across the axes, its level written at the right end."""
+    """Draws a dotted line across the axes, and writes its level at the right end."""
     axes.axhline(level, color=colour, ls=":", lw=1.0)
     axes.annotate(
         f"{level:.3g}",
@@ -245,9 +239,10 @@ def annotate_level(axes: "Axes", level: float, colour: str) -> None:
     )
 
 
-def over_seeds(records: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps ``[T]``, mean and standard error of the mean ``[T]`` of one logged value."""
-    runs = checked_records("records", records)
+def over_seeds(
+    runs: Sequence[Sequence[Any]], name: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns steps ``[T]``, mean and standard error of the mean ``[T]`` of one logged value."""
     values: dict[int, list[np.ndarray]] = {}
     for record in (record for run in runs for record in run if name in record):
         entry = np.asarray(record[name], np.float64)
@@ -265,18 +260,14 @@ def over_seeds(records: Sequence[Any], name: str) -> tuple[np.ndarray, np.ndarra
 
 
 def tile(
-    name: str, images: Any, columns: int | None, value_range: Range | None = None
+    name: str, images: ArrayLike, columns: int | None, value_range: Range | None = None
 ) -> np.ndarray:
-    """Images ``[K, n, H, W, C]`` as one RGB picture uint8 per component, with white lines between."""
-    array = np.asarray(check_array(name, images, rank=5))
-    if array.shape[-1] not in (1, 3) or 0 in array.shape:
-        raise ValueError(f"{name} must have shape [K, n, H, W, 1 or 3], got {array.shape}")
-    if array.dtype != np.uint8 and not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(f"{name} must be uint8 or floating point, got dtype {array.dtype}")
+    """Lays out images ``[K, n, H, W, C]`` as one RGB picture uint8 per component, with white lines between."""
+    array = np.asarray(images)
     if array.dtype != np.uint8 or value_range is not None:
         array = to_levels(name, array.astype(np.float32), value_range)
     components, count, height, width, _ = array.shape
-    columns = count if columns is None else min(check_count("columns", columns), count)
+    columns = count if columns is None else min(columns, count)
     rows = -(-count // columns)
     gap = max(1, width // 14)
     shape = (components, rows * (height + gap) - gap, columns * (width + gap) - gap, 3)

@@ -1,27 +1,25 @@
-"""Figures: samples over a density, payoff matrices with both mixtures, curves over steps, image grids.
+"""The public figures; see :mod:`mixgan_jax.plots`."""
 
-Each function returns a ``matplotlib.figure.Figure`` that belongs to nobody else: pyplot and its global state are never
-touched, so nothing needs closing and no window opens. Settings are Matplotlib's defaults and ours, never the caller's.
-Colours are those of Okabe and Ito, told apart by colour-blind readers; markers and line styles differ too, so that a
-print in grey still reads. Components are numbered from 0.
-"""
-
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from mixgan_jax.checks import check_number, check_path, check_text
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_number
+from mixgan_jax.data.levels import Range
 from mixgan_jax.plots import arguments as check, drawing as draw, saving
-from mixgan_jax.types import Array
+from mixgan_jax.types import Array, ArrayLike, Count, FilePath, Number, Positive
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+else:
+    Figure = Any  # annotations are read without Matplotlib
 
 
-def save(fig: "Figure", path: str | os.PathLike[str]) -> Path:
+@checked
+def save(fig: "Figure", path: FilePath) -> Path:
     """Writes a figure, at 200 dots per inch where the format has dots.
 
     Args:
@@ -31,43 +29,42 @@ def save(fig: "Figure", path: str | os.PathLike[str]) -> Path:
     Returns:
         The path written to.
     """
-    path = check_path("path", path)
+    check.figure("fig", fig)
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    return saving.write(check.figure("fig", fig), path)
+    return saving.write(fig, path)
 
 
+@checked
 @draw.styled
 def plot_samples(
-    samples: Any,
+    samples: check.Samples,
     *,
     log_prob: Callable[[Array], Array] | None = None,
-    centers: Any = None,
-    weights: Any = None,
-    bandwidth: float = 0.06,
-    limits: tuple[float, float] | None = None,
+    centers: check.Points | None = None,
+    weights: check.Vector | None = None,
+    bandwidth: Positive = 0.06,
+    limits: check.Limits | None = None,
     title: str | None = None,
-    max_points: int = 2000,
+    max_points: Count = 2000,
 ) -> "Figure":
-    """Samples in the plane, by component, over the density they should have.
+    """Draws samples in the plane, by component, over the density that they should have.
 
     Args:
         samples: ``[N, 2]``, or ``[K, N, 2]`` by component.
         log_prob: log density of points ``[M, 2]``, as ``[M]``; shaded grey.
-        centers: of the density's modes ``[M, 2]``; ringed.
-        weights: of the components ``[K]``, for the legend.
-        bandwidth: standard deviation, in data units, of the Gaussian that the shading is smoothed
-            by: modes of std 0.02 would be a few pixels wide without. Only the shading is smoothed.
-        limits: lowest and highest value of both axes; None fits density centers and samples.
-        title: of the figure.
-        max_points: drawn per component; the first ones.
+        centers: centers of the modes ``[M, 2]``; ringed.
+        weights: weights of the components ``[K]``, for the legend.
+        bandwidth: standard deviation, in data units, of the Gaussian that smooths the shading. Without it modes of
+            std 0.02 would be a few pixels wide. Samples are drawn as they are.
+        limits: lowest and highest value of both axes; None fits centers and samples.
+        title: title of the figure.
+        max_points: the first so many samples of each component are drawn.
 
     Returns:
         A figure with one square panel, and a colour bar where there is a density.
-
-    Raises:
-        TypeError, ValueError: an argument of another rank or size.
     """
-    points = check.by_component("samples", samples)
+    points = np.asarray(samples)
     labels = draw.component_labels(len(points), weights)
     fig = draw.new_figure(4.5 if log_prob is not None else 3.9, 3.8, layout="compressed")
     axes = fig.add_subplot()
@@ -80,43 +77,38 @@ def plot_samples(
     if len(points) > 1:
         columns = 2 if weights is not None else 3
         fig.legend(collections, labels, loc="outside lower center", ncols=columns, markerscale=2.5)
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=check_text("title", title))
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title or "")
     return fig
 
 
+@checked
 @draw.styled
 def plot_sample_panels(
-    samples: Mapping[str, Any],
+    samples: Annotated[Mapping[str, ArrayLike], check.by_method],
     *,
     log_prob: Callable[[Array], Array] | None = None,
-    centers: Any = None,
+    centers: check.Points | None = None,
     captions: Mapping[str, str] | None = None,
-    bandwidth: float = 0.06,
-    limits: tuple[float, float] | None = None,
-    max_points: int = 2000,
+    bandwidth: Positive = 0.06,
+    limits: check.Limits | None = None,
+    max_points: Count = 2000,
 ) -> "Figure":
-    """One panel of samples per method, in a row, on the same axes.
+    """Draws one panel of samples per method, in a row, on the same axes.
 
     Args:
         samples: name of the method to samples ``[N, 2]``, or ``[K, N, 2]`` by component.
         log_prob: as in :func:`plot_samples`.
-        centers: as there, ``[M, 2]``.
-        captions: a line below a method's panel, such as its number of modes.
-        bandwidth: as there.
-        limits: as there, for all panels.
-        max_points: as there.
+        centers: centers of the modes ``[M, 2]``; ringed.
+        captions: a line below the panel of a method, such as its number of modes.
+        bandwidth: as in :func:`plot_samples`.
+        limits: lowest and highest value of both axes of all panels.
+        max_points: the first so many samples of each component are drawn.
 
     Returns:
         A figure with ``len(samples)`` panels, in the order of the mapping.
-
-    Raises:
-        TypeError, ValueError: no samples, or an argument of another rank or size.
     """
-    check.mapping("samples", samples)
     captions = check.names("captions", captions, samples)
-    points = {
-        name: check.by_component(f"samples[{name!r}]", value) for name, value in samples.items()
-    }
+    points = {name: np.asarray(groups) for name, groups in samples.items()}
     limits = draw.limits_of(list(points.values()), centers, limits)
     fig = draw.new_figure(1.75 * len(points) + 0.3, 2.4, layout="compressed")
     panels = fig.subplots(1, len(points), sharex=True, sharey=True, squeeze=False)[0]
@@ -128,85 +120,88 @@ def plot_sample_panels(
     return fig
 
 
+@checked
 @draw.styled
 def plot_payoffs(
-    value_matrix: Any,
-    generator_weights: Any,
-    discriminator_weights: Any,
+    value_matrix: check.Matrix,
+    generator_weights: check.Vector,
+    discriminator_weights: check.Vector,
     *,
-    equilibrium: tuple[Any, Any] | None = None,
-    value: float | None = None,
-    nash_conv: float | None = None,
+    equilibrium: Annotated[tuple[ArrayLike, ArrayLike], check.two_vectors] | None = None,
+    value: Number | None = None,
+    nash_conv: Number | None = None,
     label: str = "payoff to the discriminator (nats)",
 ) -> "Figure":
-    """The payoff of each generator against each discriminator, between the two mixtures' weights.
+    """Draws the payoff of each generator against each discriminator, and the weights of both mixtures at its margins.
 
     Args:
-        value_matrix: ``[I, J]``; written into the cells up to 8 x 8.
+        value_matrix: payoffs ``[I, J]``; written into the cells up to 8 x 8.
         generator_weights: ``[I]``, bars beside the rows.
         discriminator_weights: ``[J]``, bars above the columns.
         equilibrium: the weights ``[I]`` and ``[J]`` of an equilibrium of the matrix game, drawn beside the others.
-        value: of the game, for the title.
-        nash_conv: sum of both sides' regrets, in the units of the payoff, for the title.
-        label: what the matrix holds, with its unit.
+        value: value of the game, for the title.
+        nash_conv: sum of the regrets of both sides, in the units of the payoff, for the title.
+        label: name of the payoff, with its unit.
 
     Returns:
-        A figure whose axes are, in order: matrix (and, as its child, colour bar), generators' bars, discriminators'.
+        A figure with three axes: the matrix (the colour bar is its child), the bars of the generators, and those of
+        the discriminators.
 
-    Raises:
-        TypeError, ValueError: an argument of another rank or size.
+    Example:
+        >>> import mixgan_jax as mg
+        >>> figure = mg.plots.plot_payoffs([[0.2, -0.1], [0.0, 0.3]], [0.5, 0.5], [0.4, 0.6])
+        >>> len(figure.axes)
+        3
     """
-    matrix = check.host("value_matrix", value_matrix, 2)
+    matrix = np.asarray(value_matrix)
     rows, columns = matrix.shape
-    generators = [check.host("generator_weights", generator_weights, 1, rows)]
-    discriminators = [check.host("discriminator_weights", discriminator_weights, 1, columns)]
+    generators = [check.of_length("generator_weights", generator_weights, rows)]
+    discriminators = [check.of_length("discriminator_weights", discriminator_weights, columns)]
     if equilibrium is not None:
-        check.pair("equilibrium", equilibrium)
-        generators.append(check.host("equilibrium[0]", equilibrium[0], 1, rows))
-        discriminators.append(check.host("equilibrium[1]", equilibrium[1], 1, columns))
+        generators.append(check.of_length("equilibrium[0]", equilibrium[0], rows))
+        discriminators.append(check.of_length("equilibrium[1]", equilibrium[1], columns))
+    # Lay out the axes.
     cell = min(0.55, 4.0 / max(rows, columns))
     width, height = max(cell * columns, 1.8), max(cell * rows, 2.1)
     fig = draw.new_figure(width + 2.2, height + 1.6)
     grid = fig.add_gridspec(2, 2, width_ratios=(0.9, width), height_ratios=(0.75, height))
     axes = fig.add_subplot(grid[1, 1])
     left, top = fig.add_subplot(grid[1, 0], sharey=axes), fig.add_subplot(grid[0, 1], sharex=axes)
-    draw.colour_bar(fig, axes, draw.heat_map(axes, matrix), check_text("label", label), 0.1 / width)
+    # Draw the matrix and its margins.
+    draw.colour_bar(fig, axes, draw.heat_map(axes, matrix), label, 0.1 / width)
     draw.weight_bars(left, generators, horizontal=True)
     draw.weight_bars(top, discriminators, horizontal=False)
     if equilibrium is not None:
         fig.legend(*top.get_legend_handles_labels(), loc="upper left", handlelength=1.2)
-    parts = [] if value is None else [f"value {check_number('value', value):.4g}"]
-    parts += [] if nash_conv is None else [f"NashConv {check_number('nash_conv', nash_conv):.3g}"]
+    parts = [] if value is None else [f"value {value:.4g}"]
+    parts += [] if nash_conv is None else [f"NashConv {nash_conv:.3g}"]
     top.set_title(", ".join(parts))
     return fig
 
 
+@checked
 @draw.styled
 def plot_curves(
-    records: Sequence[Any],
-    names: Sequence[str],
+    records: Annotated[Sequence[Any], check.runs],
+    names: Annotated[Sequence[str], check.strings],
     *,
     equilibrium: Mapping[str, float] | None = None,
     ylabel: str = "loss (nats)",
     title: str | None = None,
 ) -> "Figure":
-    """Logged numbers over steps: the mean over seeds, and one standard error of that mean to each side.
+    """Draws logged numbers over steps: the mean over seeds, and one standard error of that mean to each side.
 
     Args:
-        records: what ``read_records`` returns; or a list of such lists, one per seed. A value is a number, or a list
-            over seeds ``[S]``; a step's mean is over the seeds that logged it.
-        names: which values to draw; lines without one are passed over.
-        equilibrium: name to the level of its curve at the game's equilibrium, such as ``2 log 2``.
-        ylabel: what the values are, with their unit.
-        title: of the figure.
+        records: the result of ``read_records``, or a list of them, one per seed. A value is a number, or a list over
+            seeds ``[S]``. The mean at a step is over the seeds that logged it.
+        names: names of the values to draw; records without one of them are skipped.
+        equilibrium: name to the level of its curve at the equilibrium of the game, such as ``2 log 2``.
+        ylabel: name of the values, with their unit.
+        title: title of the figure.
 
     Returns:
         A figure with one panel, and one line per name (a second, dotted, for its equilibrium).
-
-    Raises:
-        ValueError: a name that no record holds, or a value of rank above 1.
     """
-    check.strings("names", names)
     levels = check.names("equilibrium", equilibrium, names)
     fig = draw.new_figure(4.6, 2.9)
     axes = fig.add_subplot()
@@ -219,32 +214,33 @@ def plot_curves(
         if name in levels:
             level = float(check_number(f"equilibrium[{name!r}]", levels[name]))
             draw.annotate_level(axes, level, colour)
-    axes.set(xlabel="step", ylabel=check_text("ylabel", ylabel), title=check_text("title", title))
+    axes.set(xlabel="step", ylabel=ylabel, title=title or "")
     if levels:
         axes.plot([], [], color="0.3", ls=":", lw=1.0, label="equilibrium")
     axes.legend()
     return fig
 
 
+@checked
 @draw.styled
-def plot_weights(steps: Any, weights: Any, *, title: str | None = None) -> "Figure":
-    """Mixture weights over steps, one line per component, with the uniform weight for comparison.
+def plot_weights(
+    steps: check.Vector,
+    weights: Annotated[ArrayLike, check.rows_on_the_simplex],
+    *,
+    title: str | None = None,
+) -> "Figure":
+    """Draws mixture weights over steps, one line per component, with the uniform weight for comparison.
 
     Args:
         steps: ``[T]``.
         weights: ``[T, K]``, in [0, 1]; each row sums to 1.
-        title: of the figure.
+        title: title of the figure.
 
     Returns:
         A figure with one panel; its lines are the components, in order, then the uniform weight.
-
-    Raises:
-        TypeError, ValueError: an argument of another rank or size, or rows that do not sum to 1.
     """
-    values = check.host("weights", weights, 2)
-    times = check.host("steps", steps, 1, len(values))
-    if not np.allclose(values.sum(axis=1), 1.0, atol=1e-3):
-        raise ValueError("weights must sum to 1 in every row; exponentiate log-weights")
+    values = np.asarray(weights)
+    times = check.of_length("steps", steps, len(values))
     fig = draw.new_figure(4.6, 2.7)
     axes = fig.add_subplot()
     num_components = values.shape[1]
@@ -259,40 +255,38 @@ def plot_weights(steps: Any, weights: Any, *, title: str | None = None) -> "Figu
             label=label,
         )
     axes.axhline(1 / num_components, color="0.3", ls=":", lw=1.0, label="uniform")
-    axes.set(xlabel="step", ylabel="mixture weight", title=check_text("title", title))
+    axes.set(xlabel="step", ylabel="mixture weight", title=title or "")
     axes.set_ylim(0, max(1.05 * float(values.max()), 1.2 / num_components))
     fig.legend(loc="outside right center")
     return fig
 
 
+@checked
 @draw.styled
 def image_grid(
-    images: Any,
+    images: Annotated[ArrayLike, check.image_blocks],
     *,
-    weights: Any = None,
-    columns: int | None = None,
+    weights: check.Vector | None = None,
+    columns: Count | None = None,
     title: str | None = None,
-    value_range: tuple[float, float] | None = None,
+    value_range: Range | None = None,
 ) -> "Figure":
-    """Images by component: a block of tiles for each, labelled with its number and weight.
+    """Draws images by component: a block of tiles for each, labelled with its number and weight.
 
     Args:
         images: ``[K, n, H, W, C]`` with C of 1 or 3; uint8, or floating point in [-1, 1].
-        weights: of the components ``[K]``, for the labels.
+        weights: weights of the components ``[K]``, for the labels.
         columns: images per row of a block, >= 1; None puts all n in one row.
-        title: of the figure.
+        title: title of the figure.
         value_range: the values of black and white, as in :func:`mixgan_jax.data.to_uint8`.
 
     Returns:
-        A figure with one panel per component, each holding one picture of all its images.
-
-    Raises:
-        TypeError, ValueError: images of another rank, dtype or range.
+        A figure with one panel per component; each panel holds one picture of all its images.
     """
     blocks = draw.tile("images", images, columns, value_range)
     labels = draw.component_labels(len(blocks), weights, separator="\n")
     fig, panels = draw.stack(blocks, wide=columns is not None, titled=title is not None)
     for axes, block, label in zip(panels, blocks, labels, strict=True):
         draw.show_picture(axes, block, label)
-    panels[0].set_title(check_text("title", title))
+    panels[0].set_title(title or "")
     return fig

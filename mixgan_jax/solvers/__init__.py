@@ -1,4 +1,4 @@
-"""Training algorithms: each a :class:`Solver`, made from players, a loss and optimisers, or around another solver."""
+"""Training algorithms, each a :class:`Solver` made from players, a loss and optimisers, or around another solver."""
 
 from mixgan_jax.solvers.around.averaging import (
     Averaged as Averaged,

@@ -1,4 +1,4 @@
-"""The duel: what a discriminator makes of the judgements of its peers, the other discriminators."""
+"""The duel: a term by which a discriminator learns from its peers, the other discriminators."""
 
 from typing import Any, NamedTuple
 
@@ -15,11 +15,11 @@ from mixgan_jax.types import Array, ModelState, Params
 
 
 class Duel(NamedTuple):
-    """How much peers count, at one step.
+    """Coefficients of the duel at one step.
 
     Attributes:
-        alpha: ``[]`` in [0, 1]: how much agreement that could be blind is taken back.
-        beta: ``[]`` >= 0: the duel's share of a discriminator's loss.
+        alpha: ``[]`` in [0, 1], share of the reward for blind agreement that is taken back.
+        beta: ``[]`` >= 0, weight of the duel in a discriminator's loss.
     """
 
     alpha: Array | float
@@ -27,7 +27,7 @@ class Duel(NamedTuple):
 
 
 def duel_term(duel: Duel) -> ExtraTerm:
-    """The duel as a term of each discriminator's loss."""
+    """Makes the duel a term of each discriminator's loss."""
 
     def loss(labels: Logits, duel: Duel, seen: Logits, p: Array) -> Array:
         return duel.beta * duel_loss(duel.alpha, seen, labels, p)
@@ -36,7 +36,7 @@ def duel_term(duel: Duel) -> ExtraTerm:
 
 
 def _labels(game: Game, discriminators: Mixture, real: Array, fakes: Array) -> Logits:
-    """What each discriminator's peers say of the batch that it is about to see, leaves ``[J, ...]``."""
+    """Runs all discriminators on the batch, and averages the labels of each one's peers, leaves ``[J, ...]``."""
     if game.pairing != "full":
         raise ValueError(f"pairing must be 'full' for a duel, got {game.pairing!r}")
 
@@ -50,13 +50,14 @@ def _labels(game: Game, discriminators: Mixture, real: Array, fakes: Array) -> L
 
 
 def peer_labels(seen: Logits, log_weights: Array) -> Logits:
-    """For each discriminator the probability of real that its peers give, averaged with their weights.
+    """Averages the peers' probabilities of real with their weights, for each discriminator.
 
     The cross-entropy is linear in the label, so the mean of the labels stands for the mean of the pairwise duels.
 
     Args:
         seen: logits of all J discriminators, leaves ``[J, ...]``.
-        log_weights: theirs, ``[J]`` with J >= 2; a discriminator's own is left out and the others sum to 1.
+        log_weights: log-weights of the discriminators, ``[J]`` with J >= 2. A discriminator's own is left out, and the
+            others are normalised.
 
     Returns:
         Labels in [0, 1], shaped as ``seen`` and constant: no gradient goes to the peers.
@@ -75,32 +76,32 @@ def peer_labels(seen: Logits, log_weights: Array) -> Logits:
     return Logits(*map(average, seen))
 
 
-def duel_loss(alpha: Array | float, seen: Logits, labels: Logits, weights: Array) -> Array:
-    r"""One discriminator's duel against its peers' labels.
+def duel_loss(alpha: Array | float, seen: Logits, labels: Logits, p: Array) -> Array:
+    r"""Computes one discriminator's duel against its peers' labels.
 
     .. math:: E_x\, l(D(x), Y(x)) - \alpha\, E_{x_1, x_2}\, l(D(x_1), Y(x_2))
 
-    with the cross-entropy ``l(d, y) = softplus(d) - y d`` of a logit. Over the x of a pool, half of it reals and half
-    one generator's fakes; x_1 and x_2 run over *all* pairs of the pool, which is what one random permutation of it
-    gives on average, without its noise: by linearity in the label it is ``mean softplus(d) - mean(y) mean(d)``. Over
-    the pools of several generators the weights w average.
+    with the cross-entropy ``l(d, y) = softplus(d) - y d`` of a logit. x runs over a pool, half of it reals and half
+    one generator's fakes. x_1 and x_2 run over *all* pairs of the pool: the average over its random permutations,
+    without their noise. By linearity in the label it is ``mean softplus(d) - mean(y) mean(d)``. Pools of several
+    generators are averaged with the weights p.
 
     Args:
         alpha: ``[]`` in [0, 1].
         seen: the discriminator's logits, ``[B / M]`` and ``[I, F / M]``.
-        labels: as :func:`peer_labels`, of this discriminator.
-        weights: of the generators, ``[I]``.
+        labels: this discriminator's part of :func:`peer_labels`.
+        p: weights of the generators, ``[I]``.
 
     Returns:
         ``[]``, in nats.
     """
 
     def pools(real: Array, fake: Array) -> Array:
-        """Means ``[I]``, either half counting 1/2."""
+        # Either half of a pool counts 1/2.
         return 0.5 * (jnp.mean(real) + jnp.mean(fake, axis=-1))
 
     logits = Logits(*(as_logits("logits", leaf) for leaf in seen))
     softplus = pools(*map(jax.nn.softplus, logits))
     matched = pools(logits.real * labels.real, logits.fake * labels.fake)
     crossed = pools(*logits) * pools(*labels)
-    return weights @ (softplus - matched - alpha * (softplus - crossed))
+    return p @ (softplus - matched - alpha * (softplus - crossed))

@@ -4,30 +4,30 @@ from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from mixgan_jax.checks import check_count, check_number, fail, is_concrete
-from mixgan_jax.losses import GanLoss
-from mixgan_jax.penalties import Penalty
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import fail, is_concrete
+from mixgan_jax.losses.core import Loss
+from mixgan_jax.optim.components import Transform
 from mixgan_jax.players.mixture import Mixture
-from mixgan_jax.players.player import Player
-from mixgan_jax.solvers.core.game import Game, check_game
+from mixgan_jax.players.player import Discriminator, Generator
+from mixgan_jax.solvers.core.game import DiscriminatorPenalty, Game
 from mixgan_jax.solvers.core.gradients import ExtraTerm
 from mixgan_jax.solvers.core.side import HasCurrent, MixGanState, make_rules
 from mixgan_jax.solvers.core.turns import alternating, current_opponents, first_state
 from mixgan_jax.solvers.duel import Duel, duel_term
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array, Info, Key, LatentSampler
+from mixgan_jax.types import Array, Count, Info, Key, LatentSampler, NonNegative, Share
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class DuelState(HasCurrent):
-    """What the next step needs.
+    """State of DuelGAN.
 
     Attributes:
         current: the players and their optimisers.
-        count: int32 ``[]``, of steps.
+        count: int32 ``[]``, steps so far.
     """
 
     current: MixGanState
@@ -35,30 +35,31 @@ class DuelState(HasCurrent):
 
     @property
     def iterate(self) -> tuple[Mixture, Mixture]:
-        """As of ``MixGanState``."""
+        """Both mixtures, without optimisers; see ``solvers/around/iterate.py``."""
         return self.current.iterate
 
     def with_iterate(self, iterate: tuple[Mixture, Mixture]) -> "DuelState":
-        """The same optimisers and count with other mixtures."""
+        """Replaces both mixtures; optimisers and count stay."""
         return replace(self, current=self.current.with_iterate(iterate))
 
 
+@checked
 def duel_gan(
-    generator: Player,
-    discriminator: Player,
-    loss: GanLoss,
+    generator: Generator,
+    discriminator: Discriminator,
+    loss: Loss,
     *,
-    num_steps: int | None,
-    latent_size: int,
-    generator_tx: optax.GradientTransformation,
-    discriminator_tx: optax.GradientTransformation,
-    alpha: float = 0.3,
-    beta: float = 0.5,
-    num_generators: int = 1,
-    num_discriminators: int = 2,
-    weight_tx: optax.GradientTransformation | None = None,
-    weight_barrier: float = 0.1,
-    penalty: Penalty | None = None,
+    num_steps: Count | None,
+    latent_size: Count,
+    generator_tx: Transform,
+    discriminator_tx: Transform,
+    alpha: Share = 0.3,
+    beta: NonNegative = 0.5,
+    num_generators: Count = 1,
+    num_discriminators: Count = 2,
+    weight_tx: Transform | None = None,
+    weight_barrier: NonNegative = 0.1,
+    penalty: DiscriminatorPenalty | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
 ) -> Solver:
     r"""DuelGAN (Wei et al. 2022, arXiv 2101.07524): discriminators of one role that learn from each other.
@@ -67,68 +68,55 @@ def duel_gan(
 
     .. math:: E_x\, l(D_i(x), Y_i(x)) - \alpha\, E_{x_1, x_2}\, l(D_i(x_1), Y_i(x_2))
 
-    where x is real or fake with probability 1/2, l is the cross-entropy and Y_i, held constant, the probability of
-    real that its peer gives. The first term asks it to agree with the peer; the second takes back what it would be
-    paid for agreeing on unrelated samples. The generators see no duel and minimise the discriminators' mean loss. With
-    ``r = step / num_steps`` both coefficients follow ``4 r (1 - r)``: none at the start and the end, all halfway.
+    where x is real or fake with probability 1/2, l is the cross-entropy and Y_i, held constant, the peer's probability
+    of real. The first term asks D_i to agree with its peer; the second takes back the reward for agreement on unrelated
+    samples. The generators see no duel and minimise the discriminators' mean loss. With ``r = step / num_steps`` both
+    coefficients follow ``4 r (1 - r)``: 0 at the start and the end, full halfway.
 
-    Where fakes are as reals and all discriminators say 1/2 nothing moves, whatever alpha: labels are probabilities, not
-    decisions. Against a fixed Y the best discriminator of a logarithmic loss is, with ``rho = p / (p + q)`` of the
-    densities and pi the mean of Y, ``[rho + (beta / 2) (Y - alpha pi)] / [1 + (beta / 2) (1 - alpha)]``.
+    Where fakes are distributed as reals and all discriminators say 1/2, nothing moves, whatever alpha: labels are
+    probabilities, not decisions. Against a fixed Y the best discriminator of a logarithmic loss is, with
+    ``rho = f / (f + g)`` of the densities f of reals and g of fakes and pi the mean of Y,
+    ``[rho + (beta / 2) (Y - alpha pi)] / [1 + (beta / 2) (1 - alpha)]``.
 
-    The code released with the paper computes the duel but detaches it from its graph, so that it trains two
-    discriminators that do not influence each other: here that is ``beta = 0``, which is :func:`mix_gan` bit for
-    bit, with weights that stay uniform.
+    The code released with the paper computes the duel but detaches it from its graph, so it trains two discriminators
+    that do not influence each other. Here that is ``beta = 0``, which is :func:`mix_gan` bit for bit, with weights
+    that stay uniform.
 
-    Departures: terms are means over the batch, not sums, of logits' cross-entropy; the pairs (x_1, x_2) are all those
-    of the batch (see ``solvers/duel.py``), where the released code shuffles in place in a way that repeats rows;
-    all discriminators move from the same point, not one after the other; generators answer on fresh latents; r
-    rises with every step, there with every epoch. Labels are soft there too. For J > 2 discriminators Y_i is the
-    mean of the peers' probabilities, which is the mean of the pairwise duels. Several generators, and weights that
-    are trained, make duelling mixtures: then means go by the weights.
+    Departures: terms are means over the batch, not sums, of logits' cross-entropy. The pairs (x_1, x_2) are all pairs
+    of the batch (see ``solvers/duel.py``); the released code shuffles in place in a way that repeats rows. All
+    discriminators move from the same point, not one after the other. Generators answer on fresh latents. r rises with
+    every step, there with every epoch. Labels are soft there too. For J > 2 discriminators Y_i is the mean of the
+    peers' probabilities, which is the mean of the pairwise duels. Several generators, and weights that are trained,
+    make duelling mixtures; means then use the weights.
 
     Args:
         generator: latents ``[B, Z]`` to samples ``[B, ...]``.
         discriminator: samples ``[B, ...]`` to logits ``[B]`` of the probability of real.
         loss: both sides' losses; ``losses.non_saturating()`` in the paper.
-        num_steps: the run's length >= 1, over which alpha and beta rise and fall; after it they are 0. None: constant.
+        num_steps: length >= 1 of the run, over which alpha and beta rise and fall; afterwards they are 0. None keeps
+            them constant.
         latent_size: Z >= 1.
         generator_tx: optimiser of one generator; each component has a state of its own.
-        discriminator_tx: optimiser of one discriminator, likewise.
+        discriminator_tx: optimiser of one discriminator; each component has a state of its own.
         alpha: the largest alpha, in [0, 1].
         beta: the largest beta, >= 0, in units of the loss.
         num_generators: I >= 1.
         num_discriminators: J >= 2.
-        weight_tx: optimiser of the log-weights of both sides; if not given weights stay uniform, as in the paper.
-        weight_barrier: as of :func:`mix_gan`.
-        penalty: as of :func:`mix_gan`.
+        weight_tx: optimiser of the log-weights of both sides; None keeps weights uniform, as in the paper.
+        weight_barrier: as in :func:`mix_gan`.
+        penalty: as in :func:`mix_gan`.
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
 
     Returns:
         A :class:`Solver` whose state is a :class:`DuelState`; ``step`` takes reals ``[B, ...]`` and reports what
         :func:`mix_gan` does, losses and values without the duel, and ``alpha`` and ``beta`` ``[]`` of the step.
-
-    Raises:
-        TypeError, ValueError: a bad argument, at once; players that do not fit each other, at ``init``; a batch that
-            does not fit, when ``step`` is traced.
     """
-    alpha = check_number("alpha", alpha, minimum=0.0, maximum=1.0)
-    beta = check_number("beta", beta, minimum=0.0)
-    num_steps = num_steps if num_steps is None else check_count("num_steps", num_steps)
-    if check_count("num_discriminators", num_discriminators) < 2:
+    if num_discriminators < 2:
         raise fail("num_discriminators", num_discriminators, "at least 2: a duel needs a peer")
+    sizes = (num_generators, num_discriminators)
     game = Game(
-        generator,
-        discriminator,
-        loss,
-        num_generators,
-        num_discriminators,
-        latent_size,
-        latent_sampler,
-        penalty=penalty,
-        weight_barrier=weight_barrier,
+        generator, discriminator, loss, sizes, latent_size, latent_sampler, penalty, weight_barrier
     )
-    game = check_game(game)
     rules = make_rules(generator_tx, discriminator_tx, weight_tx, default=0.0)
 
     def init(key: Key) -> DuelState:
@@ -152,7 +140,7 @@ def duel_gan(
 
 
 def scheduled(duel: Duel, num_steps: int | None, count: Array) -> Duel:
-    """The coefficients ``[]`` at step ``count``, from 0: times ``4 r (1 - r)`` with ``r = count / num_steps`` <= 1."""
+    """Scales the coefficients by ``4 r (1 - r)`` with ``r = count / num_steps`` <= 1, at step ``count`` from 0."""
     if num_steps is None:
         share = jnp.float32(1.0)
     else:

@@ -1,37 +1,39 @@
 """Gradient descent-ascent: one generator against one discriminator."""
 
 import jax
-import optax
 
 from mixgan_jax.adjustments import Adjustment
-from mixgan_jax.losses import GanLoss
-from mixgan_jax.penalties import Penalty
-from mixgan_jax.players.player import Player
+from mixgan_jax.checked import checked
+from mixgan_jax.losses.core import Loss
+from mixgan_jax.optim.components import Transform
+from mixgan_jax.players.player import Discriminator, Generator
+from mixgan_jax.solvers.core.game import DiscriminatorPenalty
 from mixgan_jax.solvers.core.turns import Update
 from mixgan_jax.solvers.mix_gan import mix_gan
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import LatentSampler
+from mixgan_jax.types import Count, LatentSampler
 
 
+@checked
 def gda(
-    generator: Player,
-    discriminator: Player,
-    loss: GanLoss,
+    generator: Generator,
+    discriminator: Discriminator,
+    loss: Loss,
     *,
-    latent_size: int,
-    generator_tx: optax.GradientTransformation,
-    discriminator_tx: optax.GradientTransformation,
-    penalty: Penalty | None = None,
+    latent_size: Count,
+    generator_tx: Transform,
+    discriminator_tx: Transform,
+    penalty: DiscriminatorPenalty | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
     update: Update = "alternating",
     adjust: Adjustment | None = None,
-    discriminator_steps: int = 1,
-    generator_steps: int = 1,
+    discriminator_steps: Count = 1,
+    generator_steps: Count = 1,
 ) -> Solver:
-    """Plain GAN training (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1): MIX+GAN with one of each.
+    """Plain GAN training (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1): MIX+GAN with one player a side.
 
-    The mixture of a single component has weight 1, which no update moves; state and info are ``mix_gan``'s, with
-    leading axes ``[1, ...]``, so whatever reads a mixture reads a plain GAN too.
+    The mixture of a single component has weight 1, which no update moves. State and info are ``mix_gan``'s, with
+    leading axes ``[1, ...]``, so code that reads a mixture reads a plain GAN too.
 
     Args:
         generator: latents ``[B, Z]`` to samples ``[B, ...]``.
@@ -44,15 +46,25 @@ def gda(
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
         update: ``alternating`` (the generator answers the updated discriminator, with fresh latents) or
             ``simultaneous`` (both gradients at one point, on the same fakes).
-        adjust: of simultaneous gradients, from ``adjustments``.
+        adjust: a function of simultaneous gradients, from ``adjustments``.
         discriminator_steps: updates of the discriminator in each step, each on its own part of the batch.
         generator_steps: updates of the generator in each step, each with fresh latents.
 
     Returns:
         A :class:`Solver`; see :func:`mix_gan`.
 
-    Raises:
-        TypeError, ValueError: as :func:`mix_gan`.
+    Example:
+        >>> import jax
+        >>> import mixgan_jax as mg
+        >>> import optax
+        >>> generator = mg.from_linen(mg.networks.MLP((16,), outputs=2))
+        >>> discriminator = mg.from_linen(mg.networks.MLP((16,)))
+        >>> solver = mg.gda(
+        ...     generator, discriminator, mg.losses.non_saturating(), latent_size=8,
+        ...     generator_tx=optax.adam(1e-3), discriminator_tx=optax.adam(1e-3),
+        ... )
+        >>> solver.init(jax.random.key(0)).generators.weights.tolist()
+        [1.0]
     """
     return mix_gan(
         generator,

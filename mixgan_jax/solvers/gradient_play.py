@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from mixgan_jax.adjustments import Adjustment, Players, gradient_field
-from mixgan_jax.checks import check_choice, check_function, check_key, fail
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_key, fail
 from mixgan_jax.optim import check_transform
 from mixgan_jax.optim.simplex import as_optax_expects
 from mixgan_jax.solvers.core.turns import Update
@@ -21,11 +22,11 @@ from mixgan_jax.types import Array, Batch, Info, Key
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class GradientPlayState:
-    """What the next step needs.
+    """State of gradient play.
 
     Attributes:
-        players: one tree of parameters for each.
-        opt_states: of their optimisers.
+        players: a tree of parameters for each player.
+        opt_states: the state of each player's optimiser.
     """
 
     players: Players
@@ -33,54 +34,50 @@ class GradientPlayState:
 
     @property
     def iterate(self) -> Players:
-        """What the game is played with; see ``solvers/around/iterate.py``."""
+        """All players; see ``solvers/around/iterate.py``."""
         return self.players
 
     def with_iterate(self, iterate: Players) -> "GradientPlayState":
-        """The same optimisers with other players."""
+        """Replaces the players; optimisers stay."""
         return replace(self, players=iterate)
 
 
+def _check_transforms(name: str, txs: Any) -> Sequence[optax.GradientTransformation]:
+    if not isinstance(txs, Sequence) or not txs:
+        raise fail(name, txs, "a sequence of optimisers, one for each player", TypeError)
+    for index, tx in enumerate(txs):
+        check_transform(f"{name}[{index}]", tx)
+    return txs
+
+
+@checked
 def gradient_play(
     init: Callable[[Key], Players],
     losses: Callable[[Key, Players, Batch], tuple[Array, ...]],
-    txs: Sequence[optax.GradientTransformation],
+    txs: Annotated[Sequence[optax.GradientTransformation], _check_transforms],
     *,
     update: Update = "simultaneous",
     adjust: Adjustment | None = None,
 ) -> Solver:
-    """Every player descends its own loss: the dynamics that ``gda`` is for networks, for any differentiable game.
+    """Descends every player's own loss: the dynamics of ``gda``, for any differentiable game.
 
-    Bilinear and quadratic games, the Dirac-GAN, linear discriminators: whatever is written as losses. A zero-sum game
-    has ``losses = (f, -f)``. A state that is not finite is not held back: in a toy it is the result, divergence.
+    Take it for bilinear and quadratic games, the Dirac-GAN, linear discriminators. A zero-sum game has
+    ``losses = (f, -f)``. A state that is not finite is not held back: in a toy divergence is the result.
 
     Args:
-        init: from a key, consumed, to a tuple of the players' parameters, a tree for each.
-        losses: from a key, the players and a batch to one scalar loss for each player.
+        init: a function of a key, consumed, that returns a tuple of the players' parameters, a tree for each.
+        losses: a function of a key, the players and a batch that returns one scalar loss for each player.
         txs: the optimiser of each player.
         update: ``simultaneous`` (all gradients at one point) or ``alternating`` (in order, each player answering
             those before it).
-        adjust: of simultaneous gradients, from ``adjustments``.
+        adjust: a function of simultaneous gradients, from ``adjustments``.
 
     Returns:
         A :class:`Solver` with state :class:`GradientPlayState`; ``step``'s info has ``losses`` ``[n]`` and
-        ``gradient_norms`` ``[n]``, both before the player moved, norms as adjusted.
-
-    Raises:
-        TypeError, ValueError: a bad argument, at once; not one player or loss for each optimiser, at ``init`` or when
-            ``step`` is traced.
+        ``gradient_norms`` ``[n]``, both before the player moved; norms are of the adjusted gradients.
     """
-    check_function("init", init)
-    check_function("losses", losses)
-    if not isinstance(txs, Sequence) or not txs:
-        raise fail("txs", txs, "a sequence of optimisers, one for each player", TypeError)
-    for index, tx in enumerate(txs):
-        check_transform(f"txs[{index}]", tx)
-    check_choice("update", update, ("alternating", "simultaneous"))
-    if adjust is not None:
-        check_function("adjust", adjust)
-        if update == "alternating":
-            raise fail("update", update, "'simultaneous' where gradients are adjusted")
+    if update == "alternating" and adjust is not None:
+        raise fail("update", update, "'simultaneous' where gradients are adjusted")
 
     def start(key: Key) -> GradientPlayState:
         check_key("key", key)
@@ -108,7 +105,7 @@ def _together(
     field = gradient_field(at)
     gradients = field(state.players) if adjust is None else adjust(field, state.players)
     moved = [
-        _move(tx, gradient, opt_state, player)
+        _update_player(tx, gradient, opt_state, player)
         for tx, gradient, opt_state, player in zip(
             txs, gradients, state.opt_states, state.players, strict=True
         )
@@ -135,13 +132,13 @@ def _in_turns(
 
         values.append(at(tuple(players))[index])
         gradients.append(gradient_field(at)(tuple(players))[index])
-        players[index], opt_states[index] = _move(
+        players[index], opt_states[index] = _update_player(
             tx, gradients[index], opt_states[index], players[index]
         )
     return GradientPlayState(tuple(players), tuple(opt_states)), _info(values, gradients)
 
 
-def _move(
+def _update_player(
     tx: optax.GradientTransformation, gradient: Any, opt_state: Any, player: Any
 ) -> tuple[Any, Any]:
     with as_optax_expects():

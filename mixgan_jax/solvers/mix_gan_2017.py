@@ -1,4 +1,4 @@
-"""MIX+GAN as the code released in 2017 trains it, where that makes sense without labels."""
+"""MIX+GAN as the code released in 2017 trains it, as far as that needs no labels."""
 
 from functools import partial
 
@@ -6,29 +6,30 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checks import check_count, check_step_size
+from mixgan_jax.checked import checked
 from mixgan_jax.losses import GanLoss, minimax
 from mixgan_jax.optim import softmax_adam
-from mixgan_jax.players.player import Player
+from mixgan_jax.players.player import Discriminator, Generator
 from mixgan_jax.solvers.mix_gan import mix_gan
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array
+from mixgan_jax.types import Array, Count, StepSize
 
 
+@checked
 def mix_gan_2017(
-    generator: Player,
-    discriminator: Player,
+    generator: Generator,
+    discriminator: Discriminator,
     *,
-    num_components: int = 5,
-    latent_size: int = 50,
-    learning_rate: optax.ScalarOrSchedule = 1e-4,
+    num_components: Count = 5,
+    latent_size: Count = 50,
+    learning_rate: StepSize = 1e-4,
 ) -> Solver:
-    """The training rule of the code released with Arora et al. (2017, arXiv 1703.00573), as a preset.
+    """Makes the training rule of the code released with Arora et al. (2017, arXiv 1703.00573).
 
     The paper describes exponentiated gradient; the code trains softmax logits with Adam instead
-    (:func:`mixgan_jax.softmax_adam`). Also in the code: the saturating minimax loss, whole for the generators and half
-    of it for the discriminators, the same uniform latents for all generators, a discriminator update that is skipped
-    where the mixture's (halved) loss is low, and more generator updates the lower it is:
+    (:func:`mixgan_jax.softmax_adam`). The code also has the saturating minimax loss, whole for the generators and
+    halved for the discriminators, and the same uniform latents for all generators. It skips the discriminators' update
+    where the mixture's (halved) loss is low, and takes more generator updates the lower that loss is:
 
     ==================  ======================  =================
     discriminator loss  discriminators updated  generator updates
@@ -39,28 +40,22 @@ def mix_gan_2017(
     0.3 and below       no (at 0.3: yes)        7
     ==================  ======================  =================
 
-    Left out, because they need class labels or a network that Player does not describe: the class and latent
-    reconstruction losses, the additive noise and dropout in the discriminator.
-
-    Departure: here, as in :func:`mix_gan`, a component's gradient is multiplied by the number of components. Adam is
-    invariant to that scale only where gradients are large beside the root of its epsilon, 1e-4.
+    Departures: the class and latent reconstruction losses, the additive noise and the dropout in the discriminator are
+    left out, because they need class labels or a network that Player does not describe. As in :func:`mix_gan`, a
+    component's gradient is multiplied by the number of components. Adam is invariant to that scale only where gradients
+    are large beside the root of its epsilon, 1e-4.
 
     Args:
         generator: latents ``[B, Z]``, uniform on [0, 1], to samples ``[B, ...]``.
         discriminator: samples ``[B, ...]`` to logits ``[B]``.
-        num_components: generators, and discriminators; the code's weights demand as many of either.
+        num_components: number of generators, and of discriminators; the code's weights need as many of both.
         latent_size: Z >= 1.
-        learning_rate: Adam's for networks and weights alike, a number or a schedule; beta1 is 0.5, epsilon 1e-8 inside
-            the square root.
+        learning_rate: learning rate of Adam for networks and weights, a number or a schedule. Its beta1 is 0.5, its
+            epsilon 1e-8 inside the square root.
 
     Returns:
         A :class:`Solver`; see :func:`mix_gan`.
-
-    Raises:
-        TypeError, ValueError: as :func:`mix_gan`.
     """
-    check_count("num_components", num_components)
-    learning_rate = check_step_size("learning_rate", learning_rate)
     adam = partial(optax.adam, learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
     return mix_gan(
         generator,
@@ -81,7 +76,7 @@ def mix_gan_2017(
 
 
 def generator_steps_2017(discriminator_loss: Array) -> Array:
-    """Generator updates for a discriminator loss: 1, 3, 5 or 7, more the better the discriminators do.
+    """Returns the generator updates for a discriminator loss: 1, 3, 5 or 7, more for better discriminators.
 
     Args:
         discriminator_loss: ``[]``, half the sum of the real and the fake term (log 2 at the equilibrium).
@@ -94,7 +89,7 @@ def generator_steps_2017(discriminator_loss: Array) -> Array:
 
 
 def _halved(loss: GanLoss) -> GanLoss:
-    """The loss with half the discriminator's, which doubles what the weight barrier is worth to that side."""
+    """Halves the discriminator's loss, which doubles the weight barrier's share for that side."""
 
     def discriminator(*, real: Array, fake: Array) -> Array:
         return 0.5 * loss.discriminator(real=real, fake=fake)

@@ -1,4 +1,4 @@
-"""What every training algorithm of this package is."""
+"""The form of every training algorithm of this package."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ class Solver(NamedTuple):
 
     Attributes:
         init: ``init(key) -> state``.
-        step: ``step(key, state, batch) -> (state, info)``; ``state`` is what the next step needs, ``info`` what a
-            person wants to see. A solver that stops updating components that fail says so as ``quarantine.py``
-            describes. The caller passes ``fold_in(run_key, step)``, so a step depends on nothing else.
+        step: ``step(key, state, batch) -> (state, info)``. The next step needs ``state``; ``info`` is for people to
+            read. A solver that freezes components that fail reports them as ``quarantine.py`` describes. The caller
+            passes ``fold_in(run_key, step)``, so a step depends on nothing else.
     """
 
     init: Callable[[Key], Any]

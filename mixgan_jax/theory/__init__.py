@@ -1,4 +1,4 @@
-"""What theorems on GANs, and on mixtures of them, state and build: closed forms and constructions, no training loop."""
+"""Closed forms and constructions from theorems on GANs and on mixtures of GANs, without any training loop."""
 
 from mixgan_jax.theory.dirac_gan import (
     dirac_gan_inward_pull as dirac_gan_inward_pull,

@@ -1,4 +1,4 @@
-r"""The Dirac-GAN: the smallest GAN, in which unregularised training turns around the equilibrium and never gets there.
+r"""The Dirac-GAN: the smallest GAN, in which unregularised training circles the equilibrium and never gets there.
 
 The data are the point 0, the generator is a point ``theta``, the discriminator's logit is ``psi x`` (plus the loss's
 neutral logit): Mescheder, Geiger and Nowozin (2018, arXiv 1801.04406, section 2). The equilibrium is
@@ -11,34 +11,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_function, check_number
-from mixgan_jax.losses import GanLoss
-from mixgan_jax.losses.core import check_loss
+from mixgan_jax.checked import checked
+from mixgan_jax.losses.core import Loss
 from mixgan_jax.penalties import Penalty
 from mixgan_jax.theory.linear_games import Matrices, fake_slopes
-from mixgan_jax.types import Array
+from mixgan_jax.types import Array, NonNegative
 
 
+@checked
 def dirac_gan_losses(
-    loss: GanLoss, penalty: Penalty | None = None
+    loss: Loss, penalty: Penalty | None = None
 ) -> Callable[[tuple[Array, Array]], tuple[Array, Array]]:
-    """Both players' losses as functions of their two numbers.
+    """Makes both players' losses, functions of their two numbers.
 
     Args:
         loss: of either player.
-        penalty: of the discriminator, from ``penalties``. Its gradient in x is psi everywhere, so R1 and R2 are the
+        penalty: of the discriminator, from ``penalties``. Its gradient in x is psi everywhere. So R1 and R2 are the
             same, ``gamma / 2 psi^2``, and WGAN-GP's is ``coefficient (|psi| - target)^2`` wherever it looks.
 
     Returns:
         ``losses(players)``, for ``adjustments.gradient_field`` or ``gradient_play``: from ``(theta, psi)``, each
         ``[]``, to the generator's and the discriminator's loss ``[]``.
-
-    Raises:
-        TypeError: an argument of the wrong kind.
     """
-    check_loss("loss", loss)
-    if penalty is not None:
-        check_function("penalty", penalty)
 
     def losses(players: tuple[Array, Array]) -> tuple[Array, Array]:
         point, slope = players
@@ -46,7 +40,7 @@ def dirac_gan_losses(
         logits = {"real": real, "fake": real + slope * point}
         discriminator = loss.discriminator(**logits)
         if penalty is not None:
-            # Where a penalty looks between real and fake, by its key, makes no difference to a linear critic.
+            # The key decides where the penalty looks, which makes no difference to a linear critic.
             places = jnp.zeros((1,), slope.dtype), point.reshape(1)
             terms = penalty(jax.random.key(0), lambda x: slope * x, *places)
             discriminator = discriminator + jnp.sum(terms)
@@ -55,8 +49,9 @@ def dirac_gan_losses(
     return losses
 
 
-def dirac_gan_jacobian(loss: GanLoss, damping: float = 0.0) -> Matrices:
-    r"""The Jacobian at the equilibrium, ``[[0, -a], [b, damping]]``.
+@checked
+def dirac_gan_jacobian(loss: Loss, damping: NonNegative = 0.0) -> Matrices:
+    r"""Returns the Jacobian at the equilibrium, ``[[0, -a], [b, damping]]``.
 
     ``-a`` and ``b`` are the slopes of the players' losses in the fake's logit: 1/2 each for minimax, non-saturating,
     least squares and relativistic, 1 for Wasserstein and hinge. Eigenvalues are
@@ -65,39 +60,32 @@ def dirac_gan_jacobian(loss: GanLoss, damping: float = 0.0) -> Matrices:
     Args:
         loss: of either player.
         damping: the penalty's second derivative in psi at 0, finite and >= 0: gamma of R1 or R2. WGAN-GP's has none: it
-            pushes psi away from 0, and at theta = 0 with ``|psi| = target`` the generator still moves, so that no
+            pushes psi away from 0, and at theta = 0 with ``|psi| = target`` the generator still moves. So no
             equilibrium is left.
 
     Returns:
         ``[2, 2]`` float64.
-
-    Raises:
-        TypeError, ValueError: a bad argument.
     """
     slope, pull = fake_slopes(loss)
-    damping = check_number("damping", damping, minimum=0.0)
     return np.array([[0.0, slope], [pull, damping]])
 
 
-def dirac_gan_inward_pull(loss: GanLoss) -> float:
-    r"""How strongly the unregularised game contracts beyond the linear order: k in ``d(r^2)/dt = -(k / 4) r^4``.
+@checked
+def dirac_gan_inward_pull(loss: Loss) -> float:
+    r"""Returns how strongly the unregularised game contracts beyond linear order: k in ``d(r^2)/dt = -(k / 4) r^4``.
 
     In continuous time ``r^2 = theta^2 + psi^2`` changes by ``-2 f (h_G'(f) + h_D'(f))`` with ``f = theta psi`` and h
     the losses in the fake's logit. Zero-sum losses give 0: orbits close. Others give ``-2 k f^2`` to lowest order with
-    ``k = h_G''(0) + h_D''(0)``, of mean ``-(k / 4) r^4`` over a turn: r falls as ``t^(-1/2)``. Simultaneous steps of
-    size s grow ``r^2`` by ``s a^2 r^2`` per unit of time, so that they end on a cycle of radius ``2 a sqrt(s / k)``,
-    or leave where k = 0; alternating steps have no such term (our algebra).
+    ``k = h_G''(0) + h_D''(0)``. Its mean over a turn is ``-(k / 4) r^4``, so r falls as ``t^(-1/2)``. Simultaneous
+    steps of size s make ``r^2`` grow by ``s a^2 r^2`` per unit of time. They end on a cycle of radius
+    ``2 a sqrt(s / k)``, or leave if k = 0. Alternating steps have no such term (our algebra).
 
     Args:
         loss: twice differentiable at its neutral logit.
 
     Returns:
-        k, of the loss: 0 where it is zero-sum; 1/2 for non-saturating and relativistic, 2 for least squares.
-
-    Raises:
-        TypeError: ``loss`` is no :class:`GanLoss`.
+        k, of the loss: 0 if it is zero-sum; 1/2 for non-saturating and relativistic, 2 for least squares.
     """
-    check_loss("loss", loss)
     with jax.ensure_compile_time_eval():
         neutral = jnp.asarray(loss.neutral, jnp.float32)
 

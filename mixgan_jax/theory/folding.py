@@ -1,28 +1,31 @@
-"""A mixture of T generators folded into ONE network, by the selector of :func:`thresholds`."""
+"""A mixture of T generators folded into ONE network by the multi-way selector."""
 
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import (
-    check_array,
-    check_choice,
-    check_count,
-    check_kind,
-    check_number,
-    is_concrete,
-)
-from mixgan_jax.players.mixture import Mixture, generate, map_components, uniform
-from mixgan_jax.players.player import Player, apply_player, check_player
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, on_host
+from mixgan_jax.players.mixture import Mixture, map_components, uniform
+from mixgan_jax.players.player import AnyPlayer, Player, apply_player
+from mixgan_jax.players.sampling import generate
 from mixgan_jax.theory.selector import ramps_missing, thresholds
-from mixgan_jax.types import Array, Key, ModelState, Params
+from mixgan_jax.types import Array, Count, Key, ModelState, Params, Positive
 
 Output: TypeAlias = Literal["linear", "relu"]
-"""What a generator makes of its last layer's pre-activations: samples of either sign, or ReLUs."""
+"""Whether samples are the last pre-activations themselves, of either sign, or their ReLUs."""
 
 SIGNS: dict[Output, tuple[float, ...]] = {"linear": (1.0, -1.0), "relu": (1.0,)}
+
+
+def check_latents(name: str, value: Any) -> Array:
+    """Returns a finite floating-point array ``[B, Z]``, B, Z >= 1."""
+    latents = check_array(name, value, rank=2, floating=True, finite=True)
+    if 0 in latents.shape:
+        raise ValueError(f"{name} must have shape [B, Z], B, Z >= 1, got {latents.shape}")
+    return latents
 
 
 class Folded(NamedTuple):
@@ -40,47 +43,37 @@ class Folded(NamedTuple):
     state: ModelState
 
 
+@checked
 def fold(
-    player: Player,
+    player: AnyPlayer,
     mixture: Mixture,
-    latents: Array,
+    latents: Annotated[Array, check_latents],
     *,
     output: Output = "linear",
-    bound: float | None = None,
-    width: float = 1e-5,
+    bound: Positive | None = None,
+    width: Positive = 1e-5,
 ) -> Folded:
-    """The single network whose samples are the mixture's: see :func:`thresholds`.
+    """Makes the single network whose samples are the mixture's, by the gates of :func:`gates`.
 
-    Where the seed is in no ramp, its output is that of component :func:`chosen_component` on the same latents.
+    If the seed is in no ramp, the output is that of component :func:`chosen_component` on the same latents.
 
     Beyond ``bound`` closed gates leak: each adds ``max(0, |z_i| - M)`` to the output. A larger bound costs no accuracy
-    here; in the theorems the Lipschitz constant of the folded network grows as ``M / width``, of which the sample
-    sizes hold the logarithm.
+    here. In the theorems the Lipschitz constant of the folded network grows as ``M / width``, and sample sizes hold its
+    logarithm.
 
     Args:
         player: a component up to its last layer's pre-activations ``[B, ...]`` (for ``linear`` outputs, these are the
             samples).
-        mixture: T of them, with their weights.
-        latents: ``[B, Z]``, floating point: examples, of which the pre-activations are bounded.
+        mixture: T components with their weights.
+        latents: ``[B, Z]``, floating point: examples on which the pre-activations are bounded.
         output: ``linear`` for samples z, ``relu`` for samples ``ReLU(z)``.
-        bound: M > 0; by default four times the largest ``|z_i|`` on ``latents``, and 1 at least.
+        bound: M > 0, at least the largest ``|z_i|`` on ``latents``; by default four times that, and 1 at least.
         width: of a ramp, > 0, in standard deviations of the seed. A component whose seeds span less is never selected
             in full.
 
     Returns:
         :class:`Folded`, with :func:`folded_size` parameters.
-
-    Raises:
-        TypeError, ValueError: on ``latents`` a pre-activation is (where known) not finite or exceeds ``bound``;
-            ``mixture`` is a sweep of several; an argument is of the wrong kind.
     """
-    player = check_player("player", player)
-    check_kind("mixture", mixture, Mixture)
-    latents = check_array("latents", latents, rank=2, floating=True, finite=True)
-    check_choice("output", output, SIGNS)
-    width = check_number("width", width, minimum=0.0, strict=True)
-    if 0 in latents.shape:
-        raise ValueError(f"latents must have shape [B, Z], B, Z >= 1, got {latents.shape}")
     copies = jnp.broadcast_to(latents[None], (mixture.log_weights.shape[-1], *latents.shape))
     examples, _ = generate(player, mixture, copies)
     largest = _bound(jnp.max(jnp.abs(examples.astype(jnp.float32))), bound)
@@ -114,10 +107,11 @@ def fold(
     return Folded(Player(init, apply), params, mixture.state)
 
 
+@checked
 def folded_size(
-    num_components: int, component_size: int, features: int, *, output: Output = "linear"
+    num_components: Count, component_size: Count, features: Count, *, output: Output = "linear"
 ) -> int:
-    """Parameters of the folded network: ``T p + 4 (T - 1) + C D (5 T - 2)``, which is ``T p + O(T D)``.
+    """Counts the parameters of the folded network: ``T p + 4 (T - 1) + C D (5 T - 2)``, which is ``T p + O(T D)``.
 
     Ramps: two ReLUs for each threshold, with a weight and a bias each. Gated layer: for each of the T C D units one
     weight from its pre-activation and one bias, and a weight from each of the neighbouring ramps. Output: one weight
@@ -131,23 +125,18 @@ def folded_size(
 
     Returns:
         The number of parameters.
-
-    Raises:
-        TypeError, ValueError: an argument is no such number.
     """
-    count = check_count("num_components", num_components)
-    size = check_count("component_size", component_size)
-    units = check_count("features", features) * len(SIGNS[check_choice("output", output, SIGNS)])
-    return count * size + 4 * (count - 1) + units * (5 * count - 2)
+    units = features * len(SIGNS[output])
+    ramps = 4 * (num_components - 1)
+    return num_components * component_size + ramps + units * (5 * num_components - 2)
 
 
 def _bound(largest: Array, bound: float | None) -> Array:
-    if is_concrete(largest) and not bool(jnp.isfinite(largest)):
+    if on_host(largest) and not bool(jnp.isfinite(largest)):
         raise ValueError("latents must give finite pre-activations, got inf or NaN among them")
     if bound is None:
         return jnp.maximum(4.0 * largest, 1.0)
-    bound = check_number("bound", bound, minimum=0.0, strict=True)
-    if is_concrete(largest) and is_concrete(bound) and largest > bound:
+    if on_host(largest) and on_host(bound) and largest > bound:
         raise ValueError(
             f"bound must be at least the largest pre-activation on latents, {float(largest):.4g}, got {bound:.4g}"
         )
@@ -155,14 +144,14 @@ def _bound(largest: Array, bound: float | None) -> Array:
 
 
 def _layers(
-    log_weights: Array, signs: tuple[float, ...], features: int, bound: Array, width: Any
+    log_weights: Array, signs: tuple[float, ...], features: int, bound: Array, width: float
 ) -> dict[str, Any]:
-    """The weights behind the components: ramps ``[T - 1]``, gated units ``[T, C, D]`` and their sum."""
+    """Makes the weights behind the components: ramps ``[T - 1]``, gated units ``[T, C, D]`` and their sum."""
     edges, count = thresholds(log_weights), log_weights.shape[0]
     steepness = 1.0 / jnp.asarray(width, jnp.float32)
     ones = jnp.ones_like(edges)
     shape = (len(signs), features)
-    # Below threshold i, where its ramp is missing, the first opens component i and the second closes i + 1.
+    # Below threshold i, where its ramp is missing, the first entry opens component i, the second closes i + 1.
     pair = jnp.stack([bound, -bound])[None, :, None, None]
     last = jnp.arange(count) == count - 1  # its upper ramp is the constant r_T = 0
     signed = jnp.broadcast_to(jnp.asarray(signs)[None, :, None], (count, *shape))
@@ -183,14 +172,14 @@ def _layers(
 
 
 def _select(params: Params, z: Array, seeds: Array) -> Array:
-    """The sum ``[B, D]`` of the gated units of pre-activations ``[T, B, D]``."""
+    """Sums, ``[B, D]``, the gated units of pre-activations ``[T, B, D]``."""
     gated = params["gated"]
     missing = ramps_missing(params["ramps"], seeds).T[:, :, None, None]  # [T - 1, B, 1, 1]
     effect = missing[:, None] * gated["from_ramps"][:, :, None]  # [T - 1, 2, B, C, D]
     nothing = ((0, 0), (0, 0), (0, 0))
     own = jnp.pad(effect[:, 0], ((0, 1), *nothing))
     other = jnp.pad(effect[:, 1], ((1, 0), *nothing))
-    # -M (1 - g_i), exactly 0 or -M outside the ramps: so the sum of these comes before z.
+    # -M (1 - g_i) is exactly 0 or -M outside the ramps, if summed before z is added.
     closing = (own + other) + gated["bias"][:, None]
     units = jax.nn.relu(z[:, :, None] * gated["from_components"][:, None] + closing)
     return jnp.sum(units * params["output"][:, None], axis=(0, 2))
@@ -199,10 +188,10 @@ def _select(params: Params, z: Array, seeds: Array) -> Array:
 def _apply_all(
     player: Player, count: int, params: Params, state: ModelState, latents: Array, train: bool
 ) -> tuple[Array, ModelState]:
-    """Every component on the same latents: pre-activations ``[T, B, ...]`` and the new state."""
+    """Runs every component on the same latents; returns pre-activations ``[T, B, ...]`` and the new state."""
 
     def apply(own: Params, own_state: ModelState, _index: Array) -> tuple[Array, ModelState]:
         return apply_player("player", player, own, own_state, latents, train=train)
 
-    # The indices say how many components there are, also where they have neither parameters nor state.
+    # The indices count the components, which may have neither parameters nor state.
     return map_components(apply, params, state, jnp.arange(count))

@@ -1,7 +1,7 @@
 r"""One step of training in the game of :mod:`mixgan_jax.theory.interval_game`, of four kinds.
 
-Li, Madry, Peebles and Schmidt (2018, arXiv 1706.09884) compare the optimal discriminator with gradient steps; Metz,
-Poole, Pfau and Sohl-Dickstein (2016, arXiv 1611.02163) is where unrolling comes from. With step size eta:
+Li, Madry, Peebles and Schmidt (2018, arXiv 1706.09884) compare the optimal discriminator with gradient steps. Metz,
+Poole, Pfau and Sohl-Dickstein (2016, arXiv 1611.02163) introduced unrolling. With step size eta:
 
     optimal         (l, r) = argmax L(mu, ., .);  then  mu' = mu - eta dL/dmu
     simultaneous    mu' = mu - eta dL/dmu,  l' = l + eta dL/dl,  r' = r + eta dL/dr,  all gradients at the old point
@@ -13,20 +13,15 @@ In ``unrolled`` the generator differentiates *through* the k virtual steps, whic
 depth k it does not. Papers call either "unrolled"; they behave very differently. Unrolling by 0 steps is simultaneous.
 """
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import (
-    check_array,
-    check_choice,
-    check_count,
-    check_flag,
-    check_number,
-    is_concrete,
-)
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, on_host
 from mixgan_jax.theory.interval_game import (
     IntervalGame,
     IntervalState,
@@ -34,35 +29,42 @@ from mixgan_jax.theory.interval_game import (
     density_gap,
     mean_gradient,
 )
-from mixgan_jax.theory.interval_optimum import POINTS, best_interval, optimal_intervals
-from mixgan_jax.types import Array
+from mixgan_jax.theory.interval_optimum import POINTS, Points, best_interval, optimal_intervals
+from mixgan_jax.types import Array, Positive, Whole
 
 Dynamics: TypeAlias = Literal["optimal", "simultaneous", "alternating", "unrolled"]
-"""Which step both players take."""
-
-DYNAMICS: tuple[Dynamics, ...] = ("optimal", "simultaneous", "alternating", "unrolled")
+"""The kind of step that both players take."""
 
 
+def check_step_sizes(name: str, value: Any) -> Array:
+    """Returns floating-point numbers ``[K]``, all > 0."""
+    sizes = check_array(name, value, rank=1, floating=True, finite=True)
+    if on_host(sizes) and not np.all(np.asarray(sizes) > 0):
+        raise ValueError(f"{name} must be > 0, got {np.asarray(sizes)}")
+    return sizes
+
+
+@checked
 def interval_step(
     game: IntervalGame,
     state: IntervalState,
     *,
     dynamics: Dynamics,
-    step_size: float,
-    mean_step_sizes: Array | None = None,
-    depth: int = 1,
+    step_size: Positive,
+    mean_step_sizes: Annotated[Array, check_step_sizes] | None = None,
+    depth: Whole = 1,
     ordered: bool = False,
-    points: int = POINTS,
+    points: Points = POINTS,
 ) -> IntervalState:
-    """The state after one step.
+    """Takes one step of training.
 
     Nothing is clipped: a run that diverges goes on, and what is not finite stays so.
 
     Args:
         game: of K components.
         state: of any number of runs.
-        dynamics: one of those above. ``optimal`` takes no notice of the state's endpoints but for their number: K, or
-            1 for the best single interval.
+        dynamics: one of the four above. ``optimal`` ignores the state's ends but for their number: K, or 1 for the best
+            single interval.
         step_size: eta > 0, of both players.
         mean_step_sizes: ``[K]``, > 0, of the generator's means, in place of ``step_size``: ``eta / w_j`` undoes the
             factor ``w_j`` in the gradient by a mean.
@@ -72,17 +74,9 @@ def interval_step(
         points: as in :func:`~mixgan_jax.theory.optimal_intervals`.
 
     Returns:
-        :class:`IntervalState`. With ``optimal``, its endpoints are those that the step responded to.
-
-    Raises:
-        TypeError, ValueError: an argument is not so.
+        :class:`IntervalState`. With ``optimal``, it holds the ends to which the step responded.
     """
     check_state(game, state)
-    check_choice("dynamics", dynamics, DYNAMICS)
-    step_size = check_number("step_size", step_size, minimum=0.0, strict=True)
-    check_count("depth", depth, minimum=0)
-    check_flag("ordered", ordered)
-    check_count("points", points, minimum=2)
     mean_steps = _mean_steps(state, step_size, mean_step_sizes)
 
     def ascend(means: Array, left: Array, right: Array) -> tuple[Array, Array]:
@@ -106,11 +100,13 @@ def interval_step(
     return seen._replace(means=seen.means - mean_steps * mean_gradient(game, seen))
 
 
-def _slope_through(game: IntervalGame, ascended: Any, state: IntervalState) -> Array:
-    """``d/dmu L(mu, A^k(l, r; mu))``: L's own derivative, and by the chain rule what its endpoints add.
+def _slope_through(
+    game: IntervalGame, ascended: Callable[[IntervalState], IntervalState], state: IntervalState
+) -> Array:
+    """Returns ``d/dmu L(mu, A^k(l, r; mu))``: L's own derivative, plus that through the ends by the chain rule.
 
-    Forward mode, one tangent for each of the few means: half the time of reverse mode, which would write what it needs
-    of every virtual step to memory.
+    Forward mode, with one tangent for each of the few means, takes half the time of reverse mode, which writes every
+    virtual step to memory.
     """
     means = state.means
     size = means.shape[0]
@@ -139,15 +135,12 @@ def _in_order(left: Array, right: Array) -> tuple[Array, Array]:
     return jnp.minimum(left, middle), jnp.maximum(right, middle)
 
 
-def _mean_steps(state: IntervalState, step_size: Any, sizes: Any) -> Any:
-    """The step of each mean, to be multiplied with a gradient ``[K, ...]``."""
+def _mean_steps(state: IntervalState, step_size: float, sizes: Array | None) -> float | Array:
+    """Returns the step of each mean, to be multiplied with a gradient ``[K, ...]``."""
     if sizes is None:
         return step_size
-    sizes = check_array("mean_step_sizes", sizes, rank=1, floating=True, finite=True)
     if sizes.shape != state.means.shape[:1]:
         raise ValueError(
             f"mean_step_sizes must have shape {state.means.shape[:1]}, got {sizes.shape}"
         )
-    if is_concrete(sizes) and not np.all(np.asarray(sizes) > 0):
-        raise ValueError(f"mean_step_sizes must be > 0, got {np.asarray(sizes)}")
     return sizes.astype(state.means.dtype).reshape(-1, *[1] * (state.means.ndim - 1))

@@ -1,29 +1,30 @@
-"""What a discriminator of limited capacity can tell apart: the best logistic one whose logit is a polynomial."""
+"""The best logistic discriminator whose logit is a polynomial: a discriminator of limited capacity."""
 
 from typing import Any
 
 import numpy as np
 
-from mixgan_jax.checks import check_count
-from mixgan_jax.theory.divergences import check_line, trapezoid
-from mixgan_jax.types import Array
+from mixgan_jax.checked import checked
+from mixgan_jax.theory.divergences import LogDensity, Nodes, check_line, trapezoid
+from mixgan_jax.types import Count
 
 _UPDATES = 200
-_GRADIENT = 1e-12  # at which Newton's method stops
-_GIVEN_UP = 1e12  # damping at which no step is left that lowers the loss by more than rounding
+_GRADIENT = 1e-12  # Newton's method stops at it
+_GIVEN_UP = 1e12  # with so much damping no step lowers the loss by more than rounding
 
 
+@checked
 def best_polynomial_logit(
-    log_real: Array, log_fake: Array, nodes: Array, degree: int
+    log_real: LogDensity, log_fake: LogDensity, nodes: Nodes, degree: Count
 ) -> dict[str, Any]:
-    r"""The best discriminator with a polynomial logit, and the lower bound of JS that its payoff is.
+    r"""Finds the best discriminator with a polynomial logit; its payoff is a lower bound of JS.
 
     .. math:: L_G = \log 2 + \tfrac12 \max_{\deg v \le n} \{E_p \log \sigma(v) + E_q \log \sigma(-v)\} \le JS(p, q),
 
-    with equality where ``log p/q`` is such a polynomial. It is 0 if and only if p and q agree in their first n moments:
-    the derivatives at v = 0 are the differences of the moments, and the problem is convex. Logistic regression on the
-    nodes' masses, by Newton's method with damping, in a basis orthonormal under ``(p + q) / 2``; on the host, in
-    float64.
+    with equality if ``log p/q`` is such a polynomial. L_G is 0 if and only if p and q agree in their first n moments:
+    the derivatives at v = 0 are the differences of the moments, and the problem is convex. It is a logistic regression
+    on the nodes' masses, solved by Newton's method with damping, in a basis orthonormal under ``(p + q) / 2``, on the
+    host in float64.
 
     Args:
         log_real: ``[N]``, log p on the nodes; minus infinity where p is 0.
@@ -33,19 +34,17 @@ def best_polynomial_logit(
 
     Returns:
         ``divergence``, L_G in nats; ``logits`` ``[N]``, v on the nodes, NumPy float64; and ``gradient``, the largest
-        derivative of the payoff that is left, a certificate: below 1e-9 the digits of L_G are all right. Densities
-        that a polynomial separates have no best one, and leave more.
-
-    Raises:
-        TypeError, ValueError: what :func:`line_divergences` refuses, or a ``degree`` that is no such number.
+        derivative of the payoff that is left, a certificate. Below 1e-9 all digits of L_G are right. If a polynomial
+        separates the densities, there is no best one, and more of the derivative is left.
     """
-    lines = check_line(log_real, log_fake, nodes)
-    degree = check_count("degree", degree)
-    if degree >= lines[2].shape[0]:
-        raise ValueError(f"degree must be below the number of nodes, {len(lines[2])}, got {degree}")
-    weights, places = (np.asarray(array, np.float64) for array in (trapezoid(lines[2]), lines[2]))
-    real, fake = (weights * np.exp(np.asarray(line, np.float64)) for line in lines[:2])
+    log_real, log_fake, nodes = check_line(log_real, log_fake, nodes)
+    if degree >= len(nodes):
+        raise ValueError(f"degree must be below the number of nodes, {len(nodes)}, got {degree}")
+    # masses at the nodes
+    weights, places = (np.asarray(array, np.float64) for array in (trapezoid(nodes), nodes))
+    real, fake = (weights * np.exp(np.asarray(line, np.float64)) for line in (log_real, log_fake))
     real, fake = real / real.sum(), fake / fake.sum()
+    # logistic regression
     basis = _orthonormal(places, 0.5 * (real + fake), degree)
     coefficients, gradient = _newton(basis, real, fake)
     logits = basis @ coefficients
@@ -57,7 +56,7 @@ def best_polynomial_logit(
 
 
 def _orthonormal(nodes: np.ndarray, masses: np.ndarray, degree: int) -> np.ndarray:
-    """Polynomials of degree 0..n on the nodes, ``[N, n + 1]``, orthonormal under the masses (Stieltjes)."""
+    """Returns polynomials of degree 0..n on the nodes, ``[N, n + 1]``, orthonormal under the masses (Stieltjes)."""
     columns = [np.ones_like(nodes)]
     scaled = nodes / np.abs(nodes).max()
     for _ in range(degree):
@@ -71,7 +70,7 @@ def _orthonormal(nodes: np.ndarray, masses: np.ndarray, degree: int) -> np.ndarr
 
 
 def _newton(basis: np.ndarray, real: np.ndarray, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The coefficients that minimise the loss, and the gradient there: Levenberg and Marquardt's damped steps."""
+    """Minimises the loss by Levenberg and Marquardt's damped steps; returns coefficients and the gradient there."""
     coefficients, damping = np.zeros(basis.shape[1]), 1e-3
     for _ in range(_UPDATES):
         logits = basis @ coefficients
@@ -83,7 +82,7 @@ def _newton(basis: np.ndarray, real: np.ndarray, fake: np.ndarray) -> tuple[np.n
         scale = np.diag(np.diag(hessian) + np.finfo(np.float64).tiny)
         now = _loss(logits, real, fake)
         while damping < _GIVEN_UP:
-            # Least squares: where nothing is curved any more there is no step.
+            # By least squares: where the loss is flat there is no step.
             step = np.linalg.lstsq(hessian + damping * scale, gradient, rcond=None)[0]
             if _loss(logits - basis @ step, real, fake) <= now:
                 break

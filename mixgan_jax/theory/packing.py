@@ -1,37 +1,55 @@
-r"""What a discriminator sees of mode collapse once it looks at m samples at a time (PacGAN).
+r"""Mode collapse as seen by a discriminator of m samples at a time (PacGAN).
 
 Lin, Khetan, Fanti and Oh (2018, arXiv 1712.04086). A generator Q has ``(eps, delta)``-mode collapse with respect to
-data P where some set S has ``P(S) >= delta`` and ``Q(S) <= eps``; with P and Q exchanged it is mode augmentation. All
-such points fill a convex region below a concave curve f from ``(0, f(0))`` to (1, 1), the ROC curve of a test between Q
-and P, and ``TV(P, Q) = max_x f(x) - x``. A discriminator of packs measures ``TV(P^m, Q^m)``. Of two generators with one
-region inside the other, the larger region has the larger TV at every m (Blackwell): packing punishes collapse.
+data P if some set S has ``P(S) >= delta`` and ``Q(S) <= eps``; with P and Q exchanged it is mode augmentation. All
+such points fill a convex region below a concave curve f from ``(0, f(0))`` to (1, 1). The curve is the ROC curve of a
+test between Q and P, and ``TV(P, Q) = max_x f(x) - x``. A discriminator of packs measures ``TV(P^m, Q^m)``. If one
+generator's region lies inside another's, the larger region has the larger TV at every m (Blackwell): packing punishes
+collapse.
 
-Bounds are over all pairs of distributions with ``TV(P, Q) = tau``. Extremes are attained by distributions on at most
-five atoms, so that the bounds here are exact but for a search over one or two numbers, good to about 1e-6.
+Bounds are over all pairs of distributions with ``TV(P, Q) = tau``. Distributions on at most five atoms attain the
+extremes. So the bounds here are exact up to a search over one or two numbers, good to about 1e-6.
 
-All of it is arithmetic in float64 on the host.
+Everything is float64 on the host.
 """
 
 import itertools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from mixgan_jax.checks import check_count, check_number, check_weights
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_weights
+from mixgan_jax.types import ArrayLike, Count, Share
 
 Vector = npt.NDArray[np.float64]
 
 _ROUNDING = 1e-9  # by which conditions on eps, delta and tau may be missed
 
 
-def packed_total_variation(p: Any, q: Any, packing: int) -> float:
-    """``TV(P^m, Q^m)`` of two distributions on the same K atoms, exactly.
+def check_distribution(name: str, value: Any) -> Vector:
+    """Returns weights ``[K]`` in float64."""
+    # Checked as a JAX array, which may be float32, but computed with as it came.
+    check_weights(name, value)
+    weights = np.asarray(value, np.float64)
+    if weights.ndim != 1:
+        raise ValueError(f"{name} must be one distribution [K], got shape {weights.shape}")
+    return weights
+
+
+Distribution: TypeAlias = Annotated[ArrayLike, check_distribution]
+"""Probabilities ``[K]`` of K atoms."""
+
+
+@checked
+def packed_total_variation(p: Distribution, q: Distribution, packing: Count) -> float:
+    """Computes ``TV(P^m, Q^m)`` of two distributions on the same K atoms, exactly.
 
     Half the sum over counts n of the atoms, of sum m, of ``m! / prod n_i! |prod p_i^n_i - prod q_i^n_i|``: there are
-    ``(m + K - 1)! / (m! (K - 1)!)`` of them.
+    ``(m + K - 1)! / (m! (K - 1)!)`` of them, and at most 1e7 are allowed.
 
     Args:
         p: ``[K]``, probabilities of the atoms under P.
@@ -40,21 +58,18 @@ def packed_total_variation(p: Any, q: Any, packing: int) -> float:
 
     Returns:
         The total variation distance, in [0, 1].
-
-    Raises:
-        TypeError, ValueError: not probabilities of the same atoms, m below 1, or more than 1e7 counts.
     """
     p, q = _pair(p, q)
-    check_count("packing", packing)
     if math.comb(packing + len(p) - 1, len(p) - 1) > 10**7:
         raise ValueError(f"packing must be small enough for {len(p)} atoms, got {packing}")
     return float(_packed_tv(p, q, packing))
 
 
-def mode_collapse_region(p: Any, q: Any) -> Vector:
-    """The upper boundary of the mode-collapse region of Q with respect to P: corners of its concave curve f.
+@checked
+def mode_collapse_region(p: Distribution, q: Distribution) -> Vector:
+    """Returns the upper boundary of the mode-collapse region of Q with respect to P: corners of its concave curve f.
 
-    Atoms in falling order of P / Q, added up: the Neyman-Pearson lemma.
+    It adds up the atoms in falling order of P / Q (the Neyman-Pearson lemma).
 
     Args:
         p: ``[K]``, probabilities of the data on K atoms.
@@ -62,23 +77,21 @@ def mode_collapse_region(p: Any, q: Any) -> Vector:
 
     Returns:
         Corners ``(eps, delta)``, ``[K + 1, 2]``, from (0, 0) to (1, 1), both rising; between two corners f is linear.
-
-    Raises:
-        TypeError, ValueError: not probabilities of the same atoms.
     """
     p, q = _pair(p, q)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(p > 0, p / q, 0.0)  # infinite where only the data are
+        ratio = np.where(p > 0, p / q, 0.0)  # infinite where Q is 0
     order = np.argsort(-ratio, kind="stable")
     corners = np.zeros((len(p) + 1, 2))
     corners[1:, 0], corners[1:, 1] = np.cumsum(q[order]), np.cumsum(p[order])
     return np.minimum(corners, 1.0)
 
 
-def packing_bounds(tv: float, packing: int) -> tuple[float, float]:
-    r"""The least and the largest ``TV(P^m, Q^m)`` among all pairs with ``TV(P, Q) = tau``.
+@checked
+def packing_bounds(tv: Share, packing: Count) -> tuple[float, float]:
+    r"""Returns the least and the largest ``TV(P^m, Q^m)`` among all pairs with ``TV(P, Q) = tau``.
 
-    The largest is ``1 - (1 - tau)^m``, of a generator that misses a mass of tau altogether; the least is
+    The largest is ``1 - (1 - tau)^m``, of a generator that misses a mass of tau altogether. The least is
     ``min_a TV([1 - a, a]^m, [1 - a - tau, a + tau]^m)`` over ``0 <= a <= 1 - tau``. At m = 2
     it is tau itself: without collapse packing need not help.
 
@@ -89,21 +102,23 @@ def packing_bounds(tv: float, packing: int) -> tuple[float, float]:
     Returns:
         Both bounds, in [tau, 1].
 
-    Raises:
-        TypeError, ValueError: an argument out of its range.
+    Example:
+        >>> import mixgan_jax as mg
+        >>> least, largest = mg.theory.packing_bounds(0.5, packing=2)
+        >>> round(least, 3), largest
+        (0.5, 0.75)
     """
-    tv = check_number("tv", tv, minimum=0.0, maximum=1.0)
-    check_count("packing", packing)
     return _least(_triangle(tv), 0.0, 1.0 - tv, packing), _most(tv, packing)
 
 
+@checked
 def packing_bounds_with_collapse(
-    tv: float, packing: int, epsilon: float, delta: float
+    tv: Share, packing: Count, epsilon: Share, delta: Share
 ) -> tuple[float, float]:
-    """The same among pairs that have ``(eps, delta)``-mode collapse: the lower bound rises.
+    """Returns the same bounds among pairs that have ``(eps, delta)``-mode collapse: the lower bound rises.
 
     For every place x where the region touches ``delta = eps + tau`` the smallest region with collapse is the concave
-    hull of (0, 0), ``(x, x + tau)``, ``(eps, delta)`` and (1, 1); the bound is the least TV of these. Departure: the
+    hull of (0, 0), ``(x, x + tau)``, ``(eps, delta)`` and (1, 1). The bound is the least TV of these. Departure: the
     paper's two branches are exact for ``tau >= (delta - eps) / (1 - eps)`` only; the hull is for all.
 
     Args:
@@ -114,13 +129,8 @@ def packing_bounds_with_collapse(
 
     Returns:
         The least and the largest ``TV(P^m, Q^m)``.
-
-    Raises:
-        TypeError, ValueError: an argument out of its range.
     """
-    tv = check_number("tv", tv, minimum=0.0, maximum=1.0)
-    check_count("packing", packing)
-    epsilon, delta = _collapse(epsilon, delta)
+    _check_collapse(epsilon, delta)
     if delta - epsilon > tv + _ROUNDING:
         raise ValueError(f"delta must be at most epsilon + tv = {epsilon + tv:g}, got {delta:g}")
 
@@ -130,13 +140,15 @@ def packing_bounds_with_collapse(
     return _least(hull, 0.0, 1.0 - tv, packing), _most(tv, packing)
 
 
+@checked
 def packing_bounds_without_collapse(
-    tv: float, packing: int, epsilon: float, delta: float
+    tv: Share, packing: Count, epsilon: Share, delta: Share
 ) -> tuple[float, float]:
-    r"""The same among pairs with neither ``(eps, delta)``-mode collapse nor augmentation, randomised sets included.
+    r"""Returns the same bounds among pairs with neither ``(eps, delta)``-mode collapse nor augmentation.
 
-    A pair has neither where ``f(eps) <= delta`` and ``f(1 - delta) <= 1 - eps``. Putting ``(1 - delta, 1 - eps)`` for
-    ``(eps, delta)`` only exchanges the two conditions, so take ``eps + delta <= 1``. There are three cases:
+    Randomised sets are included. A pair has neither if ``f(eps) <= delta`` and ``f(1 - delta) <= 1 - eps``. To put
+    ``(1 - delta, 1 - eps)`` for ``(eps, delta)`` only exchanges the two conditions, so take ``eps + delta <= 1``. There
+    are three cases:
 
     - ``tau <= delta - eps`` excludes no pair.
     - Up to ``tau = (delta - eps) / (1 - eps)`` the upper bound stays ``1 - (1 - tau)^m``: ``P = [tau, 1 - tau]`` and
@@ -157,12 +169,9 @@ def packing_bounds_without_collapse(
 
     Returns:
         The least and the largest ``TV(P^m, Q^m)``.
-
-    Raises:
-        TypeError, ValueError: an argument out of its range.
     """
     least, most = packing_bounds(tv, packing)
-    epsilon, delta = _collapse(epsilon, delta)
+    _check_collapse(epsilon, delta)
     if delta + epsilon > 1.0:
         epsilon, delta = 1.0 - delta, 1.0 - epsilon
     width = delta - epsilon
@@ -186,7 +195,7 @@ def packing_bounds_without_collapse(
 def _widest(
     tv: float, packing: int, epsilon: float, delta: float, low: float
 ) -> Callable[[Vector], Vector]:
-    """The packed TV of the five-atom family with ``a, b >= low``, as a function on the unit square.
+    """Makes the packed TV of the five-atom family with ``a, b >= low``, a function on the unit square.
 
     Shares ``[..., 2]`` are ``s`` and ``t`` in ``a = low + room s t`` and ``b = low + room s (1 - t)``.
     """
@@ -206,27 +215,21 @@ def _widest(
     return packed
 
 
-def _pair(p: Any, q: Any) -> tuple[Vector, Vector]:
-    # Checked as arrays of JAX, which are float32, but computed with as they came.
-    check_weights("p", p), check_weights("q", q)
-    p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
-    if p.ndim != 1:
-        raise ValueError(f"p must be one distribution [K], got shape {p.shape}")
+def _pair(p: ArrayLike, q: ArrayLike) -> tuple[Vector, Vector]:
+    """Returns both in float64, divided by their sums."""
+    p, q = np.asarray(p), np.asarray(q)
     if q.shape != p.shape:
         raise ValueError(f"q must have the shape of p, {p.shape}, got {q.shape}")
     return p / p.sum(), q / q.sum()
 
 
-def _collapse(epsilon: float, delta: float) -> tuple[float, float]:
-    epsilon = check_number("epsilon", epsilon, minimum=0.0, maximum=1.0)
-    delta = check_number("delta", delta, minimum=0.0, maximum=1.0)
+def _check_collapse(epsilon: float, delta: float) -> None:
     if not epsilon < delta:
         raise ValueError(f"delta must be more than epsilon = {epsilon:g}, got {delta:g}")
-    return epsilon, delta
 
 
 def _packed_tv(p: Vector, q: Vector, packing: int) -> Any:
-    """``TV(P^m, Q^m)`` for distributions ``[..., K]``: ``[...]``."""
+    """Returns ``TV(P^m, Q^m)`` for distributions ``[..., K]``: ``[...]``."""
     total = np.zeros(p.shape[:-1])
     for atoms in itertools.combinations_with_replacement(range(p.shape[-1]), packing):
         ways = math.factorial(packing)
@@ -242,12 +245,12 @@ def _most(tv: float, packing: int) -> float:
 
 
 def _triangle(tv: float) -> Callable[[float], tuple[Vector, Vector]]:
-    """At x the pair with the smallest region that reaches ``(x, x + tau)``."""
+    """Returns a function of x: the pair with the smallest region that reaches ``(x, x + tau)``."""
     return lambda x: _curve(np.array([x]), np.array([x + tv]))
 
 
 def _curve(x: Vector, y: Vector) -> tuple[Vector, Vector]:
-    """P and Q whose region's boundary is the concave hull of (0, 0), the points and (1, 1): its edges are atoms."""
+    """Returns P and Q whose region has the concave hull of (0, 0), the points and (1, 1): its edges are atoms."""
     points = sorted({(0.0, 0.0), (1.0, 1.0), *zip(x.tolist(), y.tolist(), strict=True)})
     hull: list[tuple[float, float]] = []
     for point in points:
@@ -267,7 +270,7 @@ def _turns_left(a: tuple[float, float], b: tuple[float, float], c: tuple[float, 
 def _least(
     curve: Callable[[float], tuple[Vector, Vector]], low: float, high: float, packing: int
 ) -> float:
-    """The least packed TV of a family of pairs with ``low <= x <= high``: by grids around the best so far."""
+    """Minimises the packed TV of a family of pairs over ``low <= x <= high``, by grids around the best so far."""
     best = math.inf
     for _ in range(6):
         places = np.linspace(low, high, 201)
@@ -282,7 +285,7 @@ def _least(
 
 
 def _largest(function: Callable[[Vector], Vector]) -> float:
-    """The maximum over the unit square, by grids around the best so far."""
+    """Maximises a function over the unit square, by grids around the best so far."""
     centre, reach = np.array([0.5, 0.5]), 0.5
     best = -math.inf
     for _ in range(8):

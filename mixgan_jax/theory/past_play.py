@@ -1,66 +1,73 @@
-"""Exact games played in turns, each player answering the other's past: cycles, and the averages that converge."""
+"""Exact games played in turns, in which each player answers the other's past: cycles, and averages that converge."""
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from annotated_types import Gt, Le
 
-from mixgan_jax.checks import check_array, check_count, check_number, check_weights, is_concrete
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, check_weights, on_host
 from mixgan_jax.game import nash_conv, zero_sum
-from mixgan_jax.types import Array
+from mixgan_jax.types import Array, Count, Shaped, Whole
 
 
+def check_atoms(name: str, value: Any) -> Array:
+    """Returns positive weights ``[K]``."""
+    weights = check_array(name, check_weights(name, value), rank=1)
+    if on_host(weights) and not np.all(np.asarray(weights) > 0):
+        raise ValueError(f"{name} must be > 0, got some that are 0")
+    return weights
+
+
+Atoms: TypeAlias = Annotated[Array, check_atoms]
+"""Probabilities of K atoms, all > 0, ``[K]``."""
+
+
+@checked
 def atom_play(
-    weights: Array,
-    num_turns: int,
+    weights: Atoms,
+    num_turns: Count,
     *,
-    memory: int | None = None,
-    start: int = 0,
-    floor: float = 1e-6,
+    memory: Count | None = None,
+    start: Whole = 0,
+    floor: Annotated[float, Gt(0), Le(0.5)] = 1e-6,
 ) -> Array:
-    r"""The GAN on K atoms, both players without any limit, each answering the average of the other's past.
+    r"""Plays the GAN on K atoms: both players are unlimited, and each answers the average of the other's past.
 
-    The data have probabilities p. A turn: the discriminator answers the average :math:`\bar q` of the last ``memory``
-    generators, and the generator puts all its mass on the atom that is best against the sum of the last ``memory``
-    discriminators (the first of several),
+    The data have probabilities p. In each turn the discriminator answers the average :math:`\bar q` of the last
+    ``memory`` generators. Then the generator puts all its mass on the atom that is best against the sum of the last
+    ``memory`` discriminators (the first of several),
 
     .. math:: D_t = p / (p + \bar q), \qquad k_t = \arg\min_k \sum_s \log(1 - D_s(k)).
 
-    With a memory of 1 this is alternating best response: D scores the atom that the generator is on lowest, and all
-    others 1, so that the generator jumps, for ever, between the first two atoms. With all the past it is fictitious
-    play (Brown 1951), the idea of Fictitious GAN (Ge, Xia, Chen, Berry and Wu 2018, arXiv 1803.08647): the average
-    generator converges to p, while each answer is still a single atom.
+    With a memory of 1 this is alternating best response. D scores the atom that the generator is on lowest and all
+    others 1, so the generator jumps between the first two atoms for ever. With all the past it is fictitious play
+    (Brown 1951), the idea of Fictitious GAN (Ge, Xia, Chen, Berry and Wu 2018, arXiv 1803.08647). The average generator
+    converges to p, while each answer is still a single atom.
 
-    Where D is 1 the logarithm is minus infinity, and one such discriminator would outweigh all others for ever: 1 - D
-    is not below ``floor``. How fast the average converges at first depends on it.
+    Where D is 1 the logarithm is minus infinity, and one such discriminator would outweigh all others for ever. So
+    1 - D is at least ``floor``. How fast the average converges at first depends on it.
 
     Args:
         weights: p ``[K]``, > 0, of sum 1.
         num_turns: T >= 1.
         memory: how many last players are answered, >= 1; None for all.
         start: the atom of the generator before the first turn, in 0..K-1.
-        floor: of 1 - D, > 0 and < 1/2.
+        floor: of 1 - D, > 0 and <= 1/2.
 
     Returns:
         ``[T]`` int32, the atom that the generator is on after each turn.
-
-    Raises:
-        TypeError, ValueError: arguments that are no such numbers.
     """
-    weights = check_array("weights", check_weights("weights", weights), rank=1)
-    if is_concrete(weights) and not np.all(np.asarray(weights) > 0):
-        raise ValueError("weights must be > 0, got some that are 0")
     weights = weights.astype(jnp.float32) if weights.dtype.itemsize < 4 else weights
-    check_count("num_turns", num_turns)
-    # A longer memory than the game is a memory of all.
-    kept = num_turns + 1 if memory is None else check_count("memory", memory)
-    if check_count("start", start, minimum=0) >= weights.shape[0]:
+    if start >= weights.shape[0]:
         raise ValueError(
             f"start must be below {weights.shape[0]}, the number of atoms, got {start}"
         )
-    floor = check_number("floor", floor, minimum=0.0, maximum=0.5, strict=True)
+    # A longer memory than the game is a memory of all.
+    kept = num_turns + 1 if memory is None else memory
     play = _all_remembered if kept > num_turns else partial(_some_remembered, memory=kept)
     return play(weights, num_turns, start=start, floor=floor)
 
@@ -73,7 +80,7 @@ def _all_remembered(weights: Array, num_turns: int, *, start: int, floor: float)
         atom = jnp.argmin(losses)
         return (counts.at[atom].add(1), losses), atom.astype(jnp.int32)
 
-    # Whole numbers: from 2^24 on, float32 no longer grows by 1.
+    # Whole numbers, because float32 stops growing by 1 at 2^24.
     counts = jnp.zeros(weights.shape, jnp.int32).at[start].set(1)
     carry = (counts, jnp.zeros_like(weights))
     return jax.lax.scan(turn, carry, length=num_turns)[1]
@@ -83,14 +90,14 @@ def _all_remembered(weights: Array, num_turns: int, *, start: int, floor: float)
 def _some_remembered(
     weights: Array, num_turns: int, *, start: int, floor: float, memory: int
 ) -> Array:
-    """The same with ring buffers of the last plays and of the last losses, ``[memory, K]``."""
+    """Does the same with ring buffers of the last plays and of the last losses, ``[memory, K]``."""
 
     def turn(carry: tuple[Array, Array], number: Array) -> tuple[tuple[Array, Array], Array]:
         plays, losses = carry
         loss = _loss(weights, jnp.sum(plays, axis=0), floor)
         losses = losses.at[number % memory].set(loss)
         atom = jnp.argmin(jnp.sum(losses, axis=0))
-        # The start was the play before turn 0.
+        # The start is the play before turn 0.
         plays = plays.at[(number + 1) % memory].set(_one_hot(atom, weights))
         return (plays, losses), atom.astype(jnp.int32)
 
@@ -100,7 +107,7 @@ def _some_remembered(
 
 
 def _loss(weights: Array, counts: Array, floor: float) -> Array:
-    """``log(1 - D)`` by atom, of the best answer to generators that were on the atoms so often."""
+    """Returns ``log(1 - D)`` by atom, for the best answer to generators that were on each atom ``counts`` times."""
     average = counts / jnp.sum(counts)
     return jnp.log(jnp.maximum(average / (weights + average), floor))
 
@@ -109,8 +116,11 @@ def _one_hot(atom: Any, weights: Array) -> Array:
     return jax.nn.one_hot(atom, weights.shape[0], dtype=weights.dtype)
 
 
-def fictitious_play(value_matrix: Array, num_turns: int) -> Array:
-    """The duality gap of the average strategies in fictitious play of a zero-sum matrix game.
+@checked
+def fictitious_play(
+    value_matrix: Annotated[Array, Shaped(2, finite=True)], num_turns: Count
+) -> Array:
+    """Returns the duality gap of the average strategies in fictitious play of a zero-sum matrix game.
 
     Both sides move at once, each to its best pure strategy against the other's average so far (the first of several;
     in the first turn that is strategy 0), as Brown (1951) has it. The averages converge (Robinson 1951); in practice
@@ -122,14 +132,9 @@ def fictitious_play(value_matrix: Array, num_turns: int) -> Array:
 
     Returns:
         ``[T]``, NashConv of the averages after each turn, >= 0.
-
-    Raises:
-        TypeError, ValueError: what is no such matrix or number.
     """
-    matrix = check_array("value_matrix", value_matrix, rank=2, finite=True)
-    matrix = zero_sum(matrix).discriminator
+    matrix = zero_sum(value_matrix).discriminator
     matrix = matrix.astype(jnp.float32) if matrix.dtype.itemsize < 4 else matrix
-    check_count("num_turns", num_turns)
     return _fictitious_play(matrix, num_turns)
 
 

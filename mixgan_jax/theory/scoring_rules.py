@@ -1,8 +1,9 @@
-"""Which divergence a generator minimises, by the scoring rule that its discriminator is trained with.
+"""The divergence that a generator minimises, given the scoring rule that its discriminator is trained with.
 
-A discriminator that reports D = P(real | x) is paid by a scoring rule. Where real and fake are equally frequent, and
-``eta = p / (p + q)`` is the true probability, its least expected loss at x is the Bayes risk ``L(eta)``, a concave
-function; and a generator that meets the best discriminator minimises, up to a constant, an f-divergence,
+A discriminator that reports D = P(real | x) is paid by a scoring rule. Let real and fake be equally frequent, and let
+``eta = p / (p + q)`` be the true probability. The discriminator's least expected loss at x is the Bayes risk
+``L(eta)``, a concave function. A generator that meets the best discriminator minimises, up to a constant, an
+f-divergence,
 
     D(p, q) = 2 L(1/2) - integral (p + q) L(eta),        f(u) = 2 L(1/2) - (u + 1) L(u / (u + 1))
 
@@ -15,25 +16,26 @@ function; and a generator that meets the best discriminator minimises, up to a c
     hinge         sign(p - q)      2 min(eta, 1 - eta)       2 TV
 
 Le Cam is ``(1/2) sum (p - q)^2 / (p + q)`` in [0, 1]. The first three are strictly proper. The hinge is not a
-proper scoring rule of D: its best logit says which of p and q is larger, and not by how much.
+proper scoring rule of D: its best logit says which of p and q is larger, but not by how much.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_kind, is_concrete
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_array, check_kind, on_host
 from mixgan_jax.losses import GanLoss, brier, exponential, hinge, logistic
 from mixgan_jax.losses.core import check_loss
-from mixgan_jax.theory.divergences import check_line, trapezoid
+from mixgan_jax.theory.divergences import LogDensity, Nodes, check_line, trapezoid
 from mixgan_jax.types import Array
 
 
 class ScoringRule(NamedTuple):
-    """A discriminator's loss, and the answer that is best under it.
+    """A discriminator's loss and its best logit.
 
     Attributes:
         loss: symmetric, ``value = s(r) + s(-f)``; ``loss.name`` is the rule's name.
@@ -44,8 +46,27 @@ class ScoringRule(NamedTuple):
     best_logit: Callable[[Array], Array]
 
 
+def check_rule(name: str, value: Any) -> ScoringRule:
+    """Returns a scoring rule whose loss is one."""
+    rule = check_kind(name, value, ScoringRule)
+    check_loss(f"{name}.loss", rule.loss)
+    return rule
+
+
+def check_probability(name: str, value: Any) -> Array:
+    """Returns floating-point numbers in [0, 1]."""
+    array = check_array(name, value, floating=True, finite=True)
+    if on_host(array) and not np.all((np.asarray(array) >= 0) & (np.asarray(array) <= 1)):
+        raise ValueError(f"{name} must lie in [0, 1], got values outside")
+    return array
+
+
+AnyRule: TypeAlias = Annotated[ScoringRule, check_rule]
+"""One of :func:`scoring_rules`, or another."""
+
+
 def scoring_rules() -> tuple[ScoringRule, ...]:
-    """The four rules of the table above: logistic, Brier, exponential, hinge.
+    """Returns the four rules of the table above: logistic, Brier, exponential, hinge.
 
     Returns:
         Four :class:`ScoringRule`.
@@ -57,8 +78,9 @@ def scoring_rules() -> tuple[ScoringRule, ...]:
     )
 
 
-def bayes_risk(rule: ScoringRule, probability: Array) -> Array:
-    """The least expected loss ``L(eta)`` of a discriminator whose example is real with probability eta.
+@checked
+def bayes_risk(rule: AnyRule, probability: Annotated[Array, check_probability]) -> Array:
+    """Returns the least expected loss ``L(eta)`` of a discriminator whose example is real with probability eta.
 
     Args:
         rule: of :func:`scoring_rules`.
@@ -66,23 +88,19 @@ def bayes_risk(rule: ScoringRule, probability: Array) -> Array:
 
     Returns:
         ``L(eta)``, of the same shape ``[...]``; 0 at both ends.
-
-    Raises:
-        TypeError, ValueError: a ``rule`` that is none, or (where known) a probability outside [0, 1].
     """
-    check_loss("rule.loss", check_kind("rule", rule, ScoringRule).loss)
-    eta = check_array("probability", probability, floating=True, finite=True)
-    if is_concrete(eta) and not np.all((np.asarray(eta) >= 0) & (np.asarray(eta) <= 1)):
-        raise ValueError("probability must lie in [0, 1], got values outside")
-    eta = eta.astype(jnp.float32) if eta.dtype.itemsize < 4 else eta
+    eta = probability.astype(jnp.float32) if probability.dtype.itemsize < 4 else probability
     logits = rule.best_logit(jax.scipy.special.logit(eta))
     return -_earned(rule.loss, logits, eta, 1.0 - eta)
 
 
-def induced_divergence(rule: ScoringRule, log_real: Array, log_fake: Array, nodes: Array) -> Array:
-    """The f-divergence between two densities on a line that a rule makes the generator minimise.
+@checked
+def induced_divergence(
+    rule: AnyRule, log_real: LogDensity, log_fake: LogDensity, nodes: Nodes
+) -> Array:
+    """Returns the f-divergence between two densities on a line that a rule makes the generator minimise.
 
-    The payoff of the best discriminator, less that of one which cannot tell: 0 where p = q.
+    It is the payoff of the best discriminator, less that of one which cannot tell: 0 if p = q.
 
     Args:
         rule: of :func:`scoring_rules`.
@@ -91,13 +109,9 @@ def induced_divergence(rule: ScoringRule, log_real: Array, log_fake: Array, node
         nodes: ``[N]``, rising, wide enough to hold both densities.
 
     Returns:
-        A scalar >= 0. Its derivative with respect to the fake density is, by the envelope theorem, the generator's
-        gradient against the best discriminator, where the loss is zero-sum.
-
-    Raises:
-        TypeError, ValueError: a ``rule`` that is none, or what :func:`line_divergences` refuses.
+        A scalar >= 0. If the loss is zero-sum, its derivative with respect to the fake density is the generator's
+        gradient against the best discriminator (envelope theorem).
     """
-    check_loss("rule.loss", check_kind("rule", rule, ScoringRule).loss)
     log_real, log_fake, nodes = check_line(log_real, log_fake, nodes)
     logits = rule.best_logit(log_real - log_fake)
     earned = _earned(rule.loss, logits, jnp.exp(log_real), jnp.exp(log_fake))
@@ -105,8 +119,8 @@ def induced_divergence(rule: ScoringRule, log_real: Array, log_fake: Array, node
     return jnp.sum(trapezoid(nodes) * earned) - rule.loss.value(real=neutral, fake=neutral)
 
 
-def _earned(loss: GanLoss, logits: Array, real: Any, fake: Any) -> Array:
-    """``real s(v) + fake s(-v)`` with weights ``real`` and ``fake``; a weight of 0 takes nothing, at any logit."""
+def _earned(loss: GanLoss, logits: Array, real: Array, fake: Array) -> Array:
+    """Returns ``real s(v) + fake s(-v)`` with weights ``real`` and ``fake``; a weight of 0 adds 0 at any logit."""
     neutral = jnp.zeros_like(logits)
     half = 0.5 * loss.value(real=neutral, fake=neutral)  # s(0)
     total = jnp.zeros_like(logits)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import first_quick, some_images
+from helpers import some_images
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from mixgan_jax.data import (
@@ -297,7 +297,8 @@ print(peak - before)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc/self/status")
-@pytest.mark.parametrize("saver", first_quick(SAVERS))
+@pytest.mark.slow
+@pytest.mark.parametrize("saver", SAVERS)
 def test_a_set_above_the_budget_is_never_in_memory_whole(tmp_path, saver) -> None:
     """150 MB of images: three epochs of two runs' batches in less than 64 MB, while loading takes all 150."""
     block = np.random.RandomState(0).randint(0, 256, (500, 50, 50), np.uint8)

@@ -349,15 +349,18 @@ def test_a_file_in_place_of_the_data_folder_is_named(quick, capsys):
 
 @pytest.mark.parametrize(
     ("argv", "message"),
-    [
-        (["mix_gan_ring", "--learning-rate", "nan"], "--learning-rate must be"),
-        (["mix_gan_mnist", "--data-dir", "no such folder"], "nothing there"),
-        (["--nonsense"], "unrecognized arguments: --nonsense"),
-        (
-            ["mixgan_ring"],
-            "NAME must be an experiment, got 'mixgan_ring': did you mean mix_gan_ring",
-        ),
-    ],
+    first_quick(
+        [
+            (["mix_gan_ring", "--learning-rate", "nan"], "--learning-rate must be"),
+            (
+                ["mixgan_ring"],
+                "NAME must be an experiment, got 'mixgan_ring': did you mean mix_gan_ring",
+            ),
+            (["mix_gan_mnist", "--data-dir", "no such folder"], "nothing there"),
+            (["--nonsense"], "unrecognized arguments: --nonsense"),
+        ],
+        quick=2,
+    ),
 )
 def test_a_process_says_it_and_ends_with_status_2(argv, message, tmp_path):
     command = [sys.executable, "-m", "experiments", *argv]

@@ -103,9 +103,11 @@ def test_the_duel_is_all_that_the_ablation_lacks():
 def test_fictitious_players_are_measured_by_their_history():
     config = dataclasses.replace(family_2d.PRESETS["smoke"], points=8)
     setup = family_2d.build(config, METHODS["Fictitious"])
-    players = METHODS["Fictitious"].players(setup.solver.init(jax.random.key(0)))
+    players = jax.eval_shape(
+        lambda key: METHODS["Fictitious"].players(setup.solver.init(key)), jax.random.key(0)
+    )
     assert players.generators.num_components == family_2d.Config().capacity
-    assert isinstance(family_methods.last(players).generators, mg.Mixture)
+    assert isinstance(jax.eval_shape(family_methods.last, players).generators, mg.Mixture)
 
 
 def numbers(method, modes, error=0.1):

@@ -90,6 +90,7 @@ def test_a_numbered_loss_is_that_loss(name):
     np.testing.assert_allclose(chosen(jnp.int32(list(LOSSES).index(name))), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_trained_population_has_all_snapshots_of_all_gans():
     """The first snapshots, after one step, are other networks than the last ones; the game is as large as both."""
     networks = Networks(4, 3, 6, 1e-2, LOSSES["brier"])

@@ -197,6 +197,7 @@ def test_around_a_mixture_seeds_are_swept_and_a_run_goes_on_where_it_stopped(nam
     assert same(mg.fit(keys, rule, feed(), num_steps=4, folder=tmp_path / "b", **options), whole)
 
 
+@pytest.mark.slow
 def test_what_a_lookahead_of_rate_1_and_an_average_do_to_training_is_nothing():
     key = jax.random.key(3)
     plain, _ = mg.run(key, solver(), feed(), num_steps=4, log_every=2)

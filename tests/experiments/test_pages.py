@@ -131,7 +131,7 @@ def test_the_room_of_a_theorem_uses_the_call_that_the_readme_names(theorem):
 def test_rooms_import_only_what_stands_on_lower_floors():
     rows = [line.split(" | ") for line in architecture.page().splitlines() if line[:3] != "|  "]
     floors = {row[1].strip("`"): int(row[0][2:]) for row in rows if row[0][2:].isdigit()}
-    assert floors["types"] == 1
+    assert floors["messages"] == 1
     assert floors["players"] < floors["solvers"] < floors["runs"]
     for row in rows:
         if row[0][2:].isdigit():

@@ -56,6 +56,7 @@ def test_a_known_gap_is_reached_and_never_overstated():
         assert np.all(curve[name] <= gap + 0.02)
 
 
+@pytest.mark.slow
 def test_a_single_pair_has_no_gap_at_budget_0_and_deviations_that_stand_still_add_none():
     one = jax.tree.map(lambda leaf: leaf[:1], (GENERATORS, DISCRIMINATORS))
     generators, discriminators = (mg.Mixture(m.params, m.state, jnp.zeros(1)) for m in one)
@@ -67,6 +68,7 @@ def test_a_single_pair_has_no_gap_at_budget_0_and_deviations_that_stand_still_ad
     np.testing.assert_array_equal(curve["gap_warm"][1:], curve["gap_warm"][1])
 
 
+@pytest.mark.slow
 def test_at_budget_0_it_is_nash_conv_of_the_components_on_the_half_that_pays():
     """With one half's data in both halves, choosing and paying agree."""
     reals = jnp.concatenate([REALS[:2], REALS[:2]])

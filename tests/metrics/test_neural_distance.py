@@ -68,6 +68,7 @@ def test_a_linear_class_finds_the_total_variation_of_shifted_gaussians() -> None
     np.testing.assert_allclose(result["value"], expected, atol=0.025)
 
 
+@pytest.mark.slow
 def test_equal_means_fool_every_linear_discriminator_but_not_a_wider_class() -> None:
     """N(0, 1) and N(0, 4): TV is .32, of which the half-lines see .16 at most, one side's difference."""
     normal = jax.random.normal(KEY, (4, 2000, 1)) * jnp.array([1.0, 2.0, 1.0, 2.0])[:, None, None]

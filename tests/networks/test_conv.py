@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import first_quick, slow
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec as P
 
@@ -87,6 +88,11 @@ ALL_CONV_CASES = CONV_CASES + TILED_CASES[1:5]
 CASES = [pytest.param(conv_case, case, id=f"conv{i}") for i, case in enumerate(ALL_CONV_CASES)] + [
     pytest.param(transpose_case, case, id=f"transpose{i}") for i, case in enumerate(TRANSPOSE_CASES)
 ]
+AXES = [
+    pytest.param((0, 0), id="both"),
+    pytest.param((0, None), id="images"),
+    pytest.param((None, 0), id="kernels"),
+]
 # The same three suffice where a transformation, not the geometry, is tested.
 FEW = [
     pytest.param(conv_case, ((8, 8), (4, 4), 2, "SAME", 1), id="conv"),
@@ -141,7 +147,9 @@ def everything(op, x, kernel):
     )
 
 
-@pytest.mark.parametrize(("make", "case"), CASES)
+@pytest.mark.parametrize(
+    ("make", "case"), [case if number % 6 == 3 else slow(case) for number, case in enumerate(CASES)]
+)
 def test_value_gradients_and_second_order(make, case):
     ours, reference, x_shape, k_shape = make(*case)
     x, kernel = normal(0, *x_shape), normal(1, *k_shape)
@@ -203,8 +211,8 @@ def test_third_order():
     close(third(ours), third(reference))
 
 
-@pytest.mark.parametrize(("make", "case"), FEW)
-@pytest.mark.parametrize("axes", [(0, 0), (0, None), (None, 0)], ids=["both", "images", "kernels"])
+@pytest.mark.parametrize(("make", "case"), first_quick(FEW))
+@pytest.mark.parametrize("axes", AXES)
 def test_vmap(make, case, axes):
     ours, reference, x_shape, k_shape = make(*case)
     lead = [() if axis is None else (3,) for axis in axes]
@@ -216,8 +224,12 @@ def test_vmap(make, case, axes):
     close(*results)
 
 
-@pytest.mark.parametrize("outer", [(0, None), (None, 0), (0, 0)])
-@pytest.mark.parametrize("inner", [(0, None), (None, 0), (0, 0)])
+@pytest.mark.parametrize(
+    "outer", [slow(pytest.param((0, None))), slow(pytest.param((None, 0))), (0, 0)]
+)
+@pytest.mark.parametrize(
+    "inner", [slow(pytest.param((0, None))), (None, 0), slow(pytest.param((0, 0)))]
+)
 def test_nested_vmap(outer, inner):
     """Components over pairs: every combination of axes that image and kernel may have, 2 (outer) and 3 (inner)."""
     ours, reference, x_shape, k_shape = conv_case((6, 5), (3, 3), 2, "VALID")
@@ -265,8 +277,8 @@ def test_many_kernels_are_looped_over():
     close(*results)
 
 
-@pytest.mark.parametrize("axes", [None, (0, 0), (None, 0)], ids=["plain", "both", "kernels"])
-@pytest.mark.parametrize(("make", "case"), FEW)
+@pytest.mark.parametrize("axes", [slow(pytest.param(None, id="plain")), AXES[0], slow(AXES[2])])
+@pytest.mark.parametrize(("make", "case"), first_quick(FEW))
 def test_gradient_descent_in_scan(make, case, axes):
     """Steps on the kernel inside ``scan``, alone and over components, end where ``lax`` ends."""
     ours, reference, x_shape, k_shape = make(*case)
@@ -286,8 +298,8 @@ def test_gradient_descent_in_scan(make, case, axes):
     close(train(ours), train(reference))
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (2, 4)])
-@pytest.mark.parametrize(("make", "case"), FEW[1:])
+@pytest.mark.parametrize("shape", [(4, 2), slow(pytest.param((2, 4)))])
+@pytest.mark.parametrize(("make", "case"), first_quick(FEW[1:]))
 def test_shard_map(make, case, shape):
     """Eight components of a network split over a mesh, images over its other axis: gradients as unsharded ``lax``."""
     ours, reference, x_shape, k_shape = make(*case)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import DISCRIMINATOR, GENERATOR, LATENT, batch, close, solver
+from helpers import DISCRIMINATOR, GENERATOR, LATENT, batch, close, first_quick, solver
 
 import mixgan_jax as mg
 from mixgan_jax import adjustments, penalties
@@ -80,6 +80,7 @@ def test_a_potential_game_has_no_symplectic_adjustment():
     np.testing.assert_allclose(got, (JACOBIAN + JACOBIAN.T) @ POINT, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "adjustment", [adjustments.consensus(0.0), adjustments.jare(0.0), adjustments.symplectic(0.0)]
 )
@@ -114,9 +115,10 @@ def single_game(key, real):
     return losses
 
 
-@pytest.mark.parametrize("copies", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("copies", [(2, 3), pytest.param((1, 1), marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    "adjustment", [adjustments.consensus(2.0), adjustments.jare(2.0), adjustments.symplectic(2.0)]
+    "adjustment",
+    first_quick([adjustments.consensus(2.0), adjustments.jare(2.0), adjustments.symplectic(2.0)]),
 )
 def test_networks_are_adjusted_as_their_losses_say(adjustment, copies):
     """Also where a player stands there several times: copies move as the single one does."""

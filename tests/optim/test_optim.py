@@ -10,7 +10,7 @@ from helpers import close
 import mixgan_jax as mg
 from mixgan_jax import game, optim
 from mixgan_jax.solvers.around.iterate import blended
-from mixgan_jax.solvers.core.side import Gradients, Rules, enter, move
+from mixgan_jax.solvers.core.side import Gradients, Rules, start_side, update_side
 
 RATED = {
     "exponentiated": optim.exponentiated_gradient,
@@ -322,13 +322,13 @@ def test_any_optimiser_of_optax_keeps_both_sides_on_the_simplex(name):
     value = jnp.array([[1.0, -2.0, 0.5], [-1.0, 2.0, 0.3], [0.5, 0.0, -1.0]])
     params = {"w": jnp.zeros((3, 1))}
     logs = jax.nn.log_softmax(jnp.array([0.5, 0.0, -0.5]))
-    start = [enter(rules, mg.Mixture(params, {}, logs)) for _ in range(2)]
+    start = [start_side(rules, mg.Mixture(params, {}, logs)) for _ in range(2)]
 
     def step(sides, _):
         p, q = (side.mixture.weights for side in sides)
         losses = (value @ q, -(p @ value))
         moved = [
-            move(rules, side, Gradients(params, loss, {}))
+            update_side(rules, side, Gradients(params, loss, {}))
             for side, loss in zip(sides, losses, strict=True)
         ]
         return moved, None
@@ -357,8 +357,10 @@ def test_an_average_of_weights_stays_on_the_simplex():
 def test_a_component_given_weight_zero_does_not_stop_the_others():
     rules = Rules(optax.sgd(0.1), optim.exponentiated_gradient(0.1))
     params = {"w": jnp.zeros((3, 1))}
-    side = enter(rules, mg.Mixture(params, {}, jnp.log(jnp.array([0.0, 0.5, 0.5]))))
-    weights = move(rules, side, Gradients(params, jnp.array([0.0, 1.0, 0.0]), {})).mixture.weights
+    side = start_side(rules, mg.Mixture(params, {}, jnp.log(jnp.array([0.0, 0.5, 0.5]))))
+    weights = update_side(
+        rules, side, Gradients(params, jnp.array([0.0, 1.0, 0.0]), {})
+    ).mixture.weights
     assert float(weights[0]) == 0.0
     assert float(weights[1]) < float(weights[2])
 

@@ -84,7 +84,7 @@ def test_strategies_mean_the_same_for_convolutional_gradients(strategy):
         logits, new_state = player.apply(params, state, images, train=True)
         return jnp.sum(logits**2), new_state
 
-    gradient = jax.grad(loss, has_aux=True)
+    gradient = jax.jit(jax.grad(loss, has_aux=True))
     expected = [
         gradient(*jax.tree.map(lambda leaf, k=k: leaf[k], (mixture.params, mixture.state)))
         for k in range(2)

@@ -98,6 +98,7 @@ def test_a_mixture_of_packed_discriminators_trains_and_restarts_bit_for_bit(upda
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(whole.iterate))
 
 
+@pytest.mark.slow
 def test_a_packed_discriminator_that_adds_up_its_samples_is_the_plain_one():
     """Logits that are means over the pack: for a Wasserstein loss packing then changes nothing at all."""
 

@@ -208,6 +208,8 @@ def test_bad_arguments_are_named(groups):
         ("samples", lambda: plots.plot_samples(np.zeros((4, 3)))),
         ("samples", lambda: plots.plot_samples(np.full((4, 2), np.nan))),
         ("centers", lambda: plots.plot_samples(groups, centers=np.zeros(2))),
+        ("centers", lambda: plots.plot_samples(groups, centers=np.zeros((4, 3)))),
+        ("limits", lambda: plots.plot_samples(groups, limits=(1.0, -1.0))),
         ("weights", lambda: plots.plot_samples(groups, weights=half)),
         ("bandwidth", lambda: plots.plot_samples(groups, log_prob=jnp.sum, bandwidth=0.0)),
         ("log_prob", lambda: plots.plot_samples(groups, log_prob=jnp.sum)),

@@ -39,6 +39,7 @@ def test_a_loop_of_steps_is_the_scan_bit_for_bit(log_every):
     assert same(mg.fit(KEY, rule, feed(), num_steps=STEPS, log_every=log_every), state)
 
 
+@pytest.mark.slow
 def test_a_whole_run_as_one_program_is_fit():
     run = jax.jit(partial(mg.run, solver=solver(), feed=feed(), num_steps=STEPS, log_every=4))
     state, infos = run(KEY)
@@ -115,6 +116,7 @@ mg.fit(jax.random.key(7), solver(), feed(), num_steps=400, log_every=10, save_ev
 """
 
 
+@pytest.mark.slow
 def test_kill_nine_of_a_real_process_loses_no_saved_work(tmp_path):
     here = str(Path(__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(here).parent), here])}

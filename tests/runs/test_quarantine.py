@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import DISCRIMINATOR, GENERATOR, LATENT, feed, same, solver
+from helpers import DISCRIMINATOR, GENERATOR, LATENT, feed, first_quick, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax.runs.steps import run_keys
-from mixgan_jax.solvers.core.side import Gradients, Rules, enter, move
+from mixgan_jax.solvers.core.side import Gradients, Rules, start_side, update_side
 from mixgan_jax.storage.checkpoint import FOLDER_NAME
 
 KEY = jax.random.key(7)
@@ -114,13 +114,14 @@ def test_the_others_train_as_if_the_component_were_merely_not_updated(side, upda
     assert counts == [2 if k == bad else 6 for k in range(len(counts))]
 
 
-@pytest.mark.parametrize("at", [0, 3, 4, 11])
+@pytest.mark.parametrize("at", first_quick([3, 0, 4, 11]))
 def test_the_step_is_exact_wherever_in_the_log_it_falls(at):
     with pytest.raises(mg.NonFiniteError, match="nothing is kept without a folder") as caught:
         mg.fit(KEY, game("generator", at), feed(), **OPTIONS)
     assert caught.value.components == (mg.Frozen("generator", 1, None, at + 1),)
 
 
+@pytest.mark.slow
 def test_of_a_sweep_the_seed_is_named_and_the_other_seeds_go_on():
     keys = jax.random.split(KEY, 3)
     rule = game("discriminator", 6, only=run_keys(keys[1]).init)
@@ -206,10 +207,10 @@ def test_bad_model_state_freezes_and_bad_weight_gradients_leave_the_weights():
     mixture = mg.Mixture(
         {"w": jnp.ones((3, 2))}, {"mean": jnp.zeros((3, 4))}, jnp.log(jnp.full(3, 1 / 3))
     )
-    side = enter(rules, mixture)
+    side = start_side(rules, mixture)
     state = {"mean": jnp.ones((3, 4)).at[1, 2].set(jnp.inf)}
     bad = Gradients({"w": jnp.ones((3, 2))}, jnp.array([0.0, jnp.nan, 1.0]), state)
-    moved = move(rules, side, bad)
+    moved = update_side(rules, side, bad)
     assert moved.frozen.tolist() == [False, True, False]
     assert all_finite(moved)
     assert moved.mixture.state["mean"][:, 0].tolist() == [1.0, 0.0, 1.0]
@@ -217,12 +218,13 @@ def test_bad_model_state_freezes_and_bad_weight_gradients_leave_the_weights():
     assert same(moved.mixture.log_weights, mixture.log_weights)
     assert same(moved.weight_opt_state, side.weight_opt_state)
     good = bad._replace(weights=jnp.array([0.0, 1.0, 1.0]), state={"mean": jnp.ones((3, 4))})
-    again = move(rules, moved, good)
+    again = update_side(rules, moved, good)
     assert again.frozen.tolist() == [False, True, False], "frozen for good"
     assert again.mixture.params["w"][1].tolist() == [1.0, 1.0]
     assert again.mixture.log_weights[0] > mixture.log_weights[0], "its weight is still trained"
 
 
+@pytest.mark.slow
 def test_the_plain_gan_and_the_2017_preset_freeze_too():
     adam = optax.adam(1e-2)
     options = {"latent_size": LATENT, "generator_tx": optax.sgd(jnp.nan), "discriminator_tx": adam}
@@ -268,11 +270,13 @@ def logarithmic(part):
 
 @pytest.mark.parametrize(
     ("part", "named"),
-    [
-        ("discriminator", {("discriminator", 1)}),
-        ("value", {("discriminator", 1)}),
-        ("generator", {("generator", 0), ("generator", 1)}),
-    ],
+    first_quick(
+        [
+            ("discriminator", {("discriminator", 1)}),
+            ("value", {("discriminator", 1)}),
+            ("generator", {("generator", 0), ("generator", 1)}),
+        ]
+    ),
 )
 def test_a_loss_that_is_not_finite_is_named_though_its_gradient_is(part, named):
     rule = mg.mix_gan(

@@ -170,6 +170,7 @@ def test_nothing_changes_any_more_when_it_is_done(played):
     assert same(infos[first], infos[-1])
 
 
+@pytest.mark.slow
 def test_a_full_side_drops_who_weighs_least():
     states, _ = play(6, capacity=2, tolerance=0.0)
     replaced = 0
@@ -201,6 +202,7 @@ def small(**options):
     )
 
 
+@pytest.mark.slow
 def test_the_protocol_is_kept_and_a_step_is_traced_once():
     rule = small(penalty=penalties.r1(0.1))
     state = rule.init(jax.random.key(0))

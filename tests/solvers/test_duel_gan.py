@@ -1,6 +1,7 @@
 """DuelGAN: the duel by hand, the optimal discriminator that it has, and what it leaves alone."""
 
 import dataclasses
+from functools import partial
 from itertools import permutations
 
 import jax
@@ -18,7 +19,7 @@ from helpers import (
     close,
     same,
     solver,
-    spread,
+    unequal,
 )
 
 import mixgan_jax as mg
@@ -33,17 +34,7 @@ LOSS = mg.losses.non_saturating()
 KEY, REAL = jax.random.key(1), batch(jax.random.key(2))
 
 
-def duel_gan(discriminator=DISCRIMINATOR, num_steps=4, **options):
-    settings = {
-        "num_generators": 2,
-        "num_discriminators": 3,
-        "latent_size": LATENT,
-        "generator_tx": optax.adam(1e-2),
-        "discriminator_tx": optax.adam(2e-2),
-    }
-    return mg.duel_gan(
-        GENERATOR, discriminator, LOSS, num_steps=num_steps, **{**settings, **options}
-    )
+duel_gan = partial(solver, LOSS, mg.duel_gan, num_steps=4, weight_tx=None)
 
 
 def cross_entropy(logit, label):
@@ -117,7 +108,7 @@ ONE = mg.Player(lambda key, z: ({}, {}), lambda params, state, z, *, train: (z, 
 
 def duel_field(logits, duel, reals, fakes):
     """The gradient of two discriminators' loss, ``[2, 4]`` logits of atoms, on counts of reals and fakes."""
-    game = Game(ONE, TABLE, LOSS, 1, 2, 4, jax.random.normal)
+    game = Game(ONE, TABLE, LOSS, (1, 2), 4, jax.random.normal)
     players = mg.Mixture(logits, {}, jnp.log(jnp.array([0.5, 0.5])))
     real, fake = (jnp.repeat(jnp.eye(4), np.array(counts), axis=0) for counts in (reals, fakes))
     term = duel_term(duel)
@@ -160,10 +151,9 @@ def test_both_coefficients_rise_and_fall(count, share):
     assert tuple(map(float, constant)) == pytest.approx((0.3, 0.5))
 
 
-def unequal(state):
+def halfway(state):
     """The same state, with unequal weights on both sides, in the middle of a run of 4 steps."""
-    state = state.with_iterate(tuple(spread(mixture) for mixture in state.iterate))
-    return dataclasses.replace(state, count=jnp.int32(2))
+    return dataclasses.replace(unequal(state), count=jnp.int32(2))
 
 
 @pytest.mark.slow
@@ -178,7 +168,7 @@ def test_a_step_written_out():
         alpha=alpha,
         beta=beta,
     )
-    before = unequal(rule.init(jax.random.key(0)))
+    before = halfway(rule.init(jax.random.key(0)))
     after, info = jax.jit(rule.step)(KEY, before, REAL)
     assert (float(info["alpha"]), float(info["beta"])) == pytest.approx((alpha, beta))
     d_key, g_key = jax.random.split(KEY)
@@ -247,7 +237,7 @@ def test_without_a_duel_it_is_mix_gan_bit_for_bit_with_weights_that_stay():
 
 def test_permuting_the_discriminators_permutes_the_result():
     rule = duel_gan(beta=2.0)
-    step, state = jax.jit(rule.step), unequal(rule.init(jax.random.key(0)))
+    step, state = jax.jit(rule.step), halfway(rule.init(jax.random.key(0)))
     order = jnp.array([2, 0, 1])
 
     def permuted(state):
@@ -267,7 +257,9 @@ def test_permuting_the_discriminators_permutes_the_result():
 @pytest.mark.slow
 def test_duelling_mixtures_with_packs_keep_the_protocol(tmp_path):
     """In a solver around it, which sees its state."""
-    rule = duel_gan(mg.pack(DISCRIMINATOR, 2), weight_tx=mg.exponentiated_gradient(0.1))
+    rule = duel_gan(
+        discriminator=mg.pack(DISCRIMINATOR, 2), weight_tx=mg.exponentiated_gradient(0.1)
+    )
     check_protocol(mg.averaged(rule), tmp_path)
 
 

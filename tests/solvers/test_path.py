@@ -1,5 +1,6 @@
 """How far it is from ``run_steps`` to the update of parameters: files, frames and functions of one step of mix_gan."""
 
+import functools
 import sys
 from pathlib import Path
 from types import CodeType, FrameType
@@ -13,9 +14,16 @@ import mixgan_jax as mg
 from mixgan_jax.runs.steps import run_steps
 
 ROOT = Path(mg.__file__).parent
-CHECKS = {ROOT / "checks.py", ROOT / "messages.py"}
+CHECKS = {ROOT / "checks.py", ROOT / "checked.py", ROOT / "messages.py"}
 # What a caller hands in: a loss of the room of losses, and a rule for weights.
 HANDED_IN = {ROOT / "losses" / "classic.py", ROOT / "optim" / "exponentiated.py"}
+
+
+@functools.cache
+def is_ours(file: str) -> bool:
+    """Whether a file is the package's, and no check."""
+    path = Path(file)
+    return ROOT in path.parents and path not in CHECKS
 
 
 def path_of_a_step() -> tuple[set[CodeType], list[CodeType]]:
@@ -31,14 +39,14 @@ def path_of_a_step() -> tuple[set[CodeType], list[CodeType]]:
 
     def watch(frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
-        path = Path(code.co_filename)
         comprehension = code.co_name.startswith("<") and code.co_name != "<lambda>"
-        if ROOT not in path.parents or path in CHECKS or comprehension:
+        if comprehension or not is_ours(code.co_filename):
             return
         if event == "call":
             called.add(code)
             stack.append(code)
-            deepest[:] = max(deepest, stack, key=len)
+            if len(stack) > len(deepest):
+                deepest[:] = stack
         elif event == "return":
             stack.pop()
 

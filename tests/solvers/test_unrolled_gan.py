@@ -18,7 +18,7 @@ from helpers import (
     close,
     same,
     solver,
-    spread,
+    unequal,
 )
 
 import mixgan_jax as mg
@@ -30,21 +30,7 @@ LOSS = mg.losses.non_saturating()
 KEY, REAL = jax.random.key(1), batch(jax.random.key(2))
 
 
-def unrolled(depth=2, generator=GENERATOR, discriminator=DISCRIMINATOR, loss=LOSS, **options):
-    settings = {
-        "num_generators": 2,
-        "num_discriminators": 3,
-        "latent_size": LATENT,
-        "generator_tx": optax.adam(1e-2),
-        "discriminator_tx": optax.adam(2e-2),
-        "weight_tx": mg.exponentiated_gradient(0.1),
-    }
-    return mg.unrolled_gan(generator, discriminator, loss, depth=depth, **{**settings, **options})
-
-
-def unequal(state):
-    """The same state with unequal weights on both sides."""
-    return state.with_iterate(tuple(spread(mixture) for mixture in state.iterate))
+unrolled = functools.partial(solver, LOSS, mg.unrolled_gan)
 
 
 def one_step(rule, state=None):
@@ -54,7 +40,7 @@ def one_step(rule, state=None):
 
 @functools.cache
 def one_default_step(depth):
-    return one_step(unrolled(depth))
+    return one_step(unrolled(depth=depth))
 
 
 def test_a_depth_of_0_is_mix_gan_bit_for_bit():
@@ -90,7 +76,8 @@ def test_a_scalar_game_by_hand(eta):
         "generator_tx": optax.sgd(1.0),
         "discriminator_tx": optax.sgd(eta),
     }
-    rule = unrolled(depth, point, slope, mg.losses.wasserstein(), **options)
+    options |= {"make": mg.unrolled_gan, "depth": depth, "generator": point, "discriminator": slope}
+    rule = solver(mg.losses.wasserstein(), **options)
     state = rule.init(jax.random.key(0))
     after, info = rule.step(KEY, state, jnp.full((4, 1), x))
     s = 0.25 + eta * (x - 0.5)
@@ -181,7 +168,7 @@ def test_the_step_is_the_total_derivative_written_out():
         "weight_barrier": barrier,
         "penalty": penalties.r1(gamma),
     }
-    before, after, _ = one_step(unrolled(2, **options))
+    before, after, _ = one_step(unrolled(depth=2, **options))
     expected = jax.jit(written_out, static_argnums=2)(before, REAL, 2, rate, eta, gamma, barrier)
     found = (
         after.generators.params,
@@ -217,7 +204,7 @@ def test_gradients_of_0_and_next_to_it_do_not_make_nan_of_adam():
     with jax.numpy_dtype_promotion("standard"):
         assert jnp.isnan(jax.grad(through)(jnp.zeros(2))).all(), "else there is nothing to handle"
     _, plain, _ = one_default_step(2)
-    _, after, _ = one_step(unrolled(discriminator=with_spare(DISCRIMINATOR)))
+    _, after, _ = one_step(unrolled(depth=2, discriminator=with_spare(DISCRIMINATOR)))
     assert not after.generator_side.frozen.any()
     assert close(after.generators, plain.generators, 1e-5)
 
@@ -236,7 +223,7 @@ def test_a_frozen_discriminator_without_finite_gradients_spoils_nothing():
         logits, state = DISCRIMINATOR.apply(params["net"], state, x, train=train)
         return logits * (1.0 + factor - jax.lax.stop_gradient(factor)), state
 
-    rule = unrolled(discriminator=mg.Player(init, apply))
+    rule = unrolled(depth=2, discriminator=mg.Player(init, apply))
     step, state = jax.jit(rule.step), rule.init(jax.random.key(0))
     side = dataclasses.replace(state.discriminator_side, frozen=jnp.array([False, True, False]))
 
@@ -255,7 +242,8 @@ def test_a_frozen_discriminator_without_finite_gradients_spoils_nothing():
 @pytest.mark.slow
 def test_batch_norm_keeps_the_statistics_of_real_turns_only():
     generator = mg.from_linen(MLP((4,), outputs=FEATURES, batch_norm=True))
-    before, after, _ = one_step(unrolled(2, generator, mg.from_linen(MLP((4,), batch_norm=True))))
+    discriminator = mg.from_linen(MLP((4,), batch_norm=True))
+    before, after, _ = one_step(unrolled(depth=2, generator=generator, discriminator=discriminator))
     latents = jax.random.normal(jax.random.fold_in(jax.random.split(KEY)[1], 0), (2, BATCH, LATENT))
     _, expected = mg.generate(generator, before.generators, latents, train=True)
     assert close(after.generators.state, expected)
@@ -266,14 +254,14 @@ def test_batch_norm_keeps_the_statistics_of_real_turns_only():
 @pytest.mark.slow
 def test_with_packs_and_a_penalty_it_keeps_the_protocol(tmp_path):
     """In a solver around it, which sees its state."""
-    rule = unrolled(1, discriminator=mg.pack(DISCRIMINATOR, 2), penalty=penalties.r1(0.5))
+    rule = unrolled(depth=1, discriminator=mg.pack(DISCRIMINATOR, 2), penalty=penalties.r1(0.5))
     check_protocol(mg.averaged(rule), tmp_path)
 
 
 @pytest.mark.parametrize("depth", [-1, 1.0, True, None])
 def test_a_depth_that_is_none_is_named(depth):
     with pytest.raises((TypeError, ValueError), match="depth must be a whole number >= 0"):
-        unrolled(depth)
+        unrolled(depth=depth)
 
 
 def test_what_is_claimed_of_depth_and_speed():

@@ -14,7 +14,7 @@ from helpers import DISCRIMINATOR, GENERATOR, LATENT, first_quick, public_names
 
 import mixgan_jax as mg
 from mixgan_jax import adjustments, losses, metrics, networks, penalties, solvers
-from mixgan_jax.solvers.core.side import Gradients, Rules, enter, move
+from mixgan_jax.solvers.core.side import Gradients, Rules, start_side, update_side
 
 KEY = jax.random.key(0)
 ADAM = optax.adam(1e-3)
@@ -134,9 +134,11 @@ def test_weight_rules_and_optimisers_train(name, dtype):
     params = {"w": jnp.zeros((3, 2), jnp.float32)}
     logs = jax.nn.log_softmax(jnp.zeros(3, jnp.float32))
     rules = Rules(ADAM, WEIGHT_RULES[name])
-    start = enter(rules, mg.Mixture(params, {}, logs))
+    start = start_side(rules, mg.Mixture(params, {}, logs))
     gradients = Gradients({"w": jnp.ones((3, 2), dtype)}, jnp.arange(3, dtype=dtype), {})
-    end, _ = jax.lax.scan(lambda side, _: (move(rules, side, gradients), None), start, length=3)
+    end, _ = jax.lax.scan(
+        lambda side, _: (update_side(rules, side, gradients), None), start, length=3
+    )
     assert end.mixture.log_weights.dtype == jnp.float32
     assert float(end.mixture.weights.sum()) == pytest.approx(1.0, abs=1e-6)
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers import first_quick
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mixgan_jax.players.mixture import Mixture
@@ -194,7 +195,9 @@ def harmed(kind, content, rng):
     )
 
 
-@pytest.mark.parametrize("kind", ["halved", "shortened", "emptied", "deleted", "flipped"])
+@pytest.mark.parametrize(
+    "kind", first_quick(["deleted", "halved", "shortened", "emptied", "flipped"])
+)
 def test_damage_to_any_file_of_the_newest_checkpoint_is_never_read_as_a_state(tmp_path, kind):
     """Either the file does not matter, or the checkpoint before is taken and that is said."""
     states = {step: make_state(step) for step in (10, 20)}

@@ -105,6 +105,7 @@ def jacobians(field, players):
     )
 
 
+@pytest.mark.slow
 def test_the_toys_adjusted_fields_have_the_closed_forms_jacobians():
     """In three dimensions, at the equilibrium: eigenvectors of the covariance along the mean and across it."""
     with jax.enable_x64(True):

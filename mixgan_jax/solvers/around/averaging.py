@@ -1,4 +1,4 @@
-"""Averages of iterates around any solver: lookahead, which goes on from them, and those that only watch."""
+"""Averages of iterates around any solver: lookahead, which trains on from them, and averages beside training."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,37 +6,32 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_count, check_fraction, check_kind, check_number
+from mixgan_jax.checked import checked
 from mixgan_jax.solvers.around.iterate import Around, blended, players_of
 from mixgan_jax.solvers.core.side import choose
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array, Batch, Info, Key
+from mixgan_jax.types import Array, Batch, Count, Fraction, Info, Key, Share
 
 
-def lookahead(solver: Solver, period: int = 5, rate: float = 0.5) -> Solver:
-    r"""Lookahead around all players at once: every ``period`` steps they go back part of the way.
+@checked
+def lookahead(solver: Solver, period: Count = 5, rate: Share = 0.5) -> Solver:
+    r"""Wraps a solver in lookahead: every ``period`` steps all players go back part of the way.
 
     .. math:: s \leftarrow s + \alpha (w - s), \qquad w \leftarrow s
 
     after each k steps of ``solver`` (Zhang et al. 2019, arXiv 1907.08610; for games, where both players must go back
     together, Chavdarova et al. 2021, arXiv 2006.14567, algorithm 1). The line back cuts across the orbit of a rotating
-    game. Optimisers go on with the states that they have.
+    game. Optimisers keep their states.
 
     Args:
-        solver: any whose state has an ``iterate``: those of this package.
+        solver: a solver whose state has an ``iterate``, as those of this package.
         period: k >= 1 steps.
         rate: alpha in [0, 1]; 1 does nothing, 0 never leaves the start.
 
     Returns:
-        A :class:`Solver`. The state's ``inner`` is ``solver``'s; its ``kept`` has ``slow``, the players gone back to,
-        and ``count`` int32 ``[]``, of steps.
-
-    Raises:
-        TypeError, ValueError: a bad argument, or, at ``init``, a state without an iterate.
+        A :class:`Solver`. The state's ``inner`` is ``solver``'s. Its ``kept`` has ``slow``, the players to go back to,
+        and ``count`` int32 ``[]``, steps so far.
     """
-    check_kind("solver", solver, Solver)
-    check_count("period", period)
-    rate = check_number("rate", rate, minimum=0.0, maximum=1.0)
 
     def init(key: Key) -> Around:
         state = solver.init(key)
@@ -57,35 +52,30 @@ def lookahead(solver: Solver, period: int = 5, rate: float = 0.5) -> Solver:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Averaged(Around):
-    """The state of :func:`averaged`: ``generators`` and ``iterate`` are in training, ``average`` is beside them."""
+    """State of :func:`averaged`: ``generators`` and ``iterate`` are in training, ``average`` is beside them."""
 
     @property
     def average(self) -> Any:
-        """The state inside with the averaged players: what to sample from or to measure."""
+        """Inner state with the averaged players: sample from it, or measure it."""
         return self.inner.with_iterate(self.kept["average"])
 
 
-def averaged(solver: Solver, decay: float | None = None) -> Solver:
-    r"""The average of a solver's iterates, which training does not see.
+@checked
+def averaged(solver: Solver, decay: Fraction | None = None) -> Solver:
+    r"""Wraps a solver to average its iterates beside training, which does not see the average.
 
-    Uniform over all steps, :math:`\bar w_t = \frac1t \sum_{s=1}^t w_s`, what no-regret learning in a convex game is
-    known to converge by; or exponential, :math:`\bar w_t = \beta \bar w_{t-1} + (1 - \beta) w_t` from the first
-    players on (Yazici et al. 2019, arXiv 1806.04498). For networks it is an average of parameters, not the mixture of
-    the players on the way: that is a mixture over a history.
+    The average is uniform over all steps, :math:`\bar w_t = \frac1t \sum_{s=1}^t w_s`, by which no-regret learning in a
+    convex game is known to converge. Or it is exponential, :math:`\bar w_t = \beta \bar w_{t-1} + (1 - \beta) w_t` from
+    the first players on (Yazici et al. 2019, arXiv 1806.04498). For networks it is an average of parameters, not the
+    mixture of past players: that is a mixture over a history.
 
     Args:
-        solver: any whose state has an ``iterate``: those of this package.
+        solver: a solver whose state has an ``iterate``, as those of this package.
         decay: beta in (0, 1) for the exponential average; None for the uniform one.
 
     Returns:
         A :class:`Solver` with state :class:`Averaged`, whose ``average`` is the state with averaged players.
-
-    Raises:
-        TypeError, ValueError: a bad argument, or, at ``init``, a state without an iterate.
     """
-    check_kind("solver", solver, Solver)
-    if decay is not None:
-        decay = check_fraction("decay", decay)
 
     def init(key: Key) -> Averaged:
         state = solver.init(key)
@@ -102,5 +92,5 @@ def averaged(solver: Solver, decay: float | None = None) -> Solver:
 
 
 def _copy(tree: Any) -> Any:
-    """Buffers of its own: the state inside is donated with this one, and no buffer may be donated twice."""
+    # The inner state is donated with this one, and no buffer may be donated twice.
     return jax.tree.map(jnp.copy, tree)

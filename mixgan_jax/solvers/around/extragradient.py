@@ -1,18 +1,19 @@
-"""Extragradient methods around any solver: move as one would move from where one would be."""
+"""Extragradient methods around any solver: players move by the gradient at the point that they would reach."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import check_kind
+from mixgan_jax.checked import checked
 from mixgan_jax.solvers.around.iterate import Around, players_of, shifted
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Batch, Info, Key
 
 
+@checked
 def extragradient(solver: Solver) -> Solver:
-    r"""Extragradient: two steps of ``solver``, of which only the second one's move is made, from where one stood.
+    r"""Wraps a solver in extragradient: the players look ahead one step, and move from the start by the second.
 
     .. math:: \tilde w = w + u(w), \qquad w' = w + u(\tilde w)
 
@@ -23,15 +24,25 @@ def extragradient(solver: Solver) -> Solver:
     Both half-steps see the same batch, with latents of their own. A component that is frozen in either stays frozen.
 
     Args:
-        solver: any whose state has an ``iterate``: those of this package.
+        solver: a solver whose state has an ``iterate``, as those of this package.
 
     Returns:
-        A :class:`Solver` with ``solver``'s own state; info is the second half-step's, at the extrapolated players.
+        A :class:`Solver` with ``solver``'s own state; info is of the second half-step, at the extrapolated players.
 
-    Raises:
-        TypeError: ``solver`` is not a Solver, or, at ``init``, its state has no iterate.
+    Example:
+        >>> import jax
+        >>> import mixgan_jax as mg
+        >>> import optax
+        >>> bilinear = mg.gradient_play(
+        ...     lambda key: (jax.numpy.float32(1), jax.numpy.float32(1)),
+        ...     lambda key, xy, batch: (xy[0] * xy[1], -xy[0] * xy[1]),
+        ...     [optax.sgd(0.5), optax.sgd(0.5)],
+        ... )
+        >>> solver = mg.extragradient(bilinear)
+        >>> state, _ = solver.step(jax.random.key(0), solver.init(jax.random.key(1)), ())
+        >>> [float(player) for player in state.players]
+        [0.25, 1.25]
     """
-    check_kind("solver", solver, Solver)
 
     def init(key: Key) -> Any:
         state = solver.init(key)
@@ -48,8 +59,9 @@ def extragradient(solver: Solver) -> Solver:
     return Solver(init, step)
 
 
+@checked
 def past_extragradient(solver: Solver) -> Solver:
-    r"""Extragradient at the price of one gradient: one extrapolates by the update made last.
+    r"""Wraps a solver in extragradient with one gradient a step: the last update extrapolates.
 
     .. math:: \tilde w_t = w_t + u(\tilde w_{t-1}), \qquad w_{t+1} = w_t + u(\tilde w_t)
 
@@ -58,16 +70,12 @@ def past_extragradient(solver: Solver) -> Solver:
     optimistic descent, ``optax.optimistic_gradient_descent``, but for its first step, which is a plain one.
 
     Args:
-        solver: any whose state has an ``iterate``: those of this package.
+        solver: a solver whose state has an ``iterate``, as those of this package.
 
     Returns:
-        A :class:`Solver`. The state's ``inner`` is ``solver``'s, at ``w_t``, and its ``kept`` what that would be at
-        the extrapolated players; info is of the step taken there.
-
-    Raises:
-        TypeError: ``solver`` is not a Solver, or, at ``init``, its state has no iterate.
+        A :class:`Solver`. The state's ``inner`` is ``solver``'s, at ``w_t``; its ``kept`` holds the extrapolated
+        players. Info is of the step taken there.
     """
-    check_kind("solver", solver, Solver)
 
     def init(key: Key) -> Around:
         state = solver.init(key)

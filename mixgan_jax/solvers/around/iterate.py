@@ -1,14 +1,14 @@
-"""What the solvers that stand around others need of a state: the players in it, and arithmetic on them.
+"""Players inside the state of any solver, and arithmetic on them, for solvers that wrap another one.
 
-A state's ``iterate`` is a tree of what the game is played with, without optimisers: Mixtures, or plain trees of
-parameters; ``state.with_iterate(iterate)`` is the same state with other players. Parameters are moved linearly. The
-weights of a mixture are added to as log-weights, which is how exponentiated gradient adds, and averaged as weights,
-which is what an average of strategies means. Batch statistics are never computed with: the newest stay.
+A state's ``iterate`` is the tree of its players without optimisers: Mixtures, or plain trees of parameters.
+``state.with_iterate(iterate)`` is the same state with other players. Parameters are moved linearly. A mixture's weights
+are added as log-weights, as exponentiated gradient does, and averaged as weights, which is the average of strategies.
+Batch statistics are neither: the newest stay.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,25 +17,14 @@ from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.types import Array
 
 
-class HasIterate(Protocol):
-    """A state with players that can be replaced."""
-
-    @property
-    def iterate(self) -> Any:
-        """The players."""
-
-    def with_iterate(self, iterate: Any) -> Any:
-        """The same with others."""
-
-
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Around:
     """State of a wrapping solver. Exposes the inner state's players, so code that reads players works unchanged.
 
     Attributes:
-        inner: the state of the solver inside.
-        kept: what the solver around it needs.
+        inner: state of the inner solver.
+        kept: the wrapping solver's own state.
     """
 
     inner: Any
@@ -43,31 +32,31 @@ class Around:
 
     @property
     def iterate(self) -> Any:
-        """The players of the state inside."""
+        """Players of the inner state."""
         return self.inner.iterate
 
     def with_iterate(self, iterate: Any) -> "Around":
-        """The same with others."""
+        """Replaces the players of the inner state."""
         return type(self)(self.inner.with_iterate(iterate), self.kept)
 
     @property
     def generators(self) -> Mixture:
-        """The mixture of generators, of a GAN."""
+        """Mixture of generators, where the inner state is a GAN's."""
         return self.inner.generators
 
     @property
     def discriminators(self) -> Mixture:
-        """The mixture of discriminators, of a GAN."""
+        """Mixture of discriminators, where the inner state is a GAN's."""
         return self.inner.discriminators
 
     @property
     def frozen(self) -> dict[str, Array]:
-        """As the state inside says, which quarantines its components."""
+        """Frozen components of the inner state."""
         return getattr(self.inner, "frozen", {})
 
 
 def players_of(state: Any) -> Any:
-    """The iterate of a state; TypeError where it has none."""
+    """Returns the iterate of a state, or raises TypeError where it has none."""
     if not (hasattr(state, "iterate") and hasattr(state, "with_iterate")):
         raise TypeError(
             "solver must have states with iterate and with_iterate, as those of gda, mix_gan and gradient_play, "
@@ -77,9 +66,9 @@ def players_of(state: Any) -> Any:
 
 
 def shifted(origin: Any, start: Any, end: Any) -> Any:
-    """``origin`` moved as ``start`` moved to ``end``.
+    """Moves ``origin`` as ``start`` moved to ``end``.
 
-    Where a log-weight is not finite (a rule that gives weights of 0), the end itself is taken.
+    Where a log-weight is not finite (a rule may give weights of 0), it takes the end itself.
     """
 
     def add(origin: Array, start: Array, end: Array) -> Array:
@@ -95,14 +84,14 @@ def shifted(origin: Any, start: Any, end: Any) -> Any:
 
 
 def blended(old: Any, new: Any, rate: Array | float) -> Any:
-    """``old + rate * (new - old)``."""
+    """Computes ``old + rate * (new - old)``."""
 
     def between(old: Array, new: Array) -> Array:
         return old + jnp.asarray(rate, old.dtype) * (new - old)
 
     def mixtures(old: Mixture, new: Mixture) -> Mixture:
         params = jax.tree.map(between, old.params, new.params)
-        # Normalised: over a million steps of an average rounding adds up.
+        # Normalise: over a million steps of an average rounding adds up.
         logs = jax.nn.log_softmax(jnp.log(between(old.weights, new.weights)))
         return Mixture(params, new.state, logs)
 

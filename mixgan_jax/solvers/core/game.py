@@ -1,110 +1,98 @@
-"""What is played: a game between a mixture of generators and one of discriminators, as a solver is given it."""
+"""The game of a solver: one mixture of generators against one of discriminators."""
 
 import inspect
-from typing import NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checks import (
-    check_choice,
-    check_count,
-    check_flag,
-    check_function,
-    check_logits,
-    check_number,
-    fail,
-)
+from mixgan_jax.checks import check_logits, fail
 from mixgan_jax.losses import GanLoss
-from mixgan_jax.losses.core import check_loss
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.players.mixture import STRATEGIES, Mixture, Strategy, start_components
-from mixgan_jax.players.pairing import PAIRINGS, Pairing
-from mixgan_jax.players.player import Player, apply_player, check_player
-from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
+from mixgan_jax.players.mixture import Mixture, Strategy, output_of, start_components
+from mixgan_jax.players.pairing import Pairing
+from mixgan_jax.players.player import Player
+from mixgan_jax.types import Array, Key, LatentSampler
+
+
+def _check_penalty(name: str, penalty: Any) -> Penalty:
+    """Checks that four arguments fit; ``penalties.r1`` without its parentheses fails."""
+    expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
+    # inspect.signature would write out what is no function, and Python refuses to for very long numbers.
+    if not callable(penalty):
+        raise fail(name, penalty, expected, TypeError)
+    try:
+        inspect.signature(penalty).bind(None, None, None, None)
+    except TypeError as error:
+        raise fail(name, penalty, expected, TypeError) from error
+    return penalty
+
+
+DiscriminatorPenalty: TypeAlias = Annotated[Penalty, _check_penalty]
+"""A regulariser of each discriminator, added to its loss but not to the payoffs."""
 
 
 class Game(NamedTuple):
-    """Everything about a game between two mixtures that training does not change; see ``mix_gan``."""
+    """Everything about a game between two mixtures that training does not change; see ``mix_gan``.
+
+    Attributes:
+        sizes: numbers I of generators and J of discriminators.
+    """
 
     generator: Player
     discriminator: Player
     loss: GanLoss
-    num_generators: int
-    num_discriminators: int
+    sizes: tuple[int, int]
     latent_size: int
     latent_sampler: LatentSampler
-    shared_latents: bool = False
     penalty: Penalty | None = None
     weight_barrier: float = 0.0
+    shared_latents: bool = False
     pairing: Pairing = "full"
     strategy: Strategy = "auto"
 
+    @property
+    def num_generators(self) -> int:
+        """Number I of generators."""
+        return self.sizes[0]
 
-def check_game(game: Game) -> Game:
-    """The same game with each field checked; an error names the field."""
-    check_loss("loss", game.loss)
-    check_function("latent_sampler", game.latent_sampler)
-    check_flag("shared_latents", game.shared_latents)
-    check_choice("pairing", game.pairing, PAIRINGS)
-    check_choice("strategy", game.strategy, STRATEGIES)
-    _check_penalty(game.penalty)
-    return game._replace(
-        generator=check_player("generator", game.generator),
-        discriminator=check_player("discriminator", game.discriminator),
-        num_generators=check_count("num_generators", game.num_generators),
-        num_discriminators=check_count("num_discriminators", game.num_discriminators),
-        latent_size=check_count("latent_size", game.latent_size),
-        weight_barrier=check_number("weight_barrier", game.weight_barrier, minimum=0.0),
-    )
-
-
-def _check_penalty(penalty: Penalty | None) -> None:
-    """A penalty can be called with four arguments; ``penalties.r1`` without its parentheses can not."""
-    if penalty is None:
-        return
-    expected = "a function (key, critic, real, fake), such as penalties.r1(1.0)"
-    # inspect.signature would write out what is no function, and Python refuses to for very long numbers
-    if not callable(penalty):
-        raise fail("penalty", penalty, expected, TypeError)
-    try:
-        inspect.signature(penalty).bind(None, None, None, None)
-    except TypeError as error:
-        raise fail("penalty", penalty, expected, TypeError) from error
+    @property
+    def num_discriminators(self) -> int:
+        """Number J of discriminators."""
+        return self.sizes[1]
 
 
 def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
-    """Freshly initialised generators and discriminators, with uniform weights, whose shapes fit together."""
+    """Initialises both sides with uniform weights, and checks that the players fit each other.
+
+    Each ``apply`` is traced here, as in training and as in evaluation; steps then call it without checks.
+    """
     generator_key, discriminator_key = jax.random.split(key)
+    num_generators, num_discriminators = game.sizes
+
     latents = jnp.zeros((2, game.latent_size))
-    generators, samples = _start_side(
-        "generator", game.generator, generator_key, game.num_generators, latents
+    generators, outputs = _start_mixture(
+        "generator", game.generator, generator_key, num_generators, latents
     )
-    if samples.shape[:1] != (2,) or not jnp.issubdtype(samples.dtype, jnp.floating):
-        raise ValueError(
-            "generator must return one floating-point sample per latent, shape (2, ...) for latents of shape "
-            f"{latents.shape}, got shape {samples.shape} and dtype {samples.dtype}"
-        )
-    packs = (2 * game.discriminator.packing, *samples.shape[1:])
-    discriminators, logits = _start_side(
-        "discriminator",
-        game.discriminator,
-        discriminator_key,
-        game.num_discriminators,
-        jnp.zeros(packs, samples.dtype),
+    for samples in outputs:
+        if samples.shape[:1] != (2,) or not jnp.issubdtype(samples.dtype, jnp.floating):
+            raise ValueError(
+                "generator must return one floating-point sample per latent, shape (2, ...) for latents of shape "
+                f"{latents.shape}, got shape {samples.shape} and dtype {samples.dtype}"
+            )
+    fakes = jnp.zeros((2 * game.discriminator.packing, *samples.shape[1:]), samples.dtype)
+    discriminators, outputs = _start_mixture(
+        "discriminator", game.discriminator, discriminator_key, num_discriminators, fakes
     )
-    check_logits("discriminator", logits, 2)
+    for logits in outputs:
+        check_logits("discriminator", logits, 2)
     return generators, discriminators
 
 
-def _start_side(
+def _start_mixture(
     name: str, player: Player, key: Key, num_components: int, example: Array
-) -> tuple[Mixture, jax.ShapeDtypeStruct]:
-    """Fresh components with uniform weights, and the shape of what one of them makes of ``example``."""
+) -> tuple[Mixture, list[jax.ShapeDtypeStruct]]:
+    """Initialises one side; returns it with the forms of its outputs, in evaluation and in training."""
     mixture = start_components(name, player, key, num_components, example)
-
-    def apply(params: Params, state: ModelState) -> Array:
-        own = jax.tree.map(lambda leaf: leaf[0], (params, state))
-        return apply_player(name, player, *own, example, train=False)[0]
-
-    return mixture, jax.eval_shape(apply, mixture.params, mixture.state)
+    outputs = [output_of(name, player, mixture, example, train=train) for train in (False, True)]
+    return mixture, outputs

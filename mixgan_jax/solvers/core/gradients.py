@@ -4,7 +4,7 @@ Generators ``u_i`` with weights ``p`` ``[I]`` and discriminators ``v_j`` with we
 
 .. math:: \min_{u, p} \max_{v, q} \sum_{ij} p_i\, q_j\, F(u_i, v_j) = p^\top F q.
 
-Each side descends minus its own payoffs ``F`` ``[I, J]``, which differ where a loss is not zero-sum:
+Each side descends minus its own payoffs ``F`` ``[I, J]``; the two differ where a loss is not zero-sum:
 
 ==============  ===========================  ==================================
 side            gradient of its components   gradient of its weights
@@ -14,8 +14,8 @@ generators      ``grad_u(-I p'Fq)``          ``-F @ q + barrier'(p)``
 ==============  ===========================  ==================================
 
 The factors J and I cancel uniform weights: every component then moves as a single GAN would. Both gradients are taken
-inside the map over discriminators, one column of F at a time, so what a backward pass needs is kept for one
-discriminator at a time: for three discriminators a third of the memory.
+inside the map over discriminators, one column of F at a time. So a backward pass keeps what it needs for one
+discriminator at a time: for three discriminators that is a third of the memory.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,9 @@ import jax
 import jax.numpy as jnp
 
 from mixgan_jax import penalties
-from mixgan_jax.players.mixture import Mixture, generate
+from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.players.pairing import fakes_per_generator, map_discriminators, sum_shares
-from mixgan_jax.players.payoff import Logits, Outcome, check_reals, column, meet
-from mixgan_jax.players.player import apply_player
+from mixgan_jax.players.payoff import Logits, Outcome, check_batch, column, fill_matrix
 from mixgan_jax.solvers.core.game import Game
 from mixgan_jax.solvers.core.side import Gradients
 from mixgan_jax.types import Array, Info, Key, ModelState, Params
@@ -44,9 +43,10 @@ class ExtraTerm(NamedTuple):
     """A term that each discriminator minimises beside its loss, and that the payoffs do not contain.
 
     Attributes:
-        prepare: ``prepare(game, discriminators, real, fakes)``: what the terms need, a tree with leaves ``[J, ...]``.
-        loss: ``loss(own, shared, logits, p)``, the term ``[]`` of one discriminator: ``own`` is its part of what
-            ``prepare`` returned, ``logits`` are a :class:`Logits`, ``p`` the generators' weights ``[I]``.
+        prepare: ``prepare(game, discriminators, real, fakes)`` returns a tree with leaves ``[J, ...]``, one part for
+            each discriminator's term.
+        loss: ``loss(own, shared, logits, p)`` returns the term ``[]`` of one discriminator: ``own`` is its part of the
+            tree from ``prepare``, ``logits`` are a :class:`Logits`, ``p`` the generators' weights ``[I]``.
         shared: a tree of arrays that all terms share.
     """
 
@@ -65,10 +65,10 @@ def discriminator_gradients(
     extra: ExtraTerm | None = None,
     constant: Array | None = None,
 ) -> tuple[Gradients, Info]:
-    """What moves the discriminators: gradients of J times their loss.
+    """Computes the discriminators' gradients, of J times their loss.
 
     Args:
-        game: what stays fixed.
+        game: the players, the loss and the options.
         key: consumed by the penalty.
         p: the generators' weights ``[I]``.
         discriminators: J, differentiated, with weights q.
@@ -81,7 +81,7 @@ def discriminator_gradients(
         The gradients, and ``discriminator_loss`` and ``value`` ``[]``, ``values`` ``[I, J]``,
         ``discriminator_weights`` ``[J]``.
     """
-    check_reals(real, fakes)
+    check_batch(game.discriminator, game.num_discriminators, real, fakes, game.pairing)
     q = discriminators.weights
     own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
     extra_shared = None if extra is None else extra.shared
@@ -141,10 +141,10 @@ def discriminator_gradients(
 def generator_gradients(
     game: Game, generators: Mixture, discriminators: Mixture, real: Array, latents: Array
 ) -> tuple[Gradients, Info]:
-    """What moves the generators: gradients of I times their loss.
+    """Computes the generators' gradients, of I times their loss.
 
     Args:
-        game: what stays fixed.
+        game: the players, the loss and the options.
         generators: I, differentiated, with weights p.
         discriminators: J, held fixed, with weights q; the passes' batch statistics are not kept.
         real: ``[B, ...]``, looked at by relativistic losses only.
@@ -157,7 +157,7 @@ def generator_gradients(
 
     def make(params: Params) -> tuple[Array, ModelState]:
         players = replace(generators, params=params)
-        return generate(game.generator, players, latents, train=True, strategy=game.strategy)
+        return make_samples(game.generator, players, latents, train=True, strategy=game.strategy)
 
     def one(
         params: Params, state: ModelState, q_j: Array, fakes: Array, real: Array, p: Array
@@ -173,6 +173,7 @@ def generator_gradients(
 
     # Each discriminator says where its fakes should go; the generators are differentiated once, for the sum over j.
     fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
+    check_batch(game.discriminator, game.num_discriminators, real, fakes, game.pairing)
     by_share, columns = map_discriminators(
         one,
         discriminators,
@@ -190,13 +191,13 @@ def generator_gradients(
 def total_generator_gradients(
     game: Game, generators: Mixture, reaction: Reaction, real: Array, latents: Array
 ) -> tuple[Gradients, Info]:
-    """As :func:`generator_gradients`, against discriminators that react, by the total derivative."""
+    """Computes what :func:`generator_gradients` does, by the total derivative against discriminators that react."""
 
     def objective(params: Params, p: Array) -> tuple[Array, ModelState]:
         players = replace(generators, params=params)
         opponents = reaction(players, p)
-        fakes, state = generate(game.generator, players, latents, train=True)
-        F = meet(game.discriminator, opponents, real, fakes, game.loss).payoffs.generator
+        fakes, state = make_samples(game.generator, players, latents, train=True)
+        F = fill_matrix(game.discriminator, opponents, real, fakes, game.loss).payoffs.generator
         return -(p @ F @ opponents.weights), state
 
     p = generators.weights
@@ -208,7 +209,7 @@ def total_generator_gradients(
 
 
 def draw_latents(game: Game, key: Key, batch: int) -> Array:
-    """Latents ``[I, F, Z]`` for a batch of reals; all generators' own, or one set for all of them."""
+    """Draws latents ``[I, F, Z]`` for a batch of reals: each generator's own, or one set for all of them."""
     fakes = fakes_per_generator(game.pairing, batch, game.num_generators, game.num_discriminators)
     num_sets = 1 if game.shared_latents else game.num_generators
     latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
@@ -216,12 +217,12 @@ def draw_latents(game: Game, key: Key, batch: int) -> Array:
 
 
 def barrier_gradient(game: Game, weights: Array) -> Array:
-    """What the barrier adds to the gradient of a side's weights ``[K]``."""
+    """Computes the barrier's part of the gradient of a side's weights ``[K]``."""
     return game.weight_barrier * jax.grad(penalties.weight_barrier)(weights)
 
 
 def _held(constant: Array, tree: T) -> T:
-    """The tree; a constant where ``constant`` ``[]`` holds. No NaN of a derivative gets past ``where``."""
+    """Stops the gradient of a tree where ``constant`` ``[]`` holds; no NaN of a derivative gets past ``where``."""
     return jax.tree.map(lambda leaf: jnp.where(constant, jax.lax.stop_gradient(leaf), leaf), tree)
 
 
@@ -234,19 +235,17 @@ def _penalty(
     fakes: Array,
     p: Array,
 ) -> Array:
-    """One discriminator's mean penalty ``[]``, averaged over the generators' fakes with their weights ``[I]``."""
+    """Averages one discriminator's penalty over the batch, and over the generators with their weights: ``[]``."""
     penalty = game.penalty
     assert penalty is not None
-
     packing = game.discriminator.packing
 
     def critic(inputs: Array) -> Array:
         samples = inputs if packing == 1 else inputs.reshape(-1, *inputs.shape[2:])
-        player = game.discriminator
-        return apply_player("discriminator", player, params, state, samples, train=True)[0]
+        return game.discriminator.apply(params, state, samples, train=True)[0]
 
     def examples(samples: Array) -> Array:
-        """Packs ``[B / M, M, ...]`` where the discriminator judges those."""
+        # An example is a pack, [B / M, M, ...].
         return samples if packing == 1 else samples.reshape(-1, packing, *samples.shape[1:])
 
     def mean(key: Key, fake: Array) -> Array:

@@ -1,14 +1,14 @@
 """The sides of a game in training: mixtures, their optimisers, and how gradients move them.
 
-A component whose update is not finite is put under quarantine: it keeps what it had before that update and is never
-updated again, so that its opponents, and checkpoints, see its last good networks and no NaN. It still plays, and its
-weight is still trained. An update counts as not finite, too, where what it descends is not: the component's loss, its
-penalty, or the ``value`` of a pair that a discriminator is in. The gradient may be finite there, but it is the gradient
-of nothing. A frozen component whose loss stays so keeps its side's weights where they are.
+A component whose update is not finite is put under quarantine. It keeps what it had before that update and is never
+updated again, so opponents and checkpoints see its last good networks and no NaN. It still plays, and its weight is
+still trained. An update also counts as not finite where its objective is not: the component's loss, its penalty, or the
+``value`` of a pair that a discriminator is in. The gradient may be finite there, but it is the gradient of nothing. A
+frozen component whose loss stays not finite keeps its side's weights where they are.
 
-Blame goes by whose update is not finite: a component whose parameters are finite but whose outputs are not, or a
-discriminator at whose logits the loss is not, spoils its opponents' updates in the same turn, and then all of them are
-frozen.
+The component whose update is not finite gets the blame. A component with finite parameters but outputs that are not, or
+a discriminator at whose logits the loss is not finite, spoils its opponents' updates in the same turn; then all of them
+are frozen.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import optax
 
 from mixgan_jax.optim import (
-    check_transform,
     exponentiated_gradient,
     per_component,
     update_log_weights,
@@ -54,7 +53,7 @@ class Side:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class MixGanState:
-    """What the next step needs.
+    """State of MIX+GAN: both sides in training.
 
     Attributes:
         generator_side: I generators and their optimisers.
@@ -66,21 +65,21 @@ class MixGanState:
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """The generators' side, and the discriminators'."""
+        """Sides of the generators and of the discriminators."""
         return self.generator_side, self.discriminator_side
 
     def with_sides(self, generator_side: Side, discriminator_side: Side) -> "MixGanState":
-        """The state with these sides."""
+        """Replaces both sides."""
         return MixGanState(generator_side, discriminator_side)
 
     @property
     def generators(self) -> Mixture:
-        """The mixture of generators."""
+        """Mixture of generators."""
         return self.generator_side.mixture
 
     @property
     def discriminators(self) -> Mixture:
-        """The mixture of discriminators."""
+        """Mixture of discriminators."""
         return self.discriminator_side.mixture
 
     @property
@@ -89,7 +88,7 @@ class MixGanState:
         return self.generators, self.discriminators
 
     def with_iterate(self, iterate: tuple[Mixture, Mixture]) -> "MixGanState":
-        """The same optimisers, and who is frozen, with other mixtures."""
+        """Replaces both mixtures; optimisers, and which components are frozen, stay."""
         return MixGanState(
             replace(self.generator_side, mixture=iterate[0]),
             replace(self.discriminator_side, mixture=iterate[1]),
@@ -97,12 +96,12 @@ class MixGanState:
 
     @property
     def frozen_info(self) -> Info:
-        """:attr:`frozen` as float32, for ``info``."""
+        """Flags of :attr:`frozen` as float32, for ``info``."""
         return {name: flags.astype(jnp.float32) for name, flags in self.frozen.items()}
 
     @property
     def frozen(self) -> dict[str, Array]:
-        """``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``, bool, as ``info`` names them."""
+        """Frozen components: ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``, bool."""
         return {
             "frozen_generators": self.generator_side.frozen,
             "frozen_discriminators": self.discriminator_side.frozen,
@@ -110,7 +109,7 @@ class MixGanState:
 
 
 class HasCurrent:
-    """A state that holds players in training beside what its solver needs of its own, and has their properties.
+    """State with a ``MixGanState`` inside. Exposes its players, so code that reads players works unchanged.
 
     Attributes:
         current: the players and their optimisers.
@@ -120,44 +119,44 @@ class HasCurrent:
 
     @property
     def sides(self) -> tuple[Side, Side]:
-        """The generators' side, and the discriminators'."""
+        """Sides of the generators and of the discriminators."""
         return self.current.sides
 
     def with_sides(self, generator_side: Side, discriminator_side: Side) -> Any:
-        """The same state with these sides in training."""
+        """Replaces both sides in training."""
         state: Any = self
         return replace(state, current=MixGanState(generator_side, discriminator_side))
 
     @property
     def generators(self) -> Mixture:
-        """The generators in training."""
+        """Generators in training."""
         return self.current.generators
 
     @property
     def discriminators(self) -> Mixture:
-        """The discriminators in training."""
+        """Discriminators in training."""
         return self.current.discriminators
 
     @property
     def frozen(self) -> dict[str, Array]:
-        """As of ``MixGanState``."""
+        """Frozen components, as in ``MixGanState``."""
         return self.current.frozen
 
     @property
     def frozen_info(self) -> Info:
-        """As of ``MixGanState``."""
+        """Flags of :attr:`frozen` as float32, for ``info``."""
         return self.current.frozen_info
 
 
 class Gradients(NamedTuple):
-    """What moves a side.
+    """Gradients of one side, and what else its update needs.
 
     Attributes:
         params: leaves ``[K, ...]``.
         weights: ``[K]``, with respect to the weights, not the log-weights.
         state: the components' new model state, leaves ``[K, ...]``.
-        losses: what the gradients are of, and values measured with it, leaves ``[K, ...]``: looked at only for whether
-            they are finite.
+        losses: the differentiated losses, and values measured with them, leaves ``[K, ...]``. Only whether they are
+            finite matters.
     """
 
     params: Params
@@ -167,12 +166,12 @@ class Gradients(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """How a side is updated.
+    """Optimisers of one side.
 
     Attributes:
         tx: the optimiser of a single component.
-        weight_tx: the optimiser of log-weights, fed gradients with respect to the weights (see ``optim``); what it
-            does to them is normalised.
+        weight_tx: the optimiser of log-weights, fed gradients with respect to the weights (see ``optim``); its result
+            is normalised.
     """
 
     tx: optax.GradientTransformation
@@ -185,42 +184,40 @@ def make_rules(
     weight_tx: optax.GradientTransformation | None,
     default: float = 1e-3,
 ) -> tuple[Rules, Rules]:
-    """Rules of the generators and of the discriminators, checked; an error names the argument.
+    """Makes the rules of the generators and of the discriminators.
 
-    Where one transform with a key in its state serves both sides, either draws numbers of its own.
+    A transform with a key in its state may serve both sides: each side draws numbers of its own.
 
     Args:
-        generator_tx: of one generator.
-        discriminator_tx: of one discriminator.
-        weight_tx: of the log-weights of both sides, or None for ``exponentiated_gradient(default)``.
-        default: that step size; 0 keeps the weights as they are.
+        generator_tx: optimiser of one generator.
+        discriminator_tx: optimiser of one discriminator.
+        weight_tx: optimiser of the log-weights of both sides, or None for ``exponentiated_gradient(default)``.
+        default: step size of that rule; 0 keeps the weights as they are.
     """
     weight_tx = exponentiated_gradient(default) if weight_tx is None else weight_tx
-    check_transform("generator_tx", generator_tx)
-    check_transform("discriminator_tx", discriminator_tx)
-    check_transform("weight_tx", weight_tx)
     others = Rules(with_other_keys(discriminator_tx), with_other_keys(weight_tx))
     return Rules(generator_tx, weight_tx), others
 
 
-def enter(rules: Rules, mixture: Mixture) -> Side:
-    """The side that ``mixture`` starts with: fresh optimiser states, nothing frozen."""
+def start_side(rules: Rules, mixture: Mixture) -> Side:
+    """Starts a side with fresh optimiser states and no frozen component."""
     opt_state = per_component(rules.tx, mixture.num_components).init(mixture.params)
     frozen = jnp.zeros(mixture.log_weights.shape, bool)
     return Side(mixture, opt_state, rules.weight_tx.init(mixture.log_weights), frozen)
 
 
-def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
-    """The side after one update of its components and its weights, both from the same point.
+def update_side(rules: Rules, side: Side, gradients: Gradients) -> Side:
+    """Updates the components and the weights of a side once, both from the same point.
 
     A component whose losses, new parameters or model state are not all finite is frozen, with what it had before.
     Weights that would not be finite stay as they are.
     """
     mixture = side.mixture
+    # Update the components
     updates, opt_state = per_component(rules.tx).update(
         gradients.params, side.opt_state, mixture.params
     )
-    # Outside of jit the rules of weights refuse what is not finite; the weights then stay as they are.
+    # Update the weights; outside of jit their rules refuse gradients that are not finite
     known = jnp.all(jnp.isfinite(gradients.weights))
     log_weights, weight_opt_state = update_log_weights(
         rules.weight_tx,
@@ -228,6 +225,7 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
         side.weight_opt_state,
         mixture.log_weights,
     )
+    # Freeze broken components
     params = optax.apply_updates(mixture.params, updates)
     frozen = side.frozen | ~_finite(
         (params, gradients.state, gradients.losses), side.frozen.shape[0]
@@ -237,6 +235,7 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
         (params, gradients.state, opt_state),
         (mixture.params, mixture.state, side.opt_state),
     )
+    # Keep finite weights
     dropped = jnp.isneginf(log_weights) & jnp.isneginf(mixture.log_weights)
     log_weights, weight_opt_state = choose(
         known & jnp.all(jnp.isfinite(log_weights) | dropped),
@@ -247,12 +246,12 @@ def move(rules: Rules, side: Side, gradients: Gradients) -> Side:
 
 
 def choose(condition: Array, new: T, old: T) -> T:
-    """The tree ``new`` where ``condition`` holds, else ``old``, in its dtypes: moments and counters too.
+    """Takes the tree ``new`` where ``condition`` holds, else ``old``, in the dtypes of ``old``.
 
     Args:
         condition: ``[]``, or ``[K]`` for leaves ``[K, ...]``.
-        new: in any dtype: under ``jax_enable_x64`` batch statistics and moments come out in float64.
-        old: a part of the state, which a loop must find in the dtypes that it had.
+        new: a tree of any dtypes: under ``jax_enable_x64`` batch statistics and moments come out in float64.
+        old: a part of the state; a loop wants the dtypes it had.
     """
 
     def one(new: Array, old: Array) -> Array:
@@ -263,7 +262,7 @@ def choose(condition: Array, new: T, old: T) -> T:
 
 
 def _finite(tree: Any, num_components: int) -> Array:
-    """Which components' leaves are all finite: ``[K]``."""
+    """Returns whether all leaves of each component are finite, ``[K]``."""
     parts = [
         jnp.all(jnp.isfinite(leaf), axis=tuple(range(1, leaf.ndim)))
         for leaf in jax.tree.leaves(tree)

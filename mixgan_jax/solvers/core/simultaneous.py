@@ -1,4 +1,4 @@
-"""Both sides' gradients at one point, and their adjustment to the rotation of the game."""
+"""Simultaneous steps: both sides' gradients at one point, adjusted to the rotation of the game."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,20 +7,29 @@ import jax
 import jax.numpy as jnp
 
 from mixgan_jax.adjustments import Adjustment
-from mixgan_jax.players.mixture import Mixture, generate
+from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.solvers.core.game import Game
 from mixgan_jax.solvers.core.gradients import (
     discriminator_gradients,
     draw_latents,
     generator_gradients,
 )
-from mixgan_jax.solvers.core.side import Gradients, Rules, move
+from mixgan_jax.solvers.core.side import Gradients, Rules, update_side
 from mixgan_jax.solvers.core.turns import Step, parts_of
 from mixgan_jax.types import Array, Info, Key, Params
 
 
 def simultaneous(game: Game, rules: tuple[Rules, Rules], adjust: Adjustment | None) -> Step:
-    """The step of a solver in which both sides move from one point, on the same fakes; ``adjust`` their gradients."""
+    """Makes the step of a solver in which both sides move from one point, on the same fakes.
+
+    Args:
+        game: the players, the loss and the options.
+        rules: rules of the generators, and of the discriminators.
+        adjust: a function of the components' gradients, or None.
+
+    Returns:
+        ``step(key, state, batch)``, for states that have ``sides``, ``with_sides`` and ``frozen_info``.
+    """
 
     def step(key: Key, state: Any, batch: Array) -> tuple[Any, Info]:
         (real,) = parts_of(key, batch)
@@ -28,7 +37,7 @@ def simultaneous(game: Game, rules: tuple[Rules, Rules], adjust: Adjustment | No
             game, key, state.generators, state.discriminators, real, adjust
         )
         gradients = zip(rules, state.sides, (up, down), strict=True)
-        state = state.with_sides(*(move(*one) for one in gradients))
+        state = state.with_sides(*(update_side(*one) for one in gradients))
         return state, {**info, **state.frozen_info}
 
     return step
@@ -42,24 +51,26 @@ def simultaneous_gradients(
     real: Array,
     adjust: Adjustment | None = None,
 ) -> tuple[Gradients, Gradients, Info]:
-    """Both sides' gradients at one point and on the same fakes; XLA shares the forward passes.
+    """Computes both sides' gradients at one point and on the same fakes; XLA shares the forward passes.
 
     Args:
-        game: what stays fixed.
-        key: consumed, by latents and penalty.
-        generators: I.
-        discriminators: J.
+        game: the players, the loss and the options.
+        key: consumed by latents and penalty.
+        generators: I of them.
+        discriminators: J of them.
         real: ``[B, ...]``.
-        adjust: of the components' gradients at fixed weights; those of the weights stay as they are.
+        adjust: a function of the components' gradients at fixed weights; gradients of the weights stay as they are.
 
     Returns:
-        The generators' gradients, the discriminators', and the info of both.
+        The gradients of the generators and of the discriminators, and the info of both.
     """
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
 
     def at(generators: Mixture, discriminators: Mixture) -> tuple[Gradients, Gradients, Info]:
-        fakes, _ = generate(game.generator, generators, latents, train=True, strategy=game.strategy)
+        fakes, _ = make_samples(
+            game.generator, generators, latents, train=True, strategy=game.strategy
+        )
         down, discriminator_info = discriminator_gradients(
             game, penalty_key, generators.weights, discriminators, real, fakes
         )
@@ -70,8 +81,8 @@ def simultaneous_gradients(
     if adjust is None:
         return up, down, info
 
-    # Gradients of component k are K times those of the game, whose Jacobian's symmetry adjustments rely on. It is the
-    # same game in parameters divided by sqrt(K), and there the factor is sqrt(K) on either side.
+    # Gradients of component k are K times those of the game, but adjustments rely on the symmetry of the game's
+    # Jacobian. In parameters divided by sqrt(K) it is the same game, and the factor is sqrt(K) on either side.
     roots = (game.num_generators**0.5, game.num_discriminators**0.5)
 
     def field(scaled: tuple[Params, Params]) -> tuple[Params, Params]:

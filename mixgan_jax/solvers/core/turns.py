@@ -1,4 +1,4 @@
-"""Turns: the sides of a game move one after the other, and each answers the opponents that a method names.
+"""Turns: the sides of a game move one after the other, and each responds to the opponents that a method names.
 
 A method *is* its answer to "whom does a player respond to?", the function that :func:`alternating` is given:
 
@@ -6,19 +6,19 @@ A method *is* its answer to "whom does a player respond to?", the function that 
 method              opponents
 ==================  =======================================================================
 ``mix_gan``         the mixture of the current players of the other side
-``duel_gan``        the same; a discriminator's loss has a term of its peers beside
-``unrolled_gan``    for generators, the discriminators that some virtual turns would make
+``duel_gan``        the same; its peers add a term to a discriminator's loss
+``unrolled_gan``    for generators, the discriminators after some virtual turns
 ``fictitious_gan``  the average of the other side's history
 ==================  =======================================================================
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import jax
 
-from mixgan_jax.checks import check_array, check_key
-from mixgan_jax.players.mixture import Mixture, generate
+from mixgan_jax.checks import check_array, check_count, check_key
+from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.solvers.core.game import Game, first_mixtures
 from mixgan_jax.solvers.core.gradients import (
     ExtraTerm,
@@ -28,16 +28,23 @@ from mixgan_jax.solvers.core.gradients import (
     generator_gradients,
     total_generator_gradients,
 )
-from mixgan_jax.solvers.core.side import MixGanState, Rules, Side, choose, enter, move
+from mixgan_jax.solvers.core.side import (
+    MixGanState,
+    Rules,
+    Side,
+    choose,
+    start_side,
+    update_side,
+)
 from mixgan_jax.types import Array, Info, Key
 
 SideName: TypeAlias = Literal["generators", "discriminators"]
 """The side whose turn it is."""
 
 OpponentsOf: TypeAlias = Callable[[SideName, Any, Key, Array], Any]
-"""``opponents_of(side, state, key, real)``: the mixture that a side responds to, or, for generators, a ``Reaction``.
+"""``opponents_of(side, state, key, real)`` returns the mixture that a side responds to, or a ``Reaction``.
 
-``key`` is the parent of the generators' keys: fold 1 into it for randomness of the opponents' own."""
+``key`` is the parent of the generators' keys: fold 1 into it for random numbers of the opponents."""
 
 Step: TypeAlias = Callable[[Key, Any, Array], tuple[Any, Info]]
 """The ``step`` of a ``Solver``."""
@@ -45,18 +52,23 @@ Step: TypeAlias = Callable[[Key, Any, Array], tuple[Any, Info]]
 Update: TypeAlias = Literal["alternating", "simultaneous"]
 """Whether the generators answer the updated discriminators, or both sides move from the same point."""
 
-GeneratorSteps: TypeAlias = int | Callable[[Array], Array]
-"""A number of updates, or a function from the discriminators' loss ``[]`` to one, an int32 ``[]``."""
+
+def _check_steps(name: str, value: Any) -> Any:
+    return value if callable(value) else check_count(name, value)
+
+
+GeneratorSteps: TypeAlias = Annotated[int | Callable[[Array], Array], _check_steps]
+"""A number of updates, or a function from the discriminators' loss ``[]`` to an int32 ``[]``."""
 
 
 def first_state(game: Game, rules: tuple[Rules, Rules], key: Key) -> MixGanState:
-    """Fresh players of both sides, the generators' first, and their optimisers."""
+    """Initialises the players of both sides and their optimisers."""
     generators, discriminators = first_mixtures(game, key)
-    return MixGanState(enter(rules[0], generators), enter(rules[1], discriminators))
+    return MixGanState(start_side(rules[0], generators), start_side(rules[1], discriminators))
 
 
 def current_opponents(side: SideName, state: Any, _key: Key, _real: Array) -> Mixture:
-    """The current players of the other side: MIX+GAN's answer."""
+    """Returns the current players of the other side: MIX+GAN's answer."""
     return state.generators if side == "discriminators" else state.discriminators
 
 
@@ -71,14 +83,14 @@ def alternating(
     generator_steps: GeneratorSteps = 1,
     skip_discriminator_below: float | None = None,
 ) -> Step:
-    """The step of a solver in which the discriminators move first, and the generators answer on fresh latents.
+    """Makes the step of a solver in which the discriminators move first, and the generators answer on fresh latents.
 
     Args:
-        game: what stays fixed.
-        rules: of the generators, and of the discriminators.
-        opponents_of: whom a side responds to.
-        extra_of: the further term of the discriminators' loss at a state, or None.
-        remember: ``remember(side, state)``, the state after a side has moved; for solvers that keep a history.
+        game: the players, the loss and the options.
+        rules: rules of the generators, and of the discriminators.
+        opponents_of: names the opponents of a side.
+        extra_of: returns the further term of the discriminators' loss at a state, or None.
+        remember: ``remember(side, state)`` returns the state after a side has moved, for solvers that keep a history.
         discriminator_steps: turns of the discriminators in each step, each on its own part of the batch.
         generator_steps: turns of the generators in each step, on the last of these parts.
         skip_discriminator_below: the discriminators stand still where their loss is below this; None for never.
@@ -94,7 +106,7 @@ def alternating(
             game, rules[1], key, generators, side, real, extra_of(state)
         )
         if skip_discriminator_below is not None:
-            # A loss that is NaN is not below: whose update it spoils is to be found out.
+            # A loss that is NaN is not below: the update must run, to find which component it spoils.
             moved = choose(~(info["discriminator_loss"] < skip_discriminator_below), moved, side)
         return remember("discriminators", state.with_sides(state.sides[0], moved)), info
 
@@ -113,7 +125,7 @@ def alternating(
             state, infos = jax.lax.scan(down, state, (keys, reals))
             down_info = jax.tree.map(lambda leaf: leaf[-1], infos)
 
-        # The first turn stands outside the loop: it says what info looks like, and there is always one.
+        # The first turn stands outside the loop: it gives info its form, and there is always one.
         carry = up(state, parent, 0, reals[-1])
         turns: Any = generator_steps
         if callable(turns):
@@ -129,7 +141,7 @@ def alternating(
 
 
 def parts_of(key: Key, batch: Array, parts: int = 1) -> Array:
-    """The batch as ``[parts, B, ...]``; it and the key are checked here, once for all that a step does."""
+    """Splits the batch into ``[parts, B, ...]``, and checks it and the key, once for the whole step."""
     check_key("key", key)
     batch = check_array("batch", batch, floating=True)
     if batch.ndim < 1 or batch.shape[0] < parts or batch.shape[0] % parts:
@@ -148,13 +160,13 @@ def discriminators_turn(
     real: Array,
     extra: ExtraTerm | None = None,
 ) -> tuple[Side, Info]:
-    """One update of the discriminators against a mixture of generators.
+    """Updates the discriminators once, against a mixture of generators.
 
     Args:
-        game: what stays fixed, whatever its number of generators.
-        rules: of the discriminators.
-        key: consumed, by latents and penalty.
-        generators: I, whom the discriminators answer.
+        game: the players, the loss and the options; its number of generators may differ.
+        rules: rules of the discriminators.
+        key: consumed by latents and penalty.
+        generators: the opponents, I of them.
         side: J discriminators and their optimisers.
         real: ``[B, ...]``.
         extra: a further term of each discriminator's loss.
@@ -162,43 +174,43 @@ def discriminators_turn(
     Returns:
         The side after the update, and the info of :func:`discriminator_gradients`.
     """
-    game = game._replace(num_generators=generators.num_components)
+    game = game._replace(sizes=(generators.num_components, game.num_discriminators))
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
-    fakes, _ = generate(game.generator, generators, latents, train=True, strategy=game.strategy)
+    fakes, _ = make_samples(game.generator, generators, latents, train=True, strategy=game.strategy)
     gradients, info = discriminator_gradients(
         game, penalty_key, generators.weights, side.mixture, real, fakes, extra
     )
-    return move(rules, side, gradients), info
+    return update_side(rules, side, gradients), info
 
 
 def generators_turn(
     game: Game, rules: Rules, key: Key, side: Side, opponents: Mixture | Reaction, real: Array
 ) -> tuple[Side, Info]:
-    """One update of the generators against a mixture of discriminators, or against some that react to it.
+    """Updates the generators once, against a mixture of discriminators or against some that react to the update.
 
     Args:
-        game: what stays fixed, whatever its number of discriminators.
-        rules: of the generators.
-        key: consumed, by latents.
+        game: the players, the loss and the options; its number of discriminators may differ.
+        rules: rules of the generators.
+        key: consumed by latents.
         side: I generators and their optimisers.
-        opponents: whom the generators answer.
-        real: ``[B, ...]``, looked at by relativistic losses only.
+        opponents: the discriminators, or their reaction.
+        real: ``[B, ...]``, read by relativistic losses only.
 
     Returns:
         The side after the update, and the info of :func:`generator_gradients`.
     """
     if isinstance(opponents, Mixture):
-        game = game._replace(num_discriminators=opponents.num_components)
+        game = game._replace(sizes=(game.num_generators, opponents.num_components))
         latents = draw_latents(game, key, real.shape[0])
         gradients, info = generator_gradients(game, side.mixture, opponents, real, latents)
     else:
         latents = draw_latents(game, key, real.shape[0])
         gradients, info = total_generator_gradients(game, side.mixture, opponents, real, latents)
-    return move(rules, side, gradients), info
+    return update_side(rules, side, gradients), info
 
 
 def turn_keys(key: Key, discriminator_steps: int = 1) -> tuple[Key, Key]:
-    """Keys of the turns of one step: the discriminators' ``[discriminator_steps]``, and one to fold turns into."""
+    """Splits a step's key: the discriminators' keys ``[discriminator_steps]``, and the parent of the generators'."""
     discriminator_key, generator_key = jax.random.split(key)
     return jax.random.split(discriminator_key, discriminator_steps), generator_key

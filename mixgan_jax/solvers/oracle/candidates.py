@@ -1,21 +1,21 @@
-"""A double oracle's candidates: a new player of either side answers the population of the other, and is measured."""
+"""Candidates of a double oracle: a new player of each side answers the other side's population, and is measured."""
 
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.players.mixture import Mixture, generate
-from mixgan_jax.players.payoff import meet
+from mixgan_jax.players.mixture import Mixture, make_samples
+from mixgan_jax.players.payoff import fill_matrix
 from mixgan_jax.solvers.core.game import Game
 from mixgan_jax.solvers.core.gradients import draw_latents
-from mixgan_jax.solvers.core.side import MixGanState, Rules, choose, enter
+from mixgan_jax.solvers.core.side import MixGanState, Rules, choose, start_side
 from mixgan_jax.solvers.core.turns import discriminators_turn, generators_turn, turn_keys
 from mixgan_jax.solvers.oracle.restricted_game import Meeting, RestrictedGame
 from mixgan_jax.types import Array, Key
 
 RulesOfSides = tuple[Rules, Rules]
-"""Of the generator, of the discriminator."""
+"""Rules of the generator and of the discriminator."""
 
 
 @jax.tree_util.register_dataclass
@@ -26,8 +26,8 @@ class Candidates:
     Attributes:
         sides: the two, and their optimisers; a frozen one stands still until the next candidate starts.
         losses: ``generator_loss`` and ``discriminator_loss`` ``[]`` of the last update.
-        failed: ``frozen_generators`` and ``frozen_discriminators``, bool ``[1]``: whether an update was ever not
-            finite, of these or of candidates before them.
+        failed: ``frozen_generators`` and ``frozen_discriminators``, bool ``[1]``: whether an update of these or earlier
+            candidates was not finite.
     """
 
     sides: MixGanState
@@ -36,8 +36,8 @@ class Candidates:
 
 
 def first_candidates(rules: RulesOfSides, generator: Mixture, discriminator: Mixture) -> Candidates:
-    """Candidates that start from these players, mixtures of 1."""
-    sides = _enter(rules, generator, discriminator)
+    """Starts candidates from these players, mixtures of 1."""
+    sides = _start_sides(rules, generator, discriminator)
     losses = {name: jnp.float32(0.0) for name in ("generator_loss", "discriminator_loss")}
     return Candidates(sides, losses, sides.frozen)
 
@@ -49,19 +49,19 @@ def next_candidates(
     generator: Mixture,
     discriminator: Mixture,
 ) -> Candidates:
-    """Candidates of the next round.
+    """Starts the candidates of the next round.
 
     Args:
-        rules: how the two are updated.
-        before: of the last round.
+        rules: rules of both sides.
+        before: candidates of the last round.
         new: bool ``[]``, whether the generator starts anew, and whether the discriminator does.
-        generator: whom a new one starts from, a mixture of 1.
-        discriminator: likewise.
+        generator: start of a new generator, a mixture of 1.
+        discriminator: start of a new discriminator, a mixture of 1.
 
     Returns:
-        New candidates where they start anew, and else those before, with their optimisers.
+        New candidates where they start anew, else those before, with their optimisers.
     """
-    fresh = _enter(rules, generator, discriminator)
+    fresh = _start_sides(rules, generator, discriminator)
     sides = MixGanState(
         choose(new[0], fresh.generator_side, before.sides.generator_side),
         choose(new[1], fresh.discriminator_side, before.sides.discriminator_side),
@@ -77,18 +77,18 @@ def respond(
     candidates: Candidates,
     real: Array,
 ) -> Candidates:
-    """One update of each candidate, against the other side's mixture; neither sees the other.
+    """Updates each candidate once, against the other side's mixture; neither sees the other.
 
     Args:
-        game: what stays fixed, with one generator and one discriminator.
-        rules: how the two are updated.
-        key: consumed, by latents and penalty.
-        population: whom they answer.
+        game: the players, the loss and the options, with one generator and one discriminator.
+        rules: rules of both sides.
+        key: consumed by latents and penalty.
+        population: the opponents.
         candidates: the two.
         real: ``[B, ...]``.
 
     Returns:
-        The candidates after it.
+        The candidates after the update.
     """
     (discriminator_key,), generator_key = turn_keys(key)
     discriminator_side, down = discriminators_turn(
@@ -118,12 +118,12 @@ def respond(
 def measure(
     game: Game, key: Key, population: RestrictedGame, candidates: Candidates, real: Array
 ) -> Meeting:
-    """What the candidates are worth on one batch: ``2 C + 1`` pairs, each the zero-sum ``value`` of the loss.
+    """Measures the candidates on one batch: ``2 C + 1`` pairs, each the zero-sum ``value`` of the loss.
 
     Args:
-        game: what stays fixed.
-        key: consumed, by latents, each generator's own.
-        population: whom the candidates meet.
+        game: the players, the loss and the options.
+        key: consumed by latents, each generator's own.
+        population: the opponents.
         candidates: the two; batch norm takes the batch's statistics, as in training, and keeps none.
         real: ``[B, ...]``.
 
@@ -131,15 +131,17 @@ def measure(
         A :class:`Meeting`.
     """
     sides = candidates.sides
-    several = game._replace(num_generators=population.capacity + 1)
+    several = game._replace(sizes=(population.capacity + 1, game.num_discriminators))
     latents = draw_latents(several, key, real.shape[0])
-    mine, _ = generate(game.generator, sides.generators, latents[:1], train=True)
-    others, _ = generate(game.generator, population.generators, latents[1:], train=True)
-    row = meet(game.discriminator, population.discriminators, real, mine, game.loss).values[0]
+    mine, _ = make_samples(game.generator, sides.generators, latents[:1], train=True)
+    others, _ = make_samples(game.generator, population.generators, latents[1:], train=True)
+    row = fill_matrix(game.discriminator, population.discriminators, real, mine, game.loss).values[
+        0
+    ]
     fakes = jnp.concatenate([mine, others])
-    column = meet(game.discriminator, sides.discriminators, real, fakes, game.loss).values
+    column = fill_matrix(game.discriminator, sides.discriminators, real, fakes, game.loss).values
     return Meeting(row, column[1:, 0], column[0, 0])
 
 
-def _enter(rules: RulesOfSides, generator: Mixture, discriminator: Mixture) -> MixGanState:
-    return MixGanState(enter(rules[0], generator), enter(rules[1], discriminator))
+def _start_sides(rules: RulesOfSides, generator: Mixture, discriminator: Mixture) -> MixGanState:
+    return MixGanState(start_side(rules[0], generator), start_side(rules[1], discriminator))

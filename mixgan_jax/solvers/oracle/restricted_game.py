@@ -1,7 +1,7 @@
-"""The restricted game of a double oracle: the players kept so far, what each pair is worth, and an equilibrium.
+"""The restricted game of a double oracle: the players kept so far, the value of each pair, and an equilibrium.
 
 Shapes are fixed: a side is a mixture of C slots, filled from the first on. Empty slots hold copies of the first player
-and have weight 0 (log-weight ``-inf``), so whoever samples from the mixture, or answers it, never meets them.
+and have weight 0 (log-weight ``-inf``), so samples of the mixture, and answers to it, never meet them.
 """
 
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ class RestrictedGame:
 
     Attributes:
         generators: C slots, with the weights of an equilibrium of the game.
-        discriminators: C slots, likewise.
+        discriminators: C slots, with the weights of an equilibrium of the game.
         matrix: ``[C, C]``, the measured zero-sum ``value`` of each pair; generators (rows) minimise it. An empty slot
-            has what a copy of the first player is worth, or 0; its weight is 0.
-        num_generators: int32 ``[]``, of slots filled; 0 until the first player was measured.
-        num_discriminators: int32 ``[]``, likewise.
-        gap: ``[]``, NashConv of the weights in this game, which says how exact the equilibrium is.
+            has the values of a copy of the first player, or 0; its weight is 0.
+        num_generators: int32 ``[]``, slots filled; 0 until the first player was measured.
+        num_discriminators: int32 ``[]``, slots filled; 0 until the first player was measured.
+        gap: ``[]``, NashConv of the weights in this game: the error of the equilibrium.
     """
 
     generators: Mixture
@@ -46,22 +46,22 @@ class RestrictedGame:
 
     @property
     def capacity(self) -> int:
-        """``C``."""
+        """Number ``C`` of slots."""
         return self.matrix.shape[-1]
 
     @property
     def measured(self) -> Array:
-        """Bool ``[]``, whether there is a player of each side whose worth is known."""
+        """Whether each side has a measured player, bool ``[]``."""
         return (self.num_generators > 0) & (self.num_discriminators > 0)
 
     @property
     def value(self) -> Array:
-        """What the game is worth under the weights, ``[]``."""
+        """Value of the game under the weights, ``[]``."""
         return expected_payoff(self.matrix, self.generators.weights, self.discriminators.weights)
 
 
 class Meeting(NamedTuple):
-    """What a pair of new players is worth against those kept so far.
+    """Values of a pair of new players against those kept so far.
 
     Attributes:
         row: ``[C]``, the new generator against each discriminator.
@@ -75,7 +75,7 @@ class Meeting(NamedTuple):
 
 
 def start(generator: Mixture, discriminator: Mixture, capacity: int) -> RestrictedGame:
-    """A game of C slots a side whose first players, mixtures of 1, were not measured yet."""
+    """Starts a game of C slots a side, whose first players, mixtures of 1, are not measured yet."""
 
     def fill(first: Mixture) -> Mixture:
         params, state = jax.tree.map(
@@ -92,13 +92,13 @@ def start(generator: Mixture, discriminator: Mixture, capacity: int) -> Restrict
 
 
 def no_meeting(capacity: int) -> Meeting:
-    """Sums over nothing."""
+    """Starts the sums of a round at 0."""
     none = jnp.zeros(capacity, jnp.float32)
     return Meeting(none, none, jnp.float32(0.0))
 
 
 def gains(game: RestrictedGame, meeting: Meeting) -> tuple[Array, Array]:
-    """What the new generator and the new discriminator earn beyond the value of the game, ``[]``; 0 without a game."""
+    """Computes both new players' gains over the value of the game, ``[]`` each; 0 without a game."""
     value = game.value
     of_generator = value - jnp.sum(game.discriminators.weights * meeting.row)
     of_discriminator = jnp.sum(game.generators.weights * meeting.column) - value
@@ -109,7 +109,7 @@ def gains(game: RestrictedGame, meeting: Meeting) -> tuple[Array, Array]:
 
 
 def heaviest(mixture: Mixture) -> Mixture:
-    """The component of largest weight, the first of several, alone."""
+    """Takes the component of largest weight, the first of several, as a mixture of 1."""
     slot = jnp.argmax(mixture.log_weights)
     params, state = jax.tree.map(lambda leaf: leaf[slot][None], (mixture.params, mixture.state))
     return Mixture(params, state, jnp.zeros(1, jnp.float32))
@@ -123,17 +123,17 @@ def admit(
     new_row: Array,
     new_column: Array,
 ) -> RestrictedGame:
-    """The game with the new players that enter, and an equilibrium of it.
+    """Admits the new players that enter, and solves the game.
 
     A player goes into the next empty slot; where all are full, into the one of least weight, whose player is dropped.
 
     Args:
-        game: so far.
+        game: the game so far.
         generator: a mixture of 1.
         discriminator: a mixture of 1.
-        meeting: what they are worth.
+        meeting: the values of the two.
         new_row: bool ``[]``, whether the generator enters.
-        new_column: bool ``[]``, whether the discriminator does.
+        new_column: bool ``[]``, whether the discriminator enters.
 
     Returns:
         The new game.
@@ -157,7 +157,7 @@ def admit(
 
 
 def _slot(mixture: Mixture, size: Array) -> Array:
-    """The next empty slot, or else that of least weight, the first of several."""
+    """Returns the next empty slot, or else the slot of least weight, the first of several."""
     slots = jnp.arange(mixture.num_components, dtype=jnp.int32)
     return jnp.argmin(jnp.where(slots < size, mixture.weights, -1.0))
 
@@ -173,14 +173,14 @@ def _written(mixture: Mixture, player: Mixture, slot: Array, when: Array) -> Mix
 
 
 def _solved(game: RestrictedGame) -> RestrictedGame:
-    """The game with the weights of an equilibrium; empty slots get exactly 0."""
+    """Sets the weights to an equilibrium of the game; empty slots get exactly 0."""
     slots = jnp.arange(game.capacity, dtype=jnp.int32)
     filled = (
         slots < jnp.maximum(game.num_generators, 1),
         slots < jnp.maximum(game.num_discriminators, 1),
     )
-    # An empty slot plays as the first one, which changes neither the game's value nor its certificate; what weight it
-    # then gets is the first one's.
+    # An empty slot plays as the first one, which changes neither the game's value nor its certificate. Its weight goes
+    # to the first one.
     rows, columns = (jnp.where(known, slots, 0) for known in filled)
     matrix = game.matrix[rows][:, columns]
     vertex, played = simplex_equilibrium(matrix), approximate_equilibrium(matrix)
