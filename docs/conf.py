@@ -41,7 +41,7 @@ napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]
 
 highlight_language = "none"  # of code that does not name one
-myst_enable_extensions = ["dollarmath"]
+myst_enable_extensions = ["dollarmath", "html_image"]
 myst_heading_anchors = 3
 
 # Notebooks are stored without outputs, so they run while the site is built.
