@@ -12,7 +12,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-newest lint format bench constraints clean
+.PHONY: help demo test test-slow test-newest lint format docs bench constraints clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' $(MAKEFILE_LIST) | while read -r name text; do \
@@ -43,6 +43,10 @@ format: $(VENV)/.test ## sort imports and format the code
 	@$(BIN)/python -m ruff check --quiet --fix-only --select I .
 	@$(BIN)/python -m ruff format --quiet .
 
+docs: $(VENV)/.docs ## build the site into build/site; warnings are errors
+	@$(BIN)/python -m sphinx -W --keep-going -n -E -q -j auto -c docs . build/site
+	@echo "build/site/index.html"
+
 bench: $(VENV)/.bench ## measure speed and memory, against PyTorch too
 	@$(BIN)/python -m experiments.benchmark $(ARGS)
 
@@ -50,7 +54,7 @@ constraints: ## resolve the newest versions afresh into constraints.txt
 	@$(CHECK_PYTHON)
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(PYTHON) -m venv "$$scratch/venv" && \
-	"$$scratch/venv/bin/python" -m pip --quiet install -e '.[dev,bench,notebooks]' && \
+	"$$scratch/venv/bin/python" -m pip --quiet install -e '.[dev,bench,notebooks,docs]' && \
 	sed -n '/^#/p' constraints.txt > "$$scratch/constraints.txt" && \
 	"$$scratch/venv/bin/python" -m pip freeze --exclude-editable | \
 		sed 's/^\(torch==[^+]*\)+.*/\1/' | LC_ALL=C sort -f >> "$$scratch/constraints.txt" && \
@@ -80,6 +84,11 @@ $(VENV)/.demo: $(SETUP) | $(BIN)/pip
 $(VENV)/.test: $(SETUP) | $(BIN)/pip
 	@echo "Installing mixgan_jax and its test tools into $(VENV) (once; a minute or so)"
 	@$(INSTALL) -e '.[test]'
+	@touch $(VENV)/.demo $@
+
+$(VENV)/.docs: $(SETUP) | $(BIN)/pip
+	@echo "Installing mixgan_jax and Sphinx into $(VENV) (once; a minute or so)"
+	@$(INSTALL) -e '.[docs]'
 	@touch $(VENV)/.demo $@
 
 # On Linux PyPI's torch brings CUDA with it, several GB; a CPU build that is installed already is kept.

@@ -59,7 +59,9 @@ def all_pages() -> dict[Path, str]:
         },
         **filled(pages.DOCS / "results.md", claims=result_pages.index()),
         **filled(pages.DOCS / "performance.md", tables=tables.performance(benchmark.SECTIONS)),
-        **filled(pages.DOCS / "papers.md", papers=paper_pages.page()),
+        **filled(
+            pages.DOCS / "papers.md", papers=paper_pages.page(), methods=paper_pages.methods()
+        ),
         **filled(pages.DOCS / "architecture.md", rooms=architecture.page()),
         **filled(
             pages.ROOT / "README.md",

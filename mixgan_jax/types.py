@@ -5,7 +5,7 @@ Shape letters:
     ``Z`` latent size; ``S`` seeds; ``D`` features of a data point; ``N`` samples;
     ``H``, ``W``, ``C`` height, width and channels of an image (always in this order).
 
-An ``Annotated`` type states a rule, which :func:`~mixgan_jax.checked.checked` runs where a public function has it.
+An ``Annotated`` type states a rule, which ``mixgan_jax.checked.checked`` runs where a public function has it.
 """
 
 import os

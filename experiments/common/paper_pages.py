@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from experiments.common import catalogue, pages, verdicts
+from experiments.common import bibliography, catalogue, pages, verdicts
 from experiments.common.report import cell
 
 
@@ -11,25 +11,19 @@ class Paper(NamedTuple):
     """One paper.
 
     Attributes:
-        authors: with the year.
-        title: as published.
-        arxiv: its number, empty for a poster.
+        key: of the bibliography.
         experiments: scripts that repeat some of it.
         published: whose numbers rows with ``published`` are, True for this paper's.
     """
 
-    authors: str
-    title: str
-    arxiv: str
+    key: str
     experiments: tuple[str, ...]
     published: bool = False
 
 
 PAPERS = (
     Paper(
-        "Arora, Ge, Liang, Ma and Zhang (2017)",
-        "Generalization and equilibrium in generative adversarial nets (GANs)",
-        "1703.00573",
+        "arora2017",
         (
             "mix_gan_ring",
             "mix_gan_mnist",
@@ -40,70 +34,49 @@ PAPERS = (
             "theory_small_mixtures",
         ),
     ),
-    Paper(
-        "Lin, Khetan, Fanti and Oh (2018)",
-        "PacGAN: the power of two samples in generative adversarial networks",
-        "1712.04086",
-        ("family_2d", "stacked_mnist", "theory_packing"),
-        published=True,
-    ),
-    Paper(
-        "Metz, Poole, Pfau and Sohl-Dickstein (2016)",
-        "Unrolled generative adversarial networks",
-        "1611.02163",
-        ("unrolled_ring", "family_2d", "stacked_mnist"),
-    ),
-    Paper(
-        "Li, Madry, Peebles and Schmidt (2018)",
-        "On the limitations of first-order approximation in GAN dynamics",
-        "1706.09884",
-        ("gan_dynamics",),
-    ),
-    Paper(
-        "Nie, Liu and Patel",
-        "GANs from first principles (poster)",
-        "",
-        ("first_principles", "alternating_best_response"),
-    ),
-    Paper(
-        "Ge, Xia, Chen, Berry and Wu (2018)",
-        "Fictitious GAN: training GANs with historical models",
-        "1803.08647",
-        ("fictitious_history", "alternating_best_response", "family_2d"),
-    ),
-    Paper(
-        "Nie and Patel (2019)",
-        "Towards a better understanding and regularization of GAN training dynamics",
-        "1806.09235",
-        ("jare",),
-    ),
-    Paper(
-        "Mescheder, Geiger and Nowozin (2018)",
-        "Which training methods for GANs do actually converge?",
-        "1801.04406",
-        ("dirac_gan",),
-    ),
-    Paper(
-        "Mescheder, Nowozin and Geiger (2017)",
-        "The numerics of GANs",
-        "1705.10461",
-        ("game_optimisers", "jare"),
-    ),
-    Paper(
-        "Balaji, Sajedi, Kalibhat, Ding, Stöger, Soltanolkotabi and Feizi (2021)",
-        "Understanding over-parameterization in generative adversarial networks",
-        "2104.05605",
-        ("overparam_gda", "overparam_features", "overparam_mnist"),
-    ),
+    Paper("lin2018", ("family_2d", "stacked_mnist", "theory_packing"), published=True),
+    Paper("metz2016", ("unrolled_ring", "family_2d", "stacked_mnist")),
+    Paper("li2018", ("gan_dynamics",)),
+    Paper("nie", ("first_principles", "alternating_best_response")),
+    Paper("ge2018", ("fictitious_history", "alternating_best_response", "family_2d")),
+    Paper("nie2019", ("jare",)),
+    Paper("mescheder2018", ("dirac_gan",)),
+    Paper("mescheder2017", ("game_optimisers", "jare")),
+    Paper("balaji2021", ("overparam_gda", "overparam_features", "overparam_mnist")),
 )
+
+# Papers whose method is in the library, or whose benchmark the experiments use.
+METHODS = {
+    "goodfellow2014": "mg.gda",
+    "wei2022": "mg.duel_gan",
+    "aung2022": "mg.double_oracle",
+    "huang2024": "mg.losses.relativistic",
+    "grnarova2019": "mg.duality_gap_curve",
+    "gidel2019": "mg.extragradient",
+    "zhang2019": "mg.lookahead",
+    "chavdarova2021": "mg.lookahead",
+    "yazici2019": "mg.averaged",
+    "balduzzi2018": "mg.adjustments",
+    "gulrajani2017": "mg.penalties",
+    "radford2016": "mg.networks",
+    "srivastava2017": "mg.metrics",
+}
+
+
+def methods() -> str:
+    """Lists the papers whose results no experiment repeats, with what is here of them."""
+    papers = bibliography.entries()
+    rows = [
+        [papers[key].short, papers[key].title, papers[key].arxiv, f"`{call}`"]
+        for key, call in METHODS.items()
+    ]
+    return pages.table(["paper", "title", "arXiv", "here"], rows)
 
 
 def page() -> str:
     """Shows paper by paper which presets have a kept result, and published numbers beside ours."""
     kept = {(each["experiment"], each["preset"]): each for each in pages.stored_results()}
-    parts = [
-        f"## {paper.authors}\n\n{_reference(paper)}\n\n{_presets(paper, kept)}" for paper in PAPERS
-    ]
+    parts = [f"{_reference(paper)}\n\n{_presets(paper, kept)}" for paper in PAPERS]
     numbers = [
         f"## Published numbers beside ours: {name}\n\n{text}"
         for paper in PAPERS
@@ -125,8 +98,9 @@ def status(preset: str, result: Mapping[str, Any] | None) -> str:
 
 
 def _reference(paper: Paper) -> str:
-    link = f" [arXiv {paper.arxiv}](https://arxiv.org/abs/{paper.arxiv})." if paper.arxiv else ""
-    return f"*{paper.title}*.{link}"
+    entry = bibliography.entries()[paper.key]
+    link = f" [arXiv {entry.arxiv}](https://arxiv.org/abs/{entry.arxiv})." if entry.arxiv else ""
+    return f"## {entry.heading}\n\n*{entry.title}*.{link}"
 
 
 def _presets(paper: Paper, kept: Mapping[tuple[str, str], Mapping[str, Any]]) -> str:

@@ -128,7 +128,7 @@ def ring(
 
     Papers differ, and so does the difficulty. VEEGAN (Srivastava et al. 2017, arXiv 1705.07761) and PacGAN (Lin et
     al. 2018, arXiv 1712.04086) use 8 modes, radius 1 and std 0.01. The default here, radius 2 and std 0.02, is the
-    setting usually ascribed to Unrolled GAN (Metz et al. 2017, arXiv 1611.02163). The notebook released with
+    setting usually ascribed to Unrolled GAN (Metz et al. 2016, arXiv 1611.02163). The notebook released with
     Unrolled GAN spaces 8 angles over [0, 2 pi] inclusive, so that two modes coincide and 7 remain, one of double
     weight. Here angle ``m`` is ``2 pi m / num_modes + rotation``, and all modes are distinct.
 

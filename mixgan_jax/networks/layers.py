@@ -23,7 +23,7 @@ KernelSize: TypeAlias = Annotated[tuple[int, int], partial(check_counts, length=
 
 @checked
 class Conv(nn.Module):
-    """Convolution with a bias, on :func:`~mixgan_jax.networks.conv.conv`.
+    """Convolution with a bias, on :func:`~mixgan_jax.networks.conv`.
 
     Maps images ``[B, H, W, C]`` to ``[B, H', W', features]``. Parameters, float32: ``kernel``
     ``[kh, kw, C, features]`` and, with ``use_bias``, ``bias`` ``[features]``, zero at first.
@@ -55,7 +55,7 @@ class Conv(nn.Module):
 
 @checked
 class ConvTranspose(nn.Module):
-    """Transposed convolution with a bias, on :func:`~mixgan_jax.networks.conv.conv_transpose`.
+    """Transposed convolution with a bias, on :func:`~mixgan_jax.networks.conv_transpose`.
 
     Maps images ``[B, H, W, C]`` to ``[B, H', W', features]``, with padding "SAME" ``H' = stride * H``. Parameters as
     in :class:`Conv`.

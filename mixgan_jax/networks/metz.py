@@ -16,7 +16,7 @@ KERNEL = 3
 class MetzGenerator(ImageNetwork):
     """The generator of Metz et al.'s stacked MNIST: DCGAN with 3x3 kernels, few channels, and one convolution more.
 
-    Metz, Poole, Pfau and Sohl-Dickstein (2017, arXiv 1611.02163), as PacGAN's released code has it (Lin et al. 2018,
+    Metz, Poole, Pfau and Sohl-Dickstein (2016, arXiv 1611.02163), as PacGAN's released code has it (Lin et al. 2018,
     arXiv 1712.04086): dense to 4x4x64, stride-2 transposed convolutions to 7x7x32, 14x14x16 and 28x28x8, each
     followed by batch norm and ReLU, then a convolution of stride 1 to the image's channels, and tanh. Every layer has
     a bias, also those whose batch norm cancels it: 287,875 parameters for 256 latents and 28x28x3.

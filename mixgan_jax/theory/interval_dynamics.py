@@ -1,7 +1,7 @@
 r"""One step of training in the game of :mod:`mixgan_jax.theory.interval_game`, of four kinds.
 
 Li, Madry, Peebles and Schmidt (2018, arXiv 1706.09884) compare the optimal discriminator with gradient steps. Metz,
-Poole, Pfau and Sohl-Dickstein (2017, arXiv 1611.02163) introduced unrolling. With step size eta:
+Poole, Pfau and Sohl-Dickstein (2016, arXiv 1611.02163) introduced unrolling. With step size eta:
 
     optimal         (l, r) = argmax L(mu, ., .);  then  mu' = mu - eta dL/dmu
     simultaneous    mu' = mu - eta dL/dmu,  l' = l + eta dL/dl,  r' = r + eta dL/dr,  all gradients at the old point
