@@ -125,7 +125,10 @@ _NOWHERE = 1 << 30
 
 
 def _check_fields(cls: Any) -> None:
-    after = getattr(cls, "__post_init__", None)
+    if not hasattr(cls, "__post_init__"):
+        # A dataclass made without it never calls one: it has to be there when @dataclass sees the class.
+        raise TypeError(f"{cls.__name__} must have a __post_init__ for its fields to be checked")
+    after = cls.__post_init__
     rules = functools.cache(lambda: rules_of(cls))
 
     def __post_init__(self: Any) -> None:
@@ -133,8 +136,7 @@ def _check_fields(cls: Any) -> None:
             value = getattr(self, name)
             if (checked_value := rule(name, value)) is not value:
                 object.__setattr__(self, name, checked_value)  # of a frozen dataclass too
-        if after is not None:
-            after(self)
+        after(self)
 
     cls.__post_init__ = __post_init__
 
@@ -175,8 +177,13 @@ def _stated(kind: Any, *metadata: Any) -> Rule | None:
     bounds: dict[type, Any] = {
         type(bound): bound for bound in metadata if isinstance(bound, Ge | Gt | Le | Lt)
     }
-    if kind is int and Ge in bounds:
+    if kind is int and set(bounds) == {Ge}:
         return functools.partial(check_count, minimum=bounds[Ge].ge)
+    if bounds and kind is not float:
+        names = ", ".join(map(repr, bounds.values()))
+        raise TypeError(
+            f"bounds must be those of a float, or Ge of an int, got {kind} with {names}"
+        )
     if kind is not float:
         return rule_of(kind)
     low = bounds[Gt].gt if Gt in bounds else bounds[Ge].ge if Ge in bounds else -math.inf
@@ -192,6 +199,10 @@ def _rule_of_union(members: tuple[Any, ...]) -> Rule | None:
         rule: Rule | None = rule_of(rest[0])
     elif all(map(_is_ours, rest)):
         rule = functools.partial(_instance_of, rest)
+    elif any(get_origin(member) is Annotated for member in rest):
+        raise TypeError(
+            f"a union of one rule and None, or of classes, can be checked, got {members}"
+        )
     else:
         return None
     if rule is None or len(rest) == len(members):

@@ -161,12 +161,16 @@ def check_array(
     rank: int | Sequence[int] | None = None,
     floating: bool = False,
     finite: bool = False,
-) -> jax.Array:
-    """Returns a JAX array of real numbers, of one of the given ranks; ``finite`` looks at values on the host only."""
+    moved: bool = True,
+) -> Any:
+    """Returns an array of real numbers, of one of the given ranks; ``finite`` looks at values on the host only.
+
+    It is a JAX array. Unless ``moved``, what came from NumPy stays there, for a check of its values to come.
+    """
     known = value if isinstance(value, jax.Array) else to_host(name, value)
     if not _is_real(known.dtype):
         raise fail(name, value, "an array of real numbers", TypeError)
-    array = known if isinstance(known, jax.Array) else _to_device(name, known)
+    array = known if isinstance(known, jax.Array) else _in_jax_precision(name, known, moved)
     if rank is not None:
         ranks = [rank] if isinstance(rank, int) else list(rank)
         if array.ndim not in ranks:
@@ -174,12 +178,12 @@ def check_array(
             raise ValueError(f"{name} must have rank {expected}, got shape {array.shape}")
     if floating and not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(f"{name} must be floating point, got dtype {array.dtype}")
-    if finite and on_host(array):
-        bad = ~np.isfinite(np.asarray(array))
+    if finite and on_host(value):  # before it was moved to a device
+        bad = ~np.isfinite(np.asarray(known))
         if bad.any():
             first = tuple(int(axis) for axis in np.argwhere(bad)[0])
             raise ValueError(
-                f"{name} must be finite, got {np.asarray(array)[first]} at index {first} "
+                f"{name} must be finite, got {np.asarray(known)[first]} at index {first} "
                 f"({int(bad.sum())} such of {array.size})"
             )
     return array
@@ -212,9 +216,9 @@ def to_host(
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
-def _to_device(name: str, known: np.ndarray) -> jax.Array:
-    """Returns the same numbers in JAX's precision."""
-    return jnp.asarray(_fitted(name, known, jax.dtypes.canonicalize_dtype(known.dtype)))
+def _in_jax_precision(name: str, known: np.ndarray, moved: bool) -> Any:
+    fitted = _fitted(name, known, jax.dtypes.canonicalize_dtype(known.dtype))
+    return jnp.asarray(fitted) if moved else fitted
 
 
 def _fitted(name: str, known: np.ndarray, dtype: Any) -> np.ndarray:
@@ -233,10 +237,10 @@ def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.
     array = check_array(name, value, floating=True)
     if array.ndim < 1 or array.shape[-1] < 1:
         raise ValueError(f"{name} must have shape [..., K] with K >= 1, got {array.shape}")
-    if on_host(array):
+    if on_host(value):
         # In NumPy, since a trace records every JAX operation, even on known values.
         with np.errstate(divide="ignore", over="ignore"):
-            total = np.log(np.sum(np.exp(np.asarray(array, np.float64)), axis=-1))
+            total = np.log(np.sum(np.exp(np.asarray(value, np.float64)), axis=-1))
         if not np.all(np.abs(total) <= tolerance):  # also true of NaN
             raise ValueError(
                 f"{name} must be log-weights with logsumexp 0 over the last axis, got logsumexp "
@@ -253,12 +257,12 @@ def check_weights(
     if array.ndim < 1 or array.shape[-1] < 1 or size not in (None, array.shape[-1]):
         shape = "[..., K] with K >= 1" if size is None else f"[..., {size}], as the payoffs"
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    if on_host(array):
-        known = np.asarray(array, np.float64)
+    if on_host(value):
+        known = np.asarray(value, np.float64)
         error = np.abs(known.sum(axis=-1) - 1.0).max(initial=0.0)
         low = known.min(initial=0.0)
         if not (low >= 0.0 and error <= tolerance):  # also of NaN
-            check_array(name, array, finite=True)
+            check_array(name, value, finite=True)
             raise ValueError(
                 f"{name} must be non-negative and sum to 1 over the last axis (weights, not log-weights), "
                 f"got minimum {low:.4g} and a sum {error:.4g} away from 1"

@@ -69,15 +69,24 @@ class Shaped:
         rank: number of axes, or several that are allowed; None for any.
         floating: whether whole numbers are refused.
         finite: whether NaN and infinity are refused, where the values are on the host.
+        moved: whether NumPy arrays become JAX arrays; if not, the function can still check their values.
     """
 
     rank: int | Sequence[int] | None = None
     floating: bool = False
     finite: bool = False
+    moved: bool = True
 
     def __call__(self, name: str, value: Any) -> Array:
         """Returns the array, or raises an error that names the argument."""
-        return check_array(name, value, rank=self.rank, floating=self.floating, finite=self.finite)
+        return check_array(
+            name,
+            value,
+            rank=self.rank,
+            floating=self.floating,
+            finite=self.finite,
+            moved=self.moved,
+        )
 
 
 Weights: TypeAlias = Annotated[ArrayLike, check_weights]

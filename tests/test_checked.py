@@ -1,6 +1,7 @@
 """Rules in annotations: which rule an annotation states, what a call costs, and what is left alone."""
 
 import inspect
+import sys
 import time
 import timeit
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from annotated_types import Ge, Gt
 
 import mixgan_jax as mg
 from mixgan_jax import checks
@@ -142,6 +144,18 @@ def test_fields_are_checked() -> None:
     assert Dense(3).init_with_output(jax.random.key(0), jnp.ones((2, 4)))[0].shape == (2, 3)
 
 
+def test_what_cannot_be_checked_is_refused() -> None:
+    for hint in (Annotated[int, Gt(0)], Annotated[int | None, Ge(1)], Count | float):
+        with pytest.raises(TypeError, match=r"bounds must be|union of one rule"):
+            rule_of(hint)
+    with pytest.raises(TypeError, match="Late must have a"):
+
+        @checked
+        @dataclass
+        class Late:
+            size: Count
+
+
 def test_a_call_costs_less_than_20_microseconds() -> None:
     def plain(a: int, b: float, *, c: bool, d: str) -> int:
         return a
@@ -169,6 +183,31 @@ def test_nothing_is_recorded_in_a_trace() -> None:
     weights = jnp.array([0.25, 0.75])
     with_rules = jax.make_jaxpr(entropy)(weights, 2.0)
     assert str(with_rules) == str(jax.make_jaxpr(inspect.unwrap(entropy))(weights, 2.0))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: mg.data.ring(std=-1.0),
+        lambda: mg.data.gaussian_mixture([[np.nan, 0.0]], 1.0),
+        lambda: mg.nash_conv(mg.zero_sum([[0.0, 1.0]]), [0.9], [0.5, 0.5]),
+        lambda: mg.nash_conv(mg.zero_sum([[np.nan, 1.0]]), [1.0], [0.5, 0.5]),
+        lambda: mg.metrics.class_coverage(np.array([0, 99]), 10),
+        lambda: mg.metrics.class_coverage(np.array([0, 1]), 2, reference=[1.0, -1.0]),
+        lambda: mg.metrics.mode_coverage(np.zeros((2, 2)), np.zeros((1, 2)), -1.0),
+        lambda: mg.data.stack_labels(np.array([[1, 12, 3]])),
+        lambda: mg.effective_components([0.0, 0.0]),
+        lambda: mg.theory.packed_total_variation([0.9, 0.9], [0.5, 0.5], 2),
+    ],
+)
+def test_values_that_come_from_the_host_are_checked_on_every_machine(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[], Any]
+) -> None:
+    for name, module in list(sys.modules.items()):
+        if name.startswith("mixgan_jax") and hasattr(module, "on_host"):
+            monkeypatch.setattr(module, "on_host", lambda value: not isinstance(value, jax.Array))
+    with pytest.raises(ValueError, match="must"):
+        call()
 
 
 def test_no_rule_reads_an_array_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,10 @@ import numpy as np
 Outcome: TypeAlias = Literal["holds", "fails", "undecided"]
 Direction: TypeAlias = Literal[">", ">=", "<", "<="]
 
+ABOVE = "above 0 by more than 2 standard errors"
+BELOW = "below 0 by more than 2 standard errors"
+"""What is expected of a difference, in words."""
+
 _COMPARE = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 

@@ -36,15 +36,13 @@ def judge(
     """
     by_name = {row["method"]: row for row in rows}
     verdict = [
-        _claim(f"{better} captures more modes than {worse}", "more than 2 standard errors", got)
+        _claim(f"{better} captures more modes than {worse}", verdicts.ABOVE, got)
         for better, worse in MORE_MODES
         if {better, worse} <= set(by_name)
         for got in [verdicts.contrast(by_name[better], by_name[worse], "modes")]
     ]
     verdict += [
-        _claim(
-            f"{better} has a smaller reverse KL than {worse}", "more than 2 standard errors", got
-        )
+        _claim(f"{better} has a smaller reverse KL than {worse}", verdicts.BELOW, got)
         for better, worse in MORE_EVEN
         if {better, worse} <= set(by_name)
         for got in [verdicts.contrast(by_name[better], by_name[worse], "reverse_kl", "<")]

@@ -124,7 +124,7 @@ def _goals(
     goals = [
         verdicts.claim(
             f"goal: {ours['method']} shows more modes than {other['method']}, the best packed GAN",
-            "by more than 2 standard errors",
+            verdicts.ABOVE,
             got,
             holds,
         )

@@ -139,7 +139,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for more, fewer in pairs:
         got, holds = verdicts.contrast(by_name[more], by_name[fewer], "modes")
         text = f"more modes: {more} than {fewer}"
-        verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
+        verdict.append(verdicts.claim(text, verdicts.ABOVE, got, holds))
     return verdict
 
 

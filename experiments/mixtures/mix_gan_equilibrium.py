@@ -193,7 +193,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
     last = f"gap after {max(config.budgets)} steps"
     got, holds = verdicts.contrast(middle, gan, "gap_last", "<")
     text = f"{last} is smaller for {middle['method']} than for GAN"
-    verdict = [verdicts.claim(text, "more than 2 standard errors", got, holds)]
+    verdict = [verdicts.claim(text, verdicts.BELOW, got, holds)]
     falling = verdicts.trend(rows, np.log(config.components), "gap_last", "<")
     verdict.append(
         verdicts.claim(
@@ -204,7 +204,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict]:
     )
     got, holds = report.cell(largest, "beyond", 3), verdicts.of_mean(largest, "beyond", ">", 0.0)
     text = f"retrained deviations gain more than components do, for {largest['method']}"
-    verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
+    verdict.append(verdicts.claim(text, verdicts.ABOVE, got, holds))
     return verdict
 
 

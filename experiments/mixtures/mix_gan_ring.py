@@ -83,7 +83,7 @@ def judge(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for single in (gan, wide):
         more = verdicts.contrast(largest, single, "modes")
         text = f"{largest['method']} captures more modes than {single['method']}"
-        verdict.append(verdicts.claim(text, "more than 2 standard errors", *more))
+        verdict.append(verdicts.claim(text, verdicts.ABOVE, *more))
     if config.latin:
         behind = verdicts.contrast(rows[-1], largest, "modes", ">=", -0.5)
         text = "Latin pairing, with no more network evaluations, is at most half a mode behind full pairing"

@@ -228,7 +228,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
     for metric, what in (("history", "mixture in the history"), ("average", "long average")):
         got, holds = verdicts.contrast(nets[-1], nets[0], metric, "<")
         text = f"networks: the {what} is nearer to the data with {lengths}"
-        verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
+        verdict.append(verdicts.claim(text, verdicts.BELOW, got, holds))
     return verdict
 
 

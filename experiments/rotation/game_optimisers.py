@@ -218,7 +218,7 @@ def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             continue
         got, holds = verdicts.contrast(by_name[name], by_name["simultaneous"], "modes")
         text = f"{name} captures more modes of the ring than simultaneous Adam"
-        verdict.append(verdicts.claim(text, "more than 2 standard errors", got, holds))
+        verdict.append(verdicts.claim(text, verdicts.ABOVE, got, holds))
     return verdict
 
 

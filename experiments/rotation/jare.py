@@ -204,7 +204,7 @@ def _on_the_ring(
         verdict.append(
             verdicts.claim(
                 f"{jare['method']} has {text} on the ring than {other['method']}",
-                "more than 2 standard errors",
+                verdicts.ABOVE if direction == ">" else verdicts.BELOW,
                 got,
                 holds,
             )

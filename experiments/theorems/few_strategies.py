@@ -131,9 +131,7 @@ def improves(components: Sequence[int], entry: Mapping[str, Any]) -> dict[str, A
         f"{entry['method']}: MIX+GAN with k = {ks[-1]} has a smaller NashConv than with k = {ks[0]}"
     )
     levels = ", ".join(f"{100 * level:.1f}" for level in gaps.mean(axis=0))
-    return verdicts.claim(
-        text, "more than 2 standard errors", f"{got}; {levels} % of R for k = {ks}", holds
-    )
+    return verdicts.claim(text, verdicts.BELOW, f"{got}; {levels} % of R for k = {ks}", holds)
 
 
 @partial(jax.jit, static_argnums=2)

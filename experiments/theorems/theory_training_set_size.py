@@ -231,7 +231,7 @@ def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, A
         text = (
             f"with p = {p} sliced W1 is smaller at {own[-1]['data']} than at {own[0]['data']} data"
         )
-        verdict.append(verdicts.claim(text, "more than 2 standard errors", *better))
+        verdict.append(verdicts.claim(text, verdicts.BELOW, *better))
     return verdict
 
 

@@ -136,7 +136,7 @@ def of_extensions(rows: Mapping[str, Any]) -> list[dict[str, Any]]:
         ),
         verdicts.claim(
             "three components are learned by the optimal discriminator more often than by gradient steps",
-            "more than 2 standard errors, in %",
+            f"{verdicts.ABOVE}, in %",
             gained,
             better,
         ),

@@ -191,7 +191,7 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
         ),
         verdicts.claim(
             f"it is smaller at width {config.widths[-1]} than at {config.widths[0]}",
-            "more than 2 standard errors",
+            verdicts.BELOW,
             better,
             far,
         ),

@@ -47,21 +47,21 @@ class Images(NamedTuple):
 
 
 def check_name(name: str, value: Any) -> str:
-    """The name of a data set."""
+    """Returns the name of a data set."""
     if not isinstance(value, str) or not value:
         raise fail(name, value, "the name of a data set, such as 'mnist'")
     return value
 
 
 def check_uint8(name: str, value: Any) -> Array:
-    """An array of levels 0..255."""
+    """Returns an array of levels 0..255."""
     if not hasattr(value, "dtype") or value.dtype != np.uint8:
         raise TypeError(f"{name} must be uint8, got {describe(value)}")
     return check_array(name, value)
 
 
 def check_floating(name: str, value: Any) -> Any:
-    """An array of floating-point numbers; one of NumPy's stays on the host."""
+    """Returns an array of floating-point numbers; one of NumPy's stays on the host."""
     if not hasattr(value, "dtype") or not jnp.issubdtype(value.dtype, jnp.floating):
         raise TypeError(f"{name} must be floating point in [-1, 1], got {describe(value)}")
     return value if isinstance(value, jax.Array) else to_host(name, value)

@@ -12,7 +12,7 @@ _ROUNDING = 5e-4  # how far outside its range an image may lie, in widths of the
 
 
 def check_range(name: str, value: Any) -> tuple[float, float]:
-    """The values of black and white, black below white."""
+    """Returns the values of black and white, black below white."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise fail(name, value, "a pair, the values of black and white", TypeError)
     low, high = (check_number(f"{name}[{i}]", end) for i, end in enumerate(value))

@@ -111,7 +111,7 @@ def channels_last(name: str, images: Any, channels: Channels | None, *, rank: in
 
 
 def check_images(name: str, images: Any, channels: Channels | None = None) -> None:
-    """A uint8 array ``[N, H, W]`` or ``[N, H, W, C]`` that is not empty."""
+    """Returns a uint8 array ``[N, H, W]`` or ``[N, H, W, C]`` that is not empty."""
     if not hasattr(images, "shape") or not hasattr(images, "dtype"):
         raise TypeError(f"{name} must be an array, got {describe(images)}")
     if images.dtype != np.uint8:

@@ -15,14 +15,32 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import is_concrete, on_host
+from mixgan_jax.checks import check_array, is_concrete, on_host
 from mixgan_jax.types import Array, ArrayLike, Count, Key, NonNegative, Number, Positive, Shaped
 
 Points = Annotated[ArrayLike, Shaped(2, finite=True)]
 """Points ``[M, D]``."""
 
-Sizes = Annotated[ArrayLike, Shaped((0, 1))]
-"""A number for all modes, or one for each: ``[M]``."""
+
+def check_positive(rank: int | tuple[int, ...], name: str, value: Any) -> Array:
+    """Returns finite numbers > 0."""
+    array = check_array(name, value, rank=rank)
+    if on_host(value):
+        entries = np.atleast_1d(np.asarray(value))
+        bad = ~(np.isfinite(entries) & (entries > 0))
+        if bad.any():
+            index = int(np.argmax(bad))
+            raise ValueError(
+                f"{name} must be finite and > 0, got {entries[index]} at index {index}"
+            )
+    return array
+
+
+Sizes = Annotated[ArrayLike, functools.partial(check_positive, (0, 1))]
+"""A number > 0 for all modes, or one for each: ``[M]``."""
+
+Frequencies = Annotated[ArrayLike, functools.partial(check_positive, 1)]
+"""Numbers ``[M]``, > 0, in proportion to the modes' probabilities."""
 
 
 @functools.partial(
@@ -84,7 +102,7 @@ class GaussianMixture:
 
 @checked
 def gaussian_mixture(
-    means: Points, std: Sizes, weights: Annotated[ArrayLike, Shaped(1)] | None = None
+    means: Points, std: Sizes, weights: Frequencies | None = None
 ) -> GaussianMixture:
     """Makes a mixture of isotropic Gaussians from centres, widths and weights.
 
@@ -111,7 +129,8 @@ def gaussian_mixture(
     std = jnp.broadcast_to(std, (num_modes,)) if std.ndim == 0 else std
     weights = jnp.asarray(jnp.ones(num_modes) if weights is None else weights, jnp.float32)
     for name, value in (("std", std), ("weights", weights)):
-        _check_positive(name, value, num_modes)
+        if value.shape != (num_modes,):
+            raise ValueError(f"{name} must have shape ({num_modes},), got {value.shape}")
     return GaussianMixture(means, std, weights / jnp.sum(weights))
 
 
@@ -241,16 +260,3 @@ def spirals(
     """
     as_float = functools.partial(jnp.asarray, dtype=jnp.float32)
     return Spirals(num_arms, as_float(turns), as_float(radius), as_float(std))
-
-
-def _check_positive(name: str, value: Array, num_modes: int) -> None:
-    if value.shape != (num_modes,):
-        raise ValueError(f"{name} must have shape ({num_modes},), got {value.shape}")
-    if on_host(value):
-        entries = np.asarray(value)
-        bad = ~(np.isfinite(entries) & (entries > 0))
-        if bad.any():
-            index = int(np.argmax(bad))
-            raise ValueError(
-                f"{name} must be finite and > 0, got {entries[index]} at index {index}"
-            )

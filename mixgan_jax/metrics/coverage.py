@@ -26,7 +26,7 @@ from mixgan_jax.types import Array, Count, Shaped, Share
 
 @checked
 def class_coverage(
-    predictions: Annotated[Array, Shaped((1, 2), finite=True)],
+    predictions: Annotated[Array, Shaped((1, 2), finite=True, moved=False)],
     num_classes: Count,
     *,
     reference: Frequencies | None = None,
@@ -63,7 +63,7 @@ def class_coverage(
 
 @checked
 def component_class_coverage(
-    predictions: Annotated[Array, Shaped((2, 3), finite=True)],
+    predictions: Annotated[Array, Shaped((2, 3), finite=True, moved=False)],
     num_classes: Count,
     *,
     reference: Frequencies | None = None,
@@ -137,4 +137,4 @@ def _labels(predictions: Array, num_classes: int, rank: int) -> Array:
             raise ValueError(
                 f"predictions must lie in 0..{num_classes - 1}, got labels from {low} to {high}"
             )
-    return predictions.astype(jnp.int32)
+    return jnp.asarray(predictions, jnp.int32)

@@ -182,5 +182,7 @@ def _flattened(real: Array, fake: Array) -> tuple[Array, Array]:
 
 def to_float64(real: Array, fake: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Returns both sets of samples on the host, flattened: ``[N, D]`` and ``[M, D]``."""
-    x, y = _flattened(real, fake)
-    return np.asarray(x, np.float64), np.asarray(y, np.float64)
+    x, y = (np.asarray(samples, np.float64) for samples in _flattened(real, fake))
+    for name, samples in (("real", x), ("fake", y)):
+        check_array(name, samples, finite=True, moved=False)
+    return x, y

@@ -15,9 +15,10 @@ Vector = npt.NDArray[np.float64]
 
 def check_values(name: str, value: Any) -> Vector:
     """Returns finite numbers ``[N, I, J]``, N >= 2, in float64 on the host."""
-    array = check_array(name, value, rank=3, finite=True)
+    array = np.asarray(check_array(name, value, rank=3, moved=False))
     if array.shape[0] < 2 or 0 in array.shape:
         raise ValueError(f"{name} must have shape [N, I, J], N >= 2, I, J >= 1, got {array.shape}")
+    check_array(name, array, finite=True, moved=False)
     return np.asarray(value, np.float64)
 
 

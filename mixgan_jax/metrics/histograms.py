@@ -9,7 +9,7 @@ from mixgan_jax.checked import checked
 from mixgan_jax.checks import on_host
 from mixgan_jax.types import Array, ArrayLike, Shaped
 
-Frequencies: TypeAlias = Annotated[ArrayLike, Shaped(1, finite=True)]
+Frequencies: TypeAlias = Annotated[ArrayLike, Shaped(1, finite=True, moved=False)]
 """Numbers ``[M]`` in proportion to probabilities."""
 
 
@@ -102,12 +102,12 @@ def compare_histograms(histograms: Array, noun: str) -> dict[str, Array]:
 
 def normalised_reference(name: str, reference: ArrayLike | None, num_bins: int) -> Array:
     """Divides a reference histogram ``[num_bins]`` by its sum; None stands for the uniform one."""
-    reference = jnp.ones(num_bins) if reference is None else jnp.asarray(reference)
-    reference = reference.astype(jnp.float32)
-    if reference.shape != (num_bins,):
-        raise ValueError(f"{name} must have shape ({num_bins},), got {reference.shape}")
-    if on_host(reference):
-        entries = np.asarray(reference)
+    given = np.ones(num_bins) if reference is None else reference
+    frequencies = jnp.asarray(given, jnp.float32)
+    if frequencies.shape != (num_bins,):
+        raise ValueError(f"{name} must have shape ({num_bins},), got {frequencies.shape}")
+    if on_host(given):
+        entries = np.asarray(given, np.float32)
         if entries.min() < 0 or entries.sum() <= 0:
             raise ValueError(f"{name} must be >= 0 and not all zero, got {entries}")
-    return reference / jnp.sum(reference)
+    return frequencies / jnp.sum(frequencies)

@@ -38,8 +38,8 @@ def check_centers(name: str, value: Any) -> Array:
 def check_widths(name: str, value: Any) -> Array:
     """Returns a positive number, or positive numbers ``[M]``."""
     std = check_array(name, value, rank=(0, 1), finite=True)
-    if on_host(std) and np.any(np.asarray(std) <= 0):
-        raise ValueError(f"{name} must be > 0, got {np.asarray(std, np.float32)}")
+    if on_host(value) and np.any(np.asarray(value) <= 0):
+        raise ValueError(f"{name} must be > 0, got {np.asarray(value, np.float32)}")
     return std
 
 

@@ -27,7 +27,7 @@ from mixgan_jax.types import Array
 
 
 def check_images(name: str, value: Any) -> Array:
-    """Images ``[B, H, W, C]``, floating point, none of whose sizes is 0."""
+    """Returns images ``[B, H, W, C]``, floating point, none of whose sizes is 0."""
     images = check_array(name, value, floating=True)
     if images.ndim != 4 or 0 in images.shape:
         raise ValueError(f"{name} must have shape [B, H, W, C], all >= 1, got {images.shape}")
@@ -35,7 +35,7 @@ def check_images(name: str, value: Any) -> Array:
 
 
 def check_kernel(name: str, value: Any) -> Array:
-    """A kernel ``[kh, kw, C, O]``, none of whose sizes is 0."""
+    """Returns a kernel ``[kh, kw, C, O]``, none of whose sizes is 0."""
     kernel = check_array(name, value)
     if kernel.ndim != 4 or 0 in kernel.shape:
         raise ValueError(f"{name} must have shape [kh, kw, C, O], all >= 1, got {kernel.shape}")
@@ -43,7 +43,7 @@ def check_kernel(name: str, value: Any) -> Array:
 
 
 def check_pair(name: str, value: int | Sequence[int]) -> Pair:
-    """Whole numbers >= 1 for height and width, or one for both."""
+    """Returns whole numbers >= 1 for height and width, or one for both."""
     if isinstance(value, Sequence):
         return check_counts(name, value, 2)  # type: ignore[return-value]
     both = check_count(name, value)
@@ -51,7 +51,7 @@ def check_pair(name: str, value: int | Sequence[int]) -> Pair:
 
 
 def check_padding(name: str, value: Any) -> str | Pads:
-    """The name of a padding, or whole numbers ``((top, bottom), (left, right))``; negative ones crop."""
+    """Returns a padding by its name, or whole numbers ``((top, bottom), (left, right))``; negative ones crop."""
     if isinstance(value, str):
         return check_choice(name, value, ("SAME", "VALID"))
     try:

@@ -19,7 +19,7 @@ ImageShape: TypeAlias = Annotated[Sequence[int], partial(check_counts, length=3)
 
 
 def check_latents(name: str, value: Any) -> Array:
-    """Latents ``[B, Z]``, floating point, neither size 0."""
+    """Returns latents ``[B, Z]``, floating point, neither size 0."""
     z = check_array(name, value, floating=True)
     if z.ndim != 2 or 0 in z.shape:
         raise ValueError(f"{name} must have shape [B, Z], both >= 1, got {z.shape}")

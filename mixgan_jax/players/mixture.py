@@ -13,7 +13,6 @@ from mixgan_jax.players.player import (
     AnyPlayer,
     Player,
     apply_player,
-    in_dtypes_of,
     start_player,
 )
 from mixgan_jax.types import Array, ArrayLike, Count, Key, LogWeights, ModelState, Params
@@ -160,32 +159,20 @@ def has_kernels(params: Params, *, stacked: bool = False) -> bool:
 
 
 def make_samples(
-    player: Player, mixture: Mixture, latents: Array, *, train: bool, strategy: Strategy = "auto"
-) -> tuple[Array, ModelState]:
-    """Does what :func:`~mixgan_jax.generate` does, without its checks, for the steps of solvers."""
-
-    def apply(params: Params, state: ModelState, inputs: Array) -> tuple[Array, ModelState]:
-        samples, new_state = player.apply(params, state, inputs, train=train)
-        return samples, in_dtypes_of(state, new_state)
-
-    return map_components(apply, mixture.params, mixture.state, latents, strategy=strategy)
-
-
-def output_of(
-    name: str,
     player: Player,
     mixture: Mixture,
-    inputs: Array | jax.ShapeDtypeStruct,
+    latents: Array,
     *,
     train: bool,
-) -> jax.ShapeDtypeStruct:
-    """Checks what a component makes of inputs ``[B, ...]``, by an abstract call; returns its shape and dtype."""
+    strategy: Strategy = "auto",
+    name: str = "generator",
+) -> tuple[Array, ModelState]:
+    """Does what :func:`~mixgan_jax.generate` does, for the steps of solvers; ``name`` is the player's in errors."""
 
-    def apply(params: Params, state: ModelState, inputs: Array) -> Array:
-        own = jax.tree.map(lambda leaf: leaf[0], (params, state))
-        return apply_player(name, player, *own, inputs, train=train)[0]
+    def apply(params: Params, state: ModelState, inputs: Array) -> tuple[Array, ModelState]:
+        return apply_player(name, player, params, state, inputs, train=train)
 
-    return jax.eval_shape(apply, mixture.params, mixture.state, inputs)
+    return map_components(apply, mixture.params, mixture.state, latents, strategy=strategy)
 
 
 def _leading_axis(name: str, trees: Any) -> int:

@@ -18,10 +18,9 @@ from mixgan_jax.players.mixture import (
     Strategy,
     has_kernels,
     map_components,
-    output_of,
 )
 from mixgan_jax.players.pairing import Pairing, fakes_per_generator, map_discriminators
-from mixgan_jax.players.player import Discriminator, Generator, Player, check_packs, in_dtypes_of
+from mixgan_jax.players.player import Discriminator, Generator, Player, apply_player, check_packs
 from mixgan_jax.players.sampling import generate
 from mixgan_jax.types import (
     Array,
@@ -111,8 +110,6 @@ def meet(
             f"fakes must hold {expected} samples of each generator for pairing {pairing!r}, "
             f"got {fakes.shape[1]}"
         )
-    logits = output_of("discriminator", discriminator, discriminators, real, train=train)
-    check_logits("discriminator", logits, real.shape[0] // discriminator.packing)
     return fill_matrix(
         discriminator,
         discriminators,
@@ -177,8 +174,11 @@ def column(
     """
 
     def apply(inputs: Array) -> tuple[Array, ModelState]:
-        logits, new_state = discriminator.apply(params, state, inputs, train=train)
-        return logits, in_dtypes_of(state, new_state)
+        logits, new_state = apply_player(
+            "discriminator", discriminator, params, state, inputs, train=train
+        )
+        check_logits("discriminator", logits, inputs.shape[0] // discriminator.packing)
+        return logits, new_state
 
     # Judge the batch: one pass over the reals, one over the fakes of each generator or of all together.
     real_logits, real_state = apply(real)

@@ -80,8 +80,6 @@ def apply_player(
 ) -> tuple[Array, ModelState]:
     """Calls ``player.apply`` and checks that it returns outputs and a state like the old one.
 
-    Solvers check this once, in ``init``; their steps call ``player.apply`` and :func:`in_dtypes_of`.
-
     Args:
         name: the player's name in errors: ``generator``, ``discriminator``, ``player``.
         player: the network.

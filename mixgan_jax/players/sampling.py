@@ -1,6 +1,7 @@
 """Samples of a mixture: of every component, or of one that is drawn for each sample."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, TypeAlias
 
 import jax
@@ -9,7 +10,7 @@ from annotated_types import Ge
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_kind, check_log_weights, fail
-from mixgan_jax.players.mixture import Mixture, Strategy, make_samples, output_of
+from mixgan_jax.players.mixture import Mixture, Strategy, make_samples
 from mixgan_jax.players.player import Generator
 from mixgan_jax.types import Array, ArrayLike, Key, ModelState, Shaped
 
@@ -74,17 +75,14 @@ def generate(
             f"latents must have shape [K, B, ...] with K = {mixture.num_components}, "
             f"got {latents.shape}"
         )
-    inputs = jax.ShapeDtypeStruct(latents.shape[1:], latents.dtype)
-    output_of("player", player, mixture, inputs, train=train)
+    make = partial(make_samples, player, mixture, strategy=strategy, name="player")
     if block is None:
-        return make_samples(player, mixture, latents, train=train, strategy=strategy)
+        return make(latents, train=train)
     if train:
         raise fail("block", block, "None in training: batch statistics are those of a whole batch")
 
     def by_sample(latents: Array) -> Array:
-        samples, _ = make_samples(
-            player, mixture, jnp.swapaxes(latents, 0, 1), train=False, strategy=strategy
-        )
+        samples, _ = make(jnp.swapaxes(latents, 0, 1), train=False)
         return jnp.swapaxes(samples, 0, 1)
 
     samples = _in_blocks(by_sample, block, jnp.swapaxes(latents, 0, 1))
@@ -132,12 +130,13 @@ def sample(
     latents = jnp.asarray(latents)
     if latents.ndim < 2:
         raise ValueError(f"latents must have shape [N, Z], got {latents.shape}")
-    output_of("player", player, mixture, latents, train=False)
     components = jax.random.categorical(key, mixture.log_weights, shape=latents.shape[:1])
 
     def draw(latents: Array, components: Array) -> Array:
         copies = jnp.broadcast_to(latents[None], (mixture.num_components, *latents.shape))
-        outputs, _ = make_samples(player, mixture, copies, train=False, strategy=strategy)
+        outputs, _ = make_samples(
+            player, mixture, copies, train=False, strategy=strategy, name="player"
+        )
         return outputs[components, jnp.arange(latents.shape[0])]
 
     return _in_blocks(draw, block, latents, components), components

@@ -12,15 +12,16 @@ from mixgan_jax.types import ArrayLike
 
 
 def host(name: str, value: Any, rank: int | Sequence[int]) -> np.ndarray:
-    """A finite array, not empty, of the given rank; as float64 on the host."""
-    array = np.asarray(check_array(name, value, rank=rank, finite=True)).astype(np.float64)
+    """Returns a finite array, not empty, of the given rank; as float64 on the host."""
+    array = np.asarray(check_array(name, value, rank=rank, moved=False))
+    array = check_array(name, array, finite=True, moved=False).astype(np.float64)
     if 0 in array.shape:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     return array
 
 
 def of_length(name: str, value: ArrayLike, length: int) -> np.ndarray:
-    """An array with a first axis of this length."""
+    """Returns an array with a first axis of this length."""
     array = np.asarray(value)
     if len(array) != length:
         raise ValueError(f"{name} must have length {length}, got shape {array.shape}")
@@ -28,7 +29,7 @@ def of_length(name: str, value: ArrayLike, length: int) -> np.ndarray:
 
 
 def by_component(name: str, value: Any) -> np.ndarray:
-    """Samples ``[K, N, 2]``, or ``[N, 2]`` of one component."""
+    """Returns samples ``[K, N, 2]``, or ``[N, 2]`` of one component."""
     points = host(name, value, (2, 3))
     if points.shape[-1] != 2:
         raise ValueError(f"{name} must have shape [N, 2] or [K, N, 2], got {points.shape}")
@@ -36,14 +37,14 @@ def by_component(name: str, value: Any) -> np.ndarray:
 
 
 def by_method(name: str, value: Any) -> dict[str, np.ndarray]:
-    """A mapping, not empty, from names of methods to samples."""
+    """Returns a mapping, not empty, from names of methods to samples."""
     if not isinstance(value, Mapping) or not value:
         raise fail(name, value, "a mapping that is not empty", TypeError)
     return {method: by_component(f"{name}[{method!r}]", given) for method, given in value.items()}
 
 
 def in_the_plane(name: str, value: Any) -> np.ndarray:
-    """Points ``[M, 2]``."""
+    """Returns points ``[M, 2]``."""
     points = host(name, value, 2)
     if points.shape[1] != 2:
         raise ValueError(f"{name} must have shape [M, 2], got {points.shape}")
@@ -51,7 +52,7 @@ def in_the_plane(name: str, value: Any) -> np.ndarray:
 
 
 def rising(name: str, value: Any) -> tuple[float, float]:
-    """A lowest and a highest value."""
+    """Returns a lowest and a highest value."""
     low, high = of_length(name, host(name, value, 1), 2).tolist()
     if not low < high:
         raise ValueError(f"{name} must rise, got {value}")
@@ -59,14 +60,14 @@ def rising(name: str, value: Any) -> tuple[float, float]:
 
 
 def two_vectors(name: str, value: Any) -> tuple[np.ndarray, np.ndarray]:
-    """A pair of arrays of rank 1."""
+    """Returns a pair of arrays of rank 1."""
     if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
         raise fail(name, value, "a pair", TypeError)
     return host(f"{name}[0]", value[0], 1), host(f"{name}[1]", value[1], 1)
 
 
 def rows_on_the_simplex(name: str, value: Any) -> np.ndarray:
-    """Weights ``[T, K]``; each row sums to 1."""
+    """Returns weights ``[T, K]``; each row sums to 1."""
     weights = host(name, value, 2)
     if not np.allclose(weights.sum(axis=1), 1.0, atol=1e-3):
         raise ValueError(f"{name} must sum to 1 in every row; exponentiate log-weights")
@@ -74,7 +75,7 @@ def rows_on_the_simplex(name: str, value: Any) -> np.ndarray:
 
 
 def image_blocks(name: str, value: Any) -> np.ndarray:
-    """Images ``[K, n, H, W, C]`` with C of 1 or 3, uint8 or floating point."""
+    """Returns images ``[K, n, H, W, C]`` with C of 1 or 3, uint8 or floating point."""
     array = np.asarray(check_array(name, value, rank=5))
     if array.shape[-1] not in (1, 3) or 0 in array.shape:
         raise ValueError(f"{name} must have shape [K, n, H, W, 1 or 3], got {array.shape}")
@@ -84,14 +85,14 @@ def image_blocks(name: str, value: Any) -> np.ndarray:
 
 
 def strings(name: str, value: Any) -> Sequence[str]:
-    """A sequence of strings, not empty."""
+    """Returns a sequence of strings, not empty."""
     if not isinstance(value, Sequence) or not value or not all(isinstance(v, str) for v in value):
         raise fail(name, value, "a sequence of names, not empty", TypeError)
     return value
 
 
 def runs(name: str, value: Any) -> Sequence[Sequence[Mapping[str, Any]]]:
-    """Records of several seeds, or those of one."""
+    """Returns records of several seeds, or those of one."""
     check_kind(name, value, Sequence)
     found = [value] if not value or isinstance(value[0], Mapping) else value
     if not all(
@@ -104,7 +105,7 @@ def runs(name: str, value: Any) -> Sequence[Sequence[Mapping[str, Any]]]:
 
 
 def names(name: str, given: Mapping[str, Any] | None, known: Iterable[str]) -> dict[str, Any]:
-    """A mapping with all its names among ``known``; empty for None."""
+    """Returns a mapping with all its names among ``known``; empty for None."""
     found = {} if given is None else dict(check_kind(name, given, Mapping))
     if set(found) - set(known):
         raise fail(name, given, f"a mapping that names only {sorted(known)}")
@@ -112,7 +113,7 @@ def names(name: str, given: Mapping[str, Any] | None, known: Iterable[str]) -> d
 
 
 def figure(name: str, value: Any) -> Any:
-    """A figure of Matplotlib's."""
+    """Returns a figure of Matplotlib's."""
     from matplotlib.figure import Figure
 
     return check_kind(name, value, Figure)

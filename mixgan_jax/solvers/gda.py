@@ -8,7 +8,7 @@ from mixgan_jax.losses.core import Loss
 from mixgan_jax.optim.components import Transform
 from mixgan_jax.players.player import Discriminator, Generator
 from mixgan_jax.solvers.core.game import DiscriminatorPenalty
-from mixgan_jax.solvers.core.turns import Update
+from mixgan_jax.solvers.core.turns import GeneratorSteps, Update
 from mixgan_jax.solvers.mix_gan import mix_gan
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Count, LatentSampler
@@ -28,7 +28,7 @@ def gda(
     update: Update = "alternating",
     adjust: Adjustment | None = None,
     discriminator_steps: Count = 1,
-    generator_steps: Count = 1,
+    generator_steps: GeneratorSteps = 1,
 ) -> Solver:
     """Plain GAN training (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1): MIX+GAN with one player a side.
 
@@ -48,7 +48,8 @@ def gda(
             ``simultaneous`` (both gradients at one point, on the same fakes).
         adjust: a function of simultaneous gradients, from ``adjustments``.
         discriminator_steps: updates of the discriminator in each step, each on its own part of the batch.
-        generator_steps: updates of the generator in each step, each with fresh latents.
+        generator_steps: updates of the generator in each step, each with fresh latents; a number, or a function of the
+            discriminator's loss, as in :func:`mix_gan`.
 
     Returns:
         A :class:`Solver`; see :func:`mix_gan`.

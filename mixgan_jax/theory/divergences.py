@@ -24,7 +24,7 @@ def check_nodes(name: str, value: Any) -> Array:
     nodes = check_array(name, value, rank=1, floating=True, finite=True)
     if nodes.shape[0] < 2:
         raise ValueError(f"{name} must be [N] with N >= 2, got shape {nodes.shape}")
-    if on_host(nodes) and not np.all(np.diff(np.asarray(nodes, np.float64)) > 0):
+    if on_host(value) and not np.all(np.diff(np.asarray(value, np.float64)) > 0):
         raise ValueError(f"{name} must rise strictly, got nodes that do not")
     return nodes
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array, on_host
+from mixgan_jax.checks import check_array, is_concrete
 from mixgan_jax.players.mixture import Mixture, map_components, uniform
 from mixgan_jax.players.player import AnyPlayer, Player, apply_player
 from mixgan_jax.players.sampling import generate
@@ -132,11 +132,11 @@ def folded_size(
 
 
 def _bound(largest: Array, bound: float | None) -> Array:
-    if on_host(largest) and not bool(jnp.isfinite(largest)):
+    if is_concrete(largest) and not bool(jnp.isfinite(largest)):
         raise ValueError("latents must give finite pre-activations, got inf or NaN among them")
     if bound is None:
         return jnp.maximum(4.0 * largest, 1.0)
-    if on_host(largest) and on_host(bound) and largest > bound:
+    if is_concrete(largest) and is_concrete(bound) and largest > bound:
         raise ValueError(
             f"bound must be at least the largest pre-activation on latents, {float(largest):.4g}, got {bound:.4g}"
         )

@@ -39,8 +39,8 @@ Dynamics: TypeAlias = Literal["optimal", "simultaneous", "alternating", "unrolle
 def check_step_sizes(name: str, value: Any) -> Array:
     """Returns floating-point numbers ``[K]``, all > 0."""
     sizes = check_array(name, value, rank=1, floating=True, finite=True)
-    if on_host(sizes) and not np.all(np.asarray(sizes) > 0):
-        raise ValueError(f"{name} must be > 0, got {np.asarray(sizes)}")
+    if on_host(value) and not np.all(np.asarray(value) > 0):
+        raise ValueError(f"{name} must be > 0, got {np.asarray(value)}")
     return sizes
 
 

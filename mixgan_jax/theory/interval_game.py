@@ -69,8 +69,8 @@ def check_target(name: str, value: Any) -> Array:
 def check_positive_weights(name: str, value: Any) -> Array:
     """Returns weights ``[..., K]``, all > 0."""
     weights = check_weights(name, value)
-    if on_host(weights) and not np.all(np.asarray(weights) > 0):
-        raise ValueError(f"{name} must be > 0, got {np.asarray(weights)}")
+    if on_host(value) and not np.all(np.asarray(value) > 0):
+        raise ValueError(f"{name} must be > 0, got {np.asarray(value)}")
     return weights
 
 

@@ -17,7 +17,7 @@ from mixgan_jax.types import Array, Count, Shaped, Whole
 def check_atoms(name: str, value: Any) -> Array:
     """Returns positive weights ``[K]``."""
     weights = check_array(name, check_weights(name, value), rank=1)
-    if on_host(weights) and not np.all(np.asarray(weights) > 0):
+    if on_host(value) and not np.all(np.asarray(value) > 0):
         raise ValueError(f"{name} must be > 0, got some that are 0")
     return weights
 

@@ -56,7 +56,7 @@ def check_rule(name: str, value: Any) -> ScoringRule:
 def check_probability(name: str, value: Any) -> Array:
     """Returns floating-point numbers in [0, 1]."""
     array = check_array(name, value, floating=True, finite=True)
-    if on_host(array) and not np.all((np.asarray(array) >= 0) & (np.asarray(array) <= 1)):
+    if on_host(value) and not np.all((np.asarray(value) >= 0) & (np.asarray(value) <= 1)):
         raise ValueError(f"{name} must lie in [0, 1], got values outside")
     return array
 

@@ -116,6 +116,7 @@ def test_factors_on_either_side_of_the_edge_are_the_predicted_ones() -> None:
     assert found["predicted"][0] < 1 < found["predicted"][1]
 
 
+@pytest.mark.slow
 def test_the_kernel_of_features_is_that_of_the_mean_where_they_are_the_points() -> None:
     game = random_features.draw(
         jax.random.key(0), ring(), None,

@@ -163,6 +163,7 @@ def test_the_summary_of_a_ring_is_of_its_last_checkpoints():
     assert result["average"] == pytest.approx(4 / 5 * 2.0)
 
 
+@pytest.mark.slow
 def test_a_ring_starts_with_the_given_rule():
     """Its first step of the weights is that rule's: projection and EG differ from the first step on."""
     setup = weight_ring.Ring(components=2, steps=10, batch=4, width=4, learning_rate=1e-2)

@@ -162,6 +162,7 @@ def test_another_run_in_the_same_folder_is_refused(tmp_path):
         mg.fit(KEY, solver(), feed(), config={"batch": 12}, **{**options, "num_steps": 2})
 
 
+@pytest.mark.slow
 def test_a_run_that_is_continued_beyond_its_end_finds_the_grid_again(tmp_path):
     """Five steps are no multiple of log_every; the longer run logs and saves where it always would have."""
     mg.fit(KEY, solver(), feed(), num_steps=5, log_every=2, folder=tmp_path)

@@ -489,6 +489,36 @@ def test_a_discriminator_without_one_logit_per_example_raises_at_init():
         rule.init(jax.random.key(0))
 
 
+def test_logits_are_counted_in_every_batch():
+    def two(params, state, x, *, train):
+        logits, state = DISCRIMINATOR.apply(params, state, x, train=train)
+        return logits[:2], state  # right for the two examples of init
+
+    rule = solver(discriminator=mg.Player(DISCRIMINATOR.init, two))
+    state = rule.init(jax.random.key(0))
+    with pytest.raises(ValueError, match=r"must return one logit per example, shape \(12,\)"):
+        rule.step(jax.random.key(1), state, batch(jax.random.key(2)))
+
+
+def test_players_may_need_an_axis_or_many_examples_in_training():
+    net = mg.networks.MLP((8,), batch_norm=True, axis_name="data")
+    critic = mg.from_linen(net)
+
+    def by_fours(params, state, x, *, train):
+        if train:
+            x = x.reshape(-1, 4, x.shape[-1]).reshape(x.shape)
+        return critic.apply(params, state, x, train=train)
+
+    rule = solver(discriminator=mg.Player(critic.init, by_fours))
+    state = rule.init(jax.random.key(0))
+    reals = jnp.stack([batch(jax.random.key(index)) for index in range(2)])
+    step = jax.vmap(rule.step, in_axes=(None, None, 0), axis_name="data")
+    after, _ = step(jax.random.key(1), state, reals)
+    mean = after.discriminators.state["batch_stats"]["BatchNorm_0"]["mean"]
+    np.testing.assert_array_equal(mean[0], mean[1])  # averaged over the axis
+    assert not np.allclose(mean[0], 0.0)
+
+
 def test_a_batch_that_does_not_fit_is_named():
     rule = solver(pairing="latin")
     state = rule.init(jax.random.key(0))

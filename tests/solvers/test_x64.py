@@ -264,6 +264,7 @@ def test_games_of_either_width_are_solved():
             np.testing.assert_allclose(found.value, mg.zero_sum_equilibrium(value).value, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_duality_gap_traces():
     state = mixed(LINEN).init(KEY)
     curve = partial(

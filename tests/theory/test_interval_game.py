@@ -67,6 +67,7 @@ def test_the_optimum_earns_half_the_integral_of_the_absolute_gap(means):
     assert float(worth_of(GAME, jnp.asarray(means))) == pytest.approx(expected, abs=2e-6)
 
 
+@pytest.mark.slow
 def test_no_other_intervals_earn_more_and_at_the_optimum_the_gap_is_zero():
     many = starts(runs=300, intervals=3, size=3)
     best = worth_of(UNEVEN, many.means)
@@ -124,6 +125,7 @@ def test_a_step_of_many_runs_is_that_of_each(dynamics):
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_unrolling_is_the_derivative_through_virtual_steps():
     own, k = starts(), 3
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from mixgan_jax.checks import check_logits, fail
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.players.mixture import Mixture, Strategy, output_of, start_components
+from mixgan_jax.players.mixture import Mixture, Strategy, start_components
 from mixgan_jax.players.pairing import Pairing
-from mixgan_jax.players.player import Player
-from mixgan_jax.types import Array, Key, LatentSampler
+from mixgan_jax.players.player import Player, apply_player
+from mixgan_jax.types import Array, Key, LatentSampler, ModelState, Params
 
 
 def _check_penalty(name: str, penalty: object) -> Penalty:
@@ -53,36 +53,39 @@ class Game(NamedTuple):
 
 
 def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
-    """Initialises both sides with uniform weights, and checks that the players fit each other.
+    """Initialises both sides with uniform weights, and checks that the players fit each other in evaluation.
 
-    Each ``apply`` is traced here, as in training and as in evaluation; steps then call it without checks.
+    In training a player may need more than the two examples seen here, or the axes of a mesh. So what it returns there
+    is checked where a step is traced.
     """
     generator_key, discriminator_key = jax.random.split(key)
     num_generators, num_discriminators = game.sizes
 
     latents = jnp.zeros((2, game.latent_size))
-    generators, outputs = _start_mixture(
+    generators, samples = _start_mixture(
         "generator", game.generator, generator_key, num_generators, latents
     )
-    for samples in outputs:
-        if samples.shape[:1] != (2,) or not jnp.issubdtype(samples.dtype, jnp.floating):
-            raise ValueError(
-                "generator must return one floating-point sample per latent, shape (2, ...) for latents of shape "
-                f"{latents.shape}, got shape {samples.shape} and dtype {samples.dtype}"
-            )
+    if samples.shape[:1] != (2,) or not jnp.issubdtype(samples.dtype, jnp.floating):
+        raise ValueError(
+            "generator must return one floating-point sample per latent, shape (2, ...) for latents of shape "
+            f"{latents.shape}, got shape {samples.shape} and dtype {samples.dtype}"
+        )
     fakes = jnp.zeros((2 * game.discriminator.packing, *samples.shape[1:]), samples.dtype)
-    discriminators, outputs = _start_mixture(
+    discriminators, logits = _start_mixture(
         "discriminator", game.discriminator, discriminator_key, num_discriminators, fakes
     )
-    for logits in outputs:
-        check_logits("discriminator", logits, 2)
+    check_logits("discriminator", logits, 2)
     return generators, discriminators
 
 
 def _start_mixture(
     name: str, player: Player, key: Key, num_components: int, example: Array
-) -> tuple[Mixture, list[jax.ShapeDtypeStruct]]:
-    """Initialises one side; returns it with the forms of its outputs, in evaluation and in training."""
+) -> tuple[Mixture, jax.ShapeDtypeStruct]:
+    """Initialises one side; returns it with the form of its outputs."""
     mixture = start_components(name, player, key, num_components, example)
-    outputs = [output_of(name, player, mixture, example, train=train) for train in (False, True)]
-    return mixture, outputs
+
+    def apply(params: Params, state: ModelState) -> Array:
+        own = jax.tree.map(lambda leaf: leaf[0], (params, state))
+        return apply_player(name, player, *own, example, train=False)[0]
+
+    return mixture, jax.eval_shape(apply, mixture.params, mixture.state)
