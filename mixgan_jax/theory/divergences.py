@@ -21,7 +21,7 @@ _MISSING_MASS = 1e-2  # how far a density's integral may be from 1 before it cou
 
 def check_nodes(name: str, value: Any) -> Array:
     """Returns floating-point numbers ``[N]``, N >= 2, that rise."""
-    nodes = check_array(name, value, rank=1, floating=True, finite=True)
+    nodes = check_array(name, value, rank=1, floating=True, finite=True, moved=False)
     if nodes.shape[0] < 2:
         raise ValueError(f"{name} must be [N] with N >= 2, got shape {nodes.shape}")
     if on_host(value) and not np.all(np.diff(np.asarray(value, np.float64)) > 0):
@@ -29,7 +29,7 @@ def check_nodes(name: str, value: Any) -> Array:
     return nodes
 
 
-LogDensity: TypeAlias = Annotated[Array, Shaped(1, floating=True)]
+LogDensity: TypeAlias = Annotated[Array, Shaped(1, floating=True, moved=False)]
 """The logarithm of a density on nodes, ``[N]``."""
 
 Nodes: TypeAlias = Annotated[Array, check_nodes]
@@ -123,7 +123,7 @@ def check_line(log_real: Array, log_fake: Array, nodes: Array) -> tuple[Array, A
     arrays = (log_real, log_fake, nodes)
     dtype = max((array.dtype for array in arrays), key=lambda dtype: dtype.itemsize)
     wide = jnp.float32 if dtype.itemsize < 4 else dtype
-    log_real, log_fake, nodes = (array.astype(wide) for array in arrays)
+    log_real, log_fake, nodes = (jnp.asarray(array, wide) for array in arrays)
     return log_real, log_fake, nodes
 
 

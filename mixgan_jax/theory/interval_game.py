@@ -60,7 +60,7 @@ class IntervalState(NamedTuple):
 
 def check_target(name: str, value: Any) -> Array:
     """Returns finite floating-point numbers ``[K]``, K >= 1."""
-    target = check_array(name, value, rank=1, floating=True, finite=True)
+    target = check_array(name, value, rank=1, floating=True, finite=True, moved=False)
     if target.size == 0:
         raise ValueError(f"{name} must have one mean or more, got none")
     return target
@@ -80,7 +80,7 @@ Box: TypeAlias = Annotated[float, Gt(0), Le(BOX)]
 Means: TypeAlias = Annotated[Array, Shaped(floating=True)]
 """Means ``[K, ...]``; NaN of diverged runs passes."""
 
-Ends: TypeAlias = Annotated[Array, Shaped(floating=True)]
+Ends: TypeAlias = Annotated[Array, Shaped(floating=True, moved=False)]
 """Left or right ends of intervals ``[M, ...]``; may be infinite."""
 
 
@@ -106,13 +106,13 @@ def interval_game(
         weights = jnp.full_like(target, 1.0 / target.size)
     if weights.shape != target.shape:
         raise ValueError(f"weights must have shape {target.shape}, got {weights.shape}")
-    return IntervalGame(target, weights.astype(target.dtype))
+    return IntervalGame(jnp.asarray(target), weights.astype(target.dtype))
 
 
 @checked
 def interval_start(
     game: IntervalGame,
-    means: Annotated[Array, Shaped(floating=True, finite=True)],
+    means: Annotated[Array, Shaped(floating=True, finite=True, moved=False)],
     left: Ends,
     right: Ends,
     *,
@@ -138,8 +138,8 @@ def interval_start(
         raise ValueError(f"right must have shape {left.shape}, as left, got {right.shape}")
     _check_box("means", means, box)
     _check_order(left, right)
-    dtype = game.target.dtype
-    return IntervalState(means, left.astype(dtype), right.astype(dtype))
+    arrays = (jnp.asarray(array, game.target.dtype) for array in (means, left, right))
+    return IntervalState(*arrays)
 
 
 @checked
