@@ -21,7 +21,7 @@ help: ## list these targets
 demo: $(VENV)/.demo ## train mixtures of GANs on a ring of Gaussians
 	@$(BIN)/python -m experiments mix_gan_ring $(ARGS)
 
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 test: $(VENV)/.test ## run the quick tests: everything once
 	@$(PYTEST) -m "not slow" $(ARGS)

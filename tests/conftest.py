@@ -39,7 +39,7 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 _examples = os.environ.get("MIXGAN_EXAMPLES")
 settings.register_profile(
     "mixgan",
-    max_examples=int(_examples or 15),
+    max_examples=int(_examples or 10),
     derandomize=_examples is None,
     database=None,
     deadline=None,
@@ -60,6 +60,30 @@ def pytest_configure(config):
         for entry in CACHE.glob("*"):
             if time.time() - entry.stat().st_mtime > KEPT_SECONDS:
                 entry.unlink()
+
+
+# Files with a fixture that takes longer than their tests: one process runs the whole file.
+TOGETHER = {
+    "tests/experiments/test_first_principles.py",
+    "tests/runs/test_kills.py",
+    "tests/solvers/test_double_oracle.py",
+    "tests/solvers/test_gradients.py",
+    "tests/test_types.py",
+    "tests/test_wheel.py",
+}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Deals tests out one by one, but the files of ``TOGETHER`` whole (xdist's own groups need pytest < 9.2)."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Dealing(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return file if file in TOGETHER else nodeid
+
+    return Dealing(config, log)
 
 
 def pytest_collection_modifyitems(items):

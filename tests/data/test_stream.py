@@ -87,9 +87,8 @@ def test_a_stream_opened_at_a_step_gives_the_batches_of_that_step() -> None:
             np.testing.assert_array_equal(batch, IMAGES[np.stack([o[step] for o in orders])])
 
 
-@pytest.mark.parametrize(
-    ("log_every", "piece"), first_quick([(6, 72), (1, 10**6), (4, 10**6), (5, 1)])
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("log_every", "piece"), [(6, 72), (1, 10**6), (4, 10**6), (5, 1)])
 def test_training_on_a_stream_is_a_loop_of_steps_bit_for_bit(monkeypatch, log_every, piece) -> None:
     """Also where memory allows fewer steps at once than the log's chunk has: 72 bytes are three batches."""
     monkeypatch.setattr(advance, "_PIECE", piece)

@@ -29,12 +29,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {name: catalogue.load(name) for name in catalogue.scripts()}
 
 
-# The cheapest script of each room. Those of the other rooms compile for 15 CPU seconds or more: tests of their parts
+# The cheapest script of each room. Those of the other rooms compile for 12 CPU seconds or more: tests of their parts
 # stand for them in the quick tier.
-QUICK = ("theory_packing", "fictitious_history", "dirac_gan", "theory_equilibrium_exists")
+QUICK = ("theory_packing", "fictitious_history", "dirac_gan")
 PARTS_ARE_QUICK = {
     "first_principles": "test_first_principles.py",
     "mixtures": "test_weight_laboratory.py",
+    "theorems": "test_few_strategies.py",
     "two_gaussians": "test_gan_dynamics.py",
     "width": "test_mean_matching.py",
 }

@@ -8,9 +8,6 @@ import pytest
 from experiments.first_principles import first_principles_tables as expected
 from experiments.first_principles.first_principles_panels import exact_panels
 
-# One process computes the panels, which takes longer than all tests of them.
-pytestmark = pytest.mark.xdist_group("first_principles")
-
 
 @pytest.fixture(scope="module")
 def panels():

@@ -19,7 +19,7 @@ import pytest
 import mixgan_jax as mg
 
 # The uninterrupted run is computed once: where tests are dealt out to processes, these stay together.
-pytestmark = [pytest.mark.xdist_group("kills"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLS = int(os.environ.get("MIXGAN_KILLS", "6"))

@@ -23,9 +23,6 @@ from helpers import (
 import mixgan_jax as mg
 from mixgan_jax import penalties
 
-# One process plays the game that most tests look at.
-pytestmark = pytest.mark.xdist_group("double_oracle")
-
 SHARES = np.array([6, 3, 2, 1]) / BATCH
 ATOMS = jnp.repeat(jnp.eye(4), jnp.asarray([6, 3, 2, 1]), axis=0)
 

@@ -512,7 +512,7 @@ def test_players_may_need_an_axis_or_many_examples_in_training():
     rule = solver(discriminator=mg.Player(critic.init, by_fours))
     state = rule.init(jax.random.key(0))
     reals = jnp.stack([batch(jax.random.key(index)) for index in range(2)])
-    step = jax.vmap(rule.step, in_axes=(None, None, 0), axis_name="data")
+    step = jax.jit(jax.vmap(rule.step, in_axes=(None, None, 0), axis_name="data"))
     after, _ = step(jax.random.key(1), state, reals)
     mean = after.discriminators.state["batch_stats"]["BatchNorm_0"]["mean"]
     np.testing.assert_array_equal(mean[0], mean[1])  # averaged over the axis

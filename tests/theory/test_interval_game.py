@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import slow
 from scipy import integrate, stats
 
 from experiments.two_gaussians import interval_examples
@@ -110,7 +111,9 @@ def test_one_step_agrees_with_known_values_in_float64():
     assert interval_examples.one_step_error() < 1e-7
 
 
-@pytest.mark.parametrize("dynamics", ["simultaneous", "alternating", "unrolled", "optimal"])
+@pytest.mark.parametrize(
+    "dynamics", [*("simultaneous", "alternating", "unrolled"), slow("optimal")]
+)
 def test_a_step_of_many_runs_is_that_of_each(dynamics):
     """Under jit and vmap, and for runs as the last axis."""
     many = starts()
