@@ -13,7 +13,6 @@ from helpers import (
     LATENT,
     batch,
     close,
-    first_quick,
     same,
 )
 
@@ -86,7 +85,8 @@ def test_payoffs_are_those_of_packs_written_out(pairing):
             np.testing.assert_allclose(got[i, j], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("update", first_quick(["alternating", "simultaneous"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
 def test_a_mixture_of_packed_discriminators_trains_and_restarts_bit_for_bit(update, tmp_path):
     rule = packed_mix_gan(update=update, penalty=penalties.gradient_penalty(1.0), pairing="latin")
     feed = mg.Feed((), lambda key, _: batch(key))
