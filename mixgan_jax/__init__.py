@@ -67,6 +67,8 @@ from mixgan_jax.runs import (
     evaluation_key as evaluation_key,
     fit as fit,
     init_run as init_run,
+    make_mesh as make_mesh,
+    on_mesh as on_mesh,
     run as run,
     run_steps as run_steps,
     spread_over_devices as spread_over_devices,

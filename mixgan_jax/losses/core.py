@@ -83,7 +83,8 @@ def separable(
         return real_term(real) + fake_term(fake)
 
     def discriminator(*, real: ArrayLike, fake: ArrayLike) -> Array:
-        return -value(real=real, fake=fake)
+        real, fake = logits_pair(real, fake)
+        return -(real_term(real) + fake_term(fake))
 
     def generator_loss(*, fake: ArrayLike, real: ArrayLike | None = None) -> Array:
         del real

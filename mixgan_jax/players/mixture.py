@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_array
+from mixgan_jax.players.mesh import over_components
 from mixgan_jax.players.player import (
     AnyPlayer,
     Player,
@@ -131,7 +133,8 @@ def map_components(
     faster.
 
     Args:
-        function: a function of one component's trees and of the shared ones, in this order.
+        function: a function of one component's trees and of the shared ones, in this order. On a mesh of several
+            devices it closes over no traced array.
         *stacked: trees whose every leaf is ``[K, ...]``; the first, the components' parameters, decides for ``auto``.
         shared: trees of arrays that all components see whole; no strategy copies them.
         strategy: ``auto``, ``vmap``, ``unroll`` or ``scan``.
@@ -142,6 +145,14 @@ def map_components(
     num_components = _leading_axis("stacked", stacked)
     if strategy == "auto":
         strategy = "scan" if has_kernels(stacked[0], stacked=True) else "vmap"
+    return over_components(partial(map_here, function, strategy), num_components)(stacked, shared)
+
+
+def map_here(
+    function: Callable[..., Any], strategy: Strategy, stacked: tuple, shared: tuple = ()
+) -> Any:
+    """Does what :func:`map_components` does on one device, by a strategy other than ``auto``."""
+    num_components = jax.tree.leaves(stacked)[0].shape[0]
     if strategy == "scan" and num_components > 1:
         return jax.lax.map(lambda component: function(*component, *shared), stacked)
     # A mixture of one is never batched: it does the arithmetic of a single network, bit for bit.

@@ -20,13 +20,10 @@ pass, which mixes the generators. Measure such a game with the pairing that it w
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
-import jax
-import jax.numpy as jnp
-
 from mixgan_jax.checked import checked
+from mixgan_jax.players.mesh import collect, deal, undeal
 from mixgan_jax.players.mixture import Mixture, Strategy, map_components
 from mixgan_jax.types import Array, Count
 
@@ -87,27 +84,10 @@ def map_discriminators(
     """
     own = (discriminators.params, discriminators.state, discriminators.weights, *stacked)
     if pairing == "latin":
-        own = (*own, latin_shares(fakes, discriminators.num_components))
+        own = (*own, deal(fakes, discriminators.num_components))
     else:
         shared = (fakes, *shared)
     return map_components(function, *own, shared=shared, strategy=strategy)
-
-
-def latin_shares(fakes: Array, num_discriminators: int) -> Array:
-    """Deals the fakes out in a Latin square: discriminator j gets chunk (j - i) mod J of generator i.
-
-    Args:
-        fakes: ``[I, B, ...]`` with B a multiple of J.
-        num_discriminators: J.
-
-    Returns:
-        ``[J, I, B / J, ...]``, every fake exactly once.
-    """
-    num_generators, batch = fakes.shape[:2]
-    chunks = fakes.reshape(
-        num_generators, num_discriminators, batch // num_discriminators, *fakes.shape[2:]
-    )
-    return jnp.stack([jnp.roll(chunks[i], i, axis=0) for i in range(num_generators)], axis=1)
 
 
 def sum_shares(shares: Array, pairing: Pairing) -> Array:
@@ -120,10 +100,4 @@ def sum_shares(shares: Array, pairing: Pairing) -> Array:
     Returns:
         One entry for each fake of each generator, ``[I, ., ...]``.
     """
-    if pairing != "latin":
-        return jnp.sum(shares, axis=0)
-    num_discriminators, num_generators, each = shares.shape[:3]
-    fakes = (num_generators, num_discriminators * each, *shares.shape[3:])
-    deal = partial(latin_shares, num_discriminators=num_discriminators)
-    (gathered,) = jax.linear_transpose(deal, jax.ShapeDtypeStruct(fakes, shares.dtype))(shares)
-    return gathered
+    return undeal(shares) if pairing == "latin" else collect(shares)

@@ -13,12 +13,14 @@ from mixgan_jax.checks import check_logits
 from mixgan_jax.game import Payoffs
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.losses.core import mean_term
-from mixgan_jax.players.mixture import (
-    Mixture,
-    Strategy,
-    has_kernels,
-    map_components,
+from mixgan_jax.players.mesh import (
+    DATA,
+    in_dealing_order,
+    merge_rows,
+    place,
+    split_rows,
 )
+from mixgan_jax.players.mixture import Mixture, Strategy, has_kernels, map_here
 from mixgan_jax.players.pairing import Pairing, fakes_per_generator, map_discriminators
 from mixgan_jax.players.player import Discriminator, Generator, Player, apply_player, check_packs
 from mixgan_jax.players.sampling import generate
@@ -110,6 +112,10 @@ def meet(
             f"fakes must hold {expected} samples of each generator for pairing {pairing!r}, "
             f"got {fakes.shape[1]}"
         )
+    if pairing == "latin":
+        fakes = in_dealing_order(
+            fakes.reshape(fakes.shape[0], num_discriminators, -1, *fakes.shape[2:])
+        )
     return fill_matrix(
         discriminator,
         discriminators,
@@ -142,7 +148,8 @@ def fill_matrix(
     columns = map_discriminators(
         one, discriminators, fakes=fakes, shared=(real,), pairing=pairing, strategy=strategy
     )
-    payoffs, values = jax.tree.map(jnp.transpose, (columns.payoffs, columns.values))
+    matrices = place((columns.payoffs, columns.values))
+    payoffs, values = jax.tree.map(jnp.transpose, matrices)
     return Outcome(payoffs, values, columns.state)
 
 
@@ -185,18 +192,18 @@ def column(
     if pairing == "full":
         # Batched convolutions gain nothing from being one program, and lose the cache between operations.
         passes: Strategy = "unroll" if has_kernels(params) else "vmap"
-        fake_logits, fake_states = map_components(apply, fakes, strategy=passes)
+        fake_logits, fake_states = map_here(apply, passes, (fakes,))
         fake_state = jax.tree.map(_mean_state, fake_states)
     else:
-        merged, fake_state = apply(fakes.reshape(-1, *fakes.shape[2:]))
-        fake_logits = merged.reshape(fakes.shape[0], -1)
+        merged, fake_state = apply(merge_rows(fakes, discriminator.packing))
+        fake_logits = split_rows(merged, fakes.shape[0])
     new_state = jax.tree.map(_average_states, real_state, fake_state)
     seen = Logits(real_logits, fake_logits)
 
     # Average over the batch. Every fake meets B / F reals. A loss that is a real term plus a fake term does not notice;
     # a relativistic one, which compares pairs, uses all reals.
     each = fake_logits.shape[1]
-    pairs = real_logits.reshape(1, -1, each), fake_logits[:, None, :]
+    pairs = place(real_logits.reshape(1, -1, each), None, None, DATA), fake_logits[:, None, :]
     generator_loss = mean_term(loss, "generator", *pairs)
     discriminator_loss = mean_term(loss, "discriminator", *pairs)
     payoffs = Payoffs(generator=-generator_loss, discriminator=-discriminator_loss)

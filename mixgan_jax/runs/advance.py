@@ -14,6 +14,7 @@ import numpy as np
 from mixgan_jax.checks import fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.data.stream import Stream, open_stream
+from mixgan_jax.runs.on_mesh import batch_sharding
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.runs.steps import chunk_end, run_keys, run_steps
 from mixgan_jax.solvers.solver import Solver
@@ -148,8 +149,7 @@ def _ahead(
 
     While one piece is in use, a thread prepares the next.
     """
-    # If the key is tied to no device, batches must not be: they would tie the state, and chunk 2 would compile again.
-    place = key.sharding if key.committed else None
+    place = batch_sharding(key)
 
     def prepare(piece: _Piece) -> Array:
         steps = [next(batches) for _ in range(*piece)]

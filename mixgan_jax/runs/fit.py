@@ -16,6 +16,7 @@ from mixgan_jax.data.stream import Stream
 from mixgan_jax.runs.advance import advancing
 from mixgan_jax.runs.interrupt import Inbox, Interrupted, deferred_signals
 from mixgan_jax.runs.log import Log, check_entry, kept
+from mixgan_jax.runs.on_mesh import GameMesh, on_mesh, spread, traced_for, with_shardings
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.runs.quarantine import OnNan, Quarantine
 from mixgan_jax.runs.steps import RunKey, chunk_end, evaluation_key, init_run
@@ -49,6 +50,7 @@ def fit(
     evaluate_every: Count | None = None,
     on_nan: OnNan = "stop",
     on_log: Callable[[int, Mapping[str, np.ndarray]], None] | None = None,
+    mesh: GameMesh | None = None,
 ) -> Tree:
     """Trains. With a ``folder`` it also logs, saves, and continues where an earlier start was stopped or killed.
 
@@ -86,6 +88,9 @@ def fit(
         on_nan: ``stop`` at a component whose update or loss is not finite, or ``freeze``: warn, and go on without
             updating it.
         on_log: called with the step and each log entry, for progress bars.
+        mesh: from :func:`make_mesh`. Its devices share each game's components and batches, and S keys are dealt out to
+            its axis ``runs``; see :func:`on_mesh`. A folder may be continued on another mesh, or on none: numbers then
+            agree up to the order of sums.
 
     Returns:
         The state after ``num_steps``.
@@ -110,13 +115,18 @@ def fit(
     """
     _check_intervals(log_every, save_every=save_every, evaluate_every=evaluate_every)
     path = _check_folder(folder, save_every=save_every, config=config, tensorboard=tensorboard)
+    given = key
+    if mesh is not None:
+        key, feed = spread(mesh, key, feed)
+        solver = on_mesh(solver, mesh)
+        evaluate = evaluate and traced_for(mesh, evaluate)
     init = jax.jit(map_runs(key, partial(init_run, solver=solver)))
     look = jax.jit(map_runs(key, evaluate)) if evaluate else None
 
     def due(step: int, every: int | None) -> bool:
         return step == num_steps or (every is not None and step % every == 0)
 
-    with _opened(path, key, config) as (inbox, checkpoints), ExitStack() as stack:
+    with _opened(path, given, config) as (inbox, checkpoints), ExitStack() as stack:
         before, state = _begin(init, key, checkpoints, num_steps)
         records = stack.enter_context(_records(path, before, tensorboard))
         known, is_sweep = getattr(state, "frozen", {}), key.ndim > 0
@@ -231,11 +241,12 @@ def _begin(
     init: Callable[[Key], Tree], key: Key, checkpoints: Checkpoints | None, num_steps: int
 ) -> tuple[int, Tree]:
     """Returns the newest checkpoint's step and state, or 0 and a fresh state."""
-    restored = checkpoints.restore_latest(jax.eval_shape(init, key)) if checkpoints else None
+    like = with_shardings(key, jax.eval_shape(init, key))
+    restored = checkpoints.restore_latest(like) if checkpoints else None
     if restored is None:
         return 0, init(key)
     start, state = restored
     if start > num_steps:
         expected = f">= {start}, the step that the folder's checkpoint has reached"
         raise fail("num_steps", num_steps, expected)
-    return start, jax.device_put(state, key.sharding) if key.ndim else state
+    return start, state

@@ -1,15 +1,59 @@
-"""Deals independent runs out to several devices."""
+"""Deals out to several devices: independent runs, and the parts of one game."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mixgan_jax.checked import checked
+from mixgan_jax.players.mesh import AXES, RUNS
 from mixgan_jax.runs.steps import RunKey
-from mixgan_jax.types import Key, Tree
+from mixgan_jax.types import Count, Key, Tree
+
+
+@checked
+def make_mesh(
+    *,
+    component: Count = 1,
+    data: Count = 1,
+    runs: Count = 1,
+    devices: Sequence[jax.Device] | None = None,
+) -> Mesh:
+    """Makes the mesh over whose devices ``fit(..., mesh=mesh)`` and :func:`on_mesh` spread one game, or several runs.
+
+    Args:
+        component: devices that share the components of a game; divides the number of components of each side that has
+            more than one.
+        data: devices that share each batch; divides the batch.
+        runs: groups of devices that each train runs of their own; divides the number of keys.
+        devices: the devices to choose from, those of all processes; all that JAX has if not given. The first
+            ``component * data * runs`` are taken.
+
+    Returns:
+        A mesh with the axes ``runs``, ``component``, ``data``. Devices that share components, and then those of one
+        run, are next to each other.
+
+    Example:
+        >>> import mixgan_jax as mg
+        >>> dict(mg.make_mesh(component=1).shape)
+        {'runs': 1, 'component': 1, 'data': 1}
+    """
+    shape = (runs, component, data)
+    chosen = jax.devices() if devices is None else list(devices)
+    if math.prod(shape) > len(chosen):
+        raise ValueError(
+            f"a mesh of {runs = }, {component = }, {data = } needs {math.prod(shape)} devices, got {len(chosen)}"
+        )
+    chosen = chosen[: math.prod(shape)]
+    missing = set(range(jax.process_count())) - {device.process_index for device in chosen}
+    if missing:
+        raise ValueError(
+            f"a mesh must have devices of all {jax.process_count()} processes, got none of process {min(missing)}"
+        )
+    # Explicit axes, jax.make_mesh's default, want a sharding said at every product of a network.
+    return jax.make_mesh(shape, AXES, (AxisType.Auto,) * len(AXES), devices=chosen)
 
 
 @checked
@@ -29,8 +73,8 @@ def spread_over_devices(keys: RunKey) -> Key:
     if keys.ndim == 0:
         raise ValueError("keys must be keys [S], got a single key")
     count = max(n for n in range(1, len(jax.devices()) + 1) if keys.shape[0] % n == 0)
-    mesh = Mesh(np.asarray(jax.devices()[:count]), ("runs",))
-    return jax.device_put(keys, NamedSharding(mesh, PartitionSpec("runs")))
+    mesh = make_mesh(runs=count)
+    return jax.device_put(keys, NamedSharding(mesh, PartitionSpec(RUNS)))
 
 
 def map_runs(key: Key, function: Callable[..., Any], shared: int = 0) -> Callable[..., Any]:
@@ -59,9 +103,14 @@ def map_runs(key: Key, function: Callable[..., Any], shared: int = 0) -> Callabl
     def on_devices(*arguments: Tree) -> Tree:
         runs, every = sharding.spec, PartitionSpec()
         specs = (*[runs] * (len(arguments) - shared), *[every] * shared)
-        # Nothing crosses between devices, so there is no replication to check.
+        # Nothing crosses between runs, so there is no replication to check. Other axes of the mesh are the solver's.
         return jax.shard_map(
-            over_runs, mesh=sharding.mesh, in_specs=specs, out_specs=runs, check_vma=False
+            over_runs,
+            mesh=sharding.mesh,
+            in_specs=specs,
+            out_specs=runs,
+            axis_names={name for name in runs if name is not None},
+            check_vma=False,
         )(*arguments)
 
     return on_devices

@@ -143,6 +143,14 @@ def test_each_device_gets_the_batches_of_its_runs() -> None:
             np.testing.assert_array_equal(shard.data[0], expected)
 
 
+@pytest.mark.slow
+def test_devices_of_a_mesh_share_the_batches_of_a_stream() -> None:
+    options = {"num_steps": 8, "log_every": 4}
+    shared = mg.fit(KEY, solver(), stream(), mesh=mg.make_mesh(data=2), **options)
+    alone = mg.fit(KEY, solver(), stream(), **options)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), shared, alone)
+
+
 @pytest.mark.parametrize("runs", first_quick(["one", "two", "two on two devices"]))
 def test_a_run_killed_in_an_epoch_started_again_is_the_uninterrupted_one(tmp_path, runs) -> None:
     """The checkpoint is at step 8, half a batch into the second epoch; the stream goes on from there."""

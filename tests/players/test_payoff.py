@@ -8,7 +8,7 @@ from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, cl
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP
-from mixgan_jax.players.pairing import PAIRINGS, latin_shares, sum_shares
+from mixgan_jax.players.pairing import PAIRINGS, deal, sum_shares
 from mixgan_jax.players.payoff import column
 
 I, J = 2, 3  # noqa: E741
@@ -56,7 +56,7 @@ def test_payoffs_are_the_means_of_each_pair(pairing, strategy):
 
 def test_every_fake_is_dealt_exactly_once_in_a_latin_square():
     fakes = jnp.arange(I * BATCH).reshape(I, BATCH, 1)
-    shares = latin_shares(fakes, J)
+    shares = deal(fakes, J)
     assert shares.shape == (J, I, BATCH // J, 1)
     assert sorted(shares.ravel().tolist()) == list(range(I * BATCH))
     chunks = shares[:, :, 0, 0] % BATCH // (BATCH // J)
@@ -67,7 +67,7 @@ def test_every_fake_is_dealt_exactly_once_in_a_latin_square():
 def dealt(fakes, pairing):
     """What each discriminator sees, ``[J, I, F, ...]``."""
     if pairing == "latin":
-        return latin_shares(fakes, J)
+        return deal(fakes, J)
     return jnp.broadcast_to(fakes, (J, *fakes.shape))
 
 

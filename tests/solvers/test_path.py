@@ -62,13 +62,13 @@ def path_of_a_step() -> tuple[set[CodeType], list[CodeType]]:
 
 
 def test_the_path_of_a_step_is_short() -> None:
-    """Before there was one room for it: 17 files, 22 frames. Whoever makes it longer needs a reason."""
+    """Before there was one room for it: 17 files, 22 frames. Meshes added a file. A longer one needs a reason too."""
     called, deepest = path_of_a_step()
     files = {Path(code.co_filename) for code in called}
     names = [f"{Path(code.co_filename).relative_to(ROOT)}: {code.co_name}" for code in deepest]
     assert names[0] == "runs/steps.py: run_steps"
     assert len(deepest) <= 16, names
-    assert len(files - HANDED_IN) <= 12, sorted(files - HANDED_IN)
+    assert len(files - HANDED_IN) <= 13, sorted(files - HANDED_IN)
     assert len(called) <= 90, len(called)
 
 

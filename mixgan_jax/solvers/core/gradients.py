@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 
 from mixgan_jax import penalties
+from mixgan_jax.players.mesh import COMPONENT, DATA, axis_size, in_dealing_order, place
 from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.players.pairing import fakes_per_generator, map_discriminators, sum_shares
 from mixgan_jax.players.payoff import Logits, Outcome, check_batch, column, fill_matrix
@@ -127,7 +128,8 @@ def discriminator_gradients(
         pairing=game.pairing,
         strategy=game.strategy,
     )
-    values = columns.values.T
+    losses, values = place((losses, columns.values))
+    values = values.T
     info = {
         "discriminator_loss": q @ losses,  # the sum over j
         "value": p @ values @ q,
@@ -184,7 +186,7 @@ def generator_gradients(
         strategy=game.strategy,
     )
     (gradients,) = pull(sum_shares(by_share, game.pairing))
-    losses = q @ columns  # [J, I] to [I]
+    losses = place(q @ columns)  # [J, I] to [I]
     info = {"generator_loss": p @ losses, "generator_weights": p}
     return Gradients(gradients, losses + barrier_gradient(game, p), state, losses), info
 
@@ -214,8 +216,14 @@ def draw_latents(game: Game, key: Key, batch: int) -> Array:
     num_generators, num_discriminators = game.sizes
     fakes = fakes_per_generator(game.pairing, batch, num_generators, num_discriminators)
     num_sets = 1 if game.shared_latents else num_generators
-    latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
-    return jnp.broadcast_to(latents, (num_generators, *latents.shape[1:]))
+    if game.pairing == "latin" and axis_size(DATA) > 1:
+        # The same numbers, drawn in chunks, so that no latent has to move.
+        shape = (num_sets, num_discriminators, fakes // num_discriminators, game.latent_size)
+        latents = in_dealing_order(game.latent_sampler(key, shape))
+    else:
+        latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
+    latents = jnp.broadcast_to(latents, (num_generators, *latents.shape[1:]))
+    return place(latents, COMPONENT, DATA)
 
 
 def barrier_gradient(game: Game, weights: Array) -> Array:

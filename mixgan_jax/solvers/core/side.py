@@ -25,6 +25,7 @@ from mixgan_jax.optim import (
     update_log_weights,
     with_other_keys,
 )
+from mixgan_jax.players.mesh import place
 from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.players.player import in_dtypes_of
 from mixgan_jax.types import Array, Info, ModelState, Params
@@ -218,10 +219,11 @@ def update_side(rules: Rules, side: Side, gradients: Gradients) -> Side:
         gradients.params, side.opt_state, mixture.params
     )
     # Update the weights; outside of jit their rules refuse gradients that are not finite
-    known = jnp.all(jnp.isfinite(gradients.weights))
+    weight_gradient = place(gradients.weights)
+    known = jnp.all(jnp.isfinite(weight_gradient))
     log_weights, weight_opt_state = update_log_weights(
         rules.weight_tx,
-        jnp.where(known, gradients.weights, 0.0),
+        jnp.where(known, weight_gradient, 0.0),
         side.weight_opt_state,
         mixture.log_weights,
     )
