@@ -17,9 +17,9 @@ from rich.console import Console
 from experiments.common import (
     architecture,
     catalogue,
-    harness,
     pages,
     paper_pages,
+    process,
     rejudge,
     report,
     result_pages,
@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
     if argv and not argv[0].startswith("-"):
         return run(parser, argv[0], argv[1:])
-    harness.prepare_process()
+    process.prepare_process()
     options = parser.parse_args(argv)
     if options.keep is not None:
         keep(parser, options.keep)

@@ -9,8 +9,6 @@ import argparse
 import contextlib
 import dataclasses
 import importlib.util
-import io
-import os
 import subprocess
 import sys
 import time
@@ -24,11 +22,13 @@ import tyro
 
 import mixgan_jax as mg
 from experiments.common.identity import fingerprint, store_config_of
+from experiments.common.meshes import mesh_axes, num_devices, where
 from experiments.common.options import check_config
+from experiments.common.process import prepare_process, use_all_cores, use_caches
 from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
 from experiments.common.setup import Setup
 from mixgan_jax.checks import check_choice, check_count, check_path
-from mixgan_jax.data.cache import cache_folder, make_folder
+from mixgan_jax.data.cache import make_folder
 from mixgan_jax.files import read_json, write_json
 from mixgan_jax.types import Array, Key
 
@@ -70,13 +70,15 @@ def start(
     argv: list[str] | None = None,
     check: Callable[[C], None] = lambda config: None,
     unhashed: tuple[str, ...] = (),
+    by_train: bool = False,
 ) -> Run:
     """Reads the command line ``[--preset NAME] [--runs FOLDER] [--field value ...]`` and opens the run folder.
 
     Three options neither choose the folder nor count as overrides: ``--on-nan stop`` (or ``freeze``), see ``fit``;
     ``--tensorboard`` writes TensorBoard files too; ``--profile`` writes a profiler's trace of every method's second
     entry of the log, to ``profile`` in its folder. ``--seed-offset N`` takes seeds N, N + 1, ... instead of 0, 1, ...:
-    such a run has a folder of its own and does not stand for the preset.
+    such a run has a folder of its own and does not stand for the preset. ``--mesh component=4,data=2`` spreads each
+    game over devices; a run may go on with another mesh.
 
     Args:
         experiment: the script's name, as in ``python -m experiments NAME``.
@@ -86,6 +88,7 @@ def start(
         check: raises ValueError for a config that could not run to its end.
         unhashed: fields that say where things are, not what is computed: they neither choose the run folder nor
             count as overrides of the preset.
+        by_train: whether the script trains by :func:`train`, which knows ``--mesh``; others refuse that option.
 
     Returns:
         A :class:`Run`. A bad argument, and a folder that cannot be written, end the process with a message and
@@ -99,11 +102,17 @@ def start(
     own.add_argument("--tensorboard", action="store_true")
     own.add_argument("--profile", action="store_true")
     own.add_argument("--seed-offset", type=int, default=0)
+    own.add_argument("--mesh")
     options, rest = own.parse_known_args(argv)
     with refusing(experiment):
         preset = presets[check_choice("--preset", options.preset, presets)]
         check_choice("--on-nan", options.on_nan, ("stop", "freeze"))
         first = check_count("--seed-offset", options.seed_offset, minimum=0)
+        options.mesh = None if options.mesh is None else mesh_axes(options.mesh)
+        if options.mesh and not by_train:
+            raise ValueError(
+                f"--mesh is not for {experiment}, which deals out its seeds to devices"
+            )
         if options.tensorboard and importlib.util.find_spec("tensorboardX") is None:
             raise ValueError("--tensorboard needs tensorboardX: pip install tensorboardX")
     names = ", ".join(presets)
@@ -114,11 +123,14 @@ def start(
         prog=f"python -m experiments {experiment}",
         description=f"{doc}\n\nAlso: --preset NAME (one of {names}; now {options.preset}), "
         f"--runs FOLDER (now {options.runs}), --on-nan stop|freeze (at a component that becomes NaN), "
-        "--tensorboard, --profile, --seed-offset N (seeds N, N + 1, ...).",
+        "--tensorboard, --profile, --seed-offset N (seeds N, N + 1, ...)"
+        + (", --mesh component=4,data=2 (devices that share each game)." if by_train else "."),
         config=(tyro.conf.FlagConversionOff,),
     )
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
-    use_all_cores()  # before anything starts JAX: how seeds are dealt out to devices decides their last bits
+    use_all_cores(
+        num_devices(options.mesh or {})
+    )  # before anything starts JAX: how seeds are dealt out to devices decides their last bits
     with refusing(experiment):
         check_config(config)
         check(config)
@@ -166,29 +178,6 @@ def commit() -> str:
         return "unknown"
 
 
-def prepare_process() -> None:
-    """Sends figures to files, whatever Jupyter has set; shows a character that the terminal lacks as ``?``."""
-    os.environ["MPLBACKEND"] = "agg"
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def use_caches() -> None:
-    """Keeps compiled programs and Matplotlib's list of fonts, so that an experiment's second start compiles nothing."""
-    os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-
-
-def use_all_cores() -> None:
-    """Makes each core a CPU device, so that runs of small networks can be spread over them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    with contextlib.suppress(RuntimeError):  # JAX has started already, as in the tests
-        jax.config.update("jax_num_cpu_devices", cores)
-
-
 def seed(tree: Any, index: int) -> Any:
     """Picks one run of a sweep: entry ``index`` of the leading axis of every leaf."""
     return jax.tree.map(lambda leaf: leaf[index], tree)
@@ -218,9 +207,11 @@ def train(
     stopwatch = Stopwatch(folder)
     tenth = config.log_every * max(1, config.steps // config.log_every // 10)
     show = bar.method(name, config.steps, stopwatch)
+    with refusing(run.experiment):
+        keys, mesh = where(run.options, seed_keys(run.seeds), setup.solver)
     with tracing(folder / "profile" if run.options.profile else None, show) as on_log:
         state = mg.fit(
-            mg.spread_over_devices(seed_keys(run.seeds)),
+            keys,
             setup.solver,
             setup.feed,
             num_steps=config.steps,
@@ -233,6 +224,7 @@ def train(
             tensorboard=run.options.tensorboard,
             on_nan=run.options.on_nan,
             on_log=on_log,
+            mesh=mesh,
         )
     return state, stopwatch.seconds
 

@@ -230,7 +230,7 @@ def judge_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
-    run = harness.start("family_2d", __doc__, PRESETS, argv, check)
+    run = harness.start("family_2d", __doc__, PRESETS, argv, check, by_train=True)
     config, rows, players = run.config, [], {}
     with session(run) as bar:
         for method in methods(config):

@@ -226,7 +226,9 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
-    run = harness.start("stacked_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",))
+    run = harness.start(
+        "stacked_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",), by_train=True
+    )
     config = run.config
     images = load_digits(run.experiment, config.dataset, config.data_dir, None)
     with harness.refusing(run.experiment):

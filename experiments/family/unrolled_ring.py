@@ -172,7 +172,7 @@ def over_depth(rows: Sequence[Mapping[str, Any]]) -> "Figure":
 
 def main(argv: list[str] | None = None) -> None:
     """Trains at every depth, measures, reports."""
-    run = harness.start("unrolled_ring", __doc__, PRESETS, argv, check)
+    run = harness.start("unrolled_ring", __doc__, PRESETS, argv, check, by_train=True)
     with session(run) as bar:
         rows = [measure(run, method, bar) for method in methods(run.config)]
         results, figures = report.save_results(

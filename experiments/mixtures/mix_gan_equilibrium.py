@@ -259,7 +259,7 @@ def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]
 
 def main(argv: list[str] | None = None) -> None:
     """Trains with every number of components, then the deviations; reports."""
-    run = harness.start("mix_gan_equilibrium", __doc__, PRESETS, argv, check)
+    run = harness.start("mix_gan_equilibrium", __doc__, PRESETS, argv, check, by_train=True)
     with session(run) as bar:
         known = control(run)
         rows = [measure(run, k, bar) for k in run.config.components]

@@ -248,7 +248,9 @@ def draw(
 
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
-    run = harness.start("mix_gan_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",))
+    run = harness.start(
+        "mix_gan_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",), by_train=True
+    )
     config = run.config
     images = load_digits(run.experiment, config.dataset, config.data_dir, config.memory_budget)
     with harness.refusing(run.experiment):

@@ -117,7 +117,7 @@ def draw(run: harness.Run, states: dict[str, mg.MixGanState], rows: list[dict[st
 
 def main(argv: list[str] | None = None) -> None:
     """Trains every method, measures, reports."""
-    run = harness.start("mix_gan_ring", __doc__, PRESETS, argv, check)
+    run = harness.start("mix_gan_ring", __doc__, PRESETS, argv, check, by_train=True)
     rows, states = [], {}
     with session(run) as bar:
         for method in methods(run.config):

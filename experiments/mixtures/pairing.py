@@ -129,7 +129,7 @@ def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]
 
 def main(argv: list[str] | None = None) -> None:
     """Trains with every pairing, measures, reports."""
-    run = harness.start("pairing", __doc__, PRESETS, argv, check)
+    run = harness.start("pairing", __doc__, PRESETS, argv, check, by_train=True)
     with session(run) as bar:
         rows = [measure(run, method, bar) for method in methods(run.config)]
         results, figures = report.save_results(

@@ -230,7 +230,7 @@ def draw(run: harness.Run, toy: Mapping[str, Any], small: Mapping[str, Any]) -> 
 
 def main(argv: list[str] | None = None) -> None:
     """Measures the toys, trains with every method, reports."""
-    run = harness.start("game_optimisers", __doc__, PRESETS, argv, check)
+    run = harness.start("game_optimisers", __doc__, PRESETS, argv, check, by_train=True)
     config, seeds = run.config, harness.seed_keys(run.seeds)
     with session(run) as bar:
         toy = harness.once(

@@ -239,7 +239,7 @@ def draw(
 
 def main(argv: list[str] | None = None) -> None:
     """Solves the toy, trains every method on the ring, reports."""
-    run = harness.start("jare", __doc__, PRESETS, argv, check)
+    run = harness.start("jare", __doc__, PRESETS, argv, check, by_train=True)
     config, states, rows = run.config, {}, []
     with session(run) as bar:
         found = harness.once(

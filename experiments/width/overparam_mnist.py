@@ -206,7 +206,9 @@ def judge_rows(config: Config, rows: Sequence[Mapping[str, Any]]) -> list[dict[s
 
 def main(argv: list[str] | None = None) -> None:
     """Trains every width, measures, reports."""
-    run = harness.start("overparam_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",))
+    run = harness.start(
+        "overparam_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",), by_train=True
+    )
     config = run.config
     images = load_digits(run.experiment, config.dataset, config.data_dir, config.memory_budget)
     with harness.refusing(run.experiment):

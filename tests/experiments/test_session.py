@@ -1,5 +1,6 @@
 """An experiment that does not reach its end: one line on stderr, a status, no traceback; keeping what did."""
 
+import argparse
 import dataclasses
 import errno
 import json
@@ -10,13 +11,16 @@ import sys
 import warnings
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+from helpers import solver
 from PIL import Image
 
 import mixgan_jax as mg
 from experiments import __main__ as overview
 from experiments.common import harness, report
+from experiments.common.meshes import where
 from experiments.common.session import session
 from experiments.mixtures import mix_gan_ring
 from mixgan_jax.storage.lock import lock_folder
@@ -186,10 +190,37 @@ def test_cores_become_devices_before_anything_can_start_jax(tmp_path, monkeypatc
     calls = []
     stored = harness.store_config_of
     monkeypatch.setattr(harness, "use_caches", lambda: calls.append("caches"))
-    monkeypatch.setattr(harness, "use_all_cores", lambda: calls.append("cores"))
+    monkeypatch.setattr(harness, "use_all_cores", lambda least: calls.append(f"cores, {least}"))
     monkeypatch.setattr(harness, "store_config_of", lambda *a: calls.append("config") or stored(*a))
-    harness.start("x", "doc", {"cpu": Config(5)}, ["--runs", str(tmp_path)])
-    assert calls == ["cores", "caches", "config"]
+    argv = ["--runs", str(tmp_path), "--mesh", "component=4,data=2"]
+    harness.start("x", "doc", {"cpu": Config(5)}, argv, by_train=True)
+    assert calls == ["cores, 8", "caches", "config"]
+
+
+@pytest.mark.parametrize(
+    ("mesh", "by_train", "words"),
+    [
+        ("components=2", True, "--mesh must be like component=4,data=2, with the axes runs, comp"),
+        ("component=2,component=4", True, "--mesh must be like component=4,data=2"),
+        ("component=0", True, "component in --mesh must be a whole number >= 1, got 0"),
+        ("component=2", False, "--mesh is not for x, which deals out its seeds to devices"),
+    ],
+)
+def test_a_mesh_that_cannot_be_is_refused_in_one_line(mesh, by_train, words, tmp_path, capsys):
+    argv = ["--runs", str(tmp_path), "--mesh", mesh]
+    with pytest.raises(SystemExit):
+        harness.start("x", "doc", {"cpu": Config(5)}, argv, by_train=by_train)
+    assert words in capsys.readouterr().err
+
+
+def test_a_mesh_that_does_not_divide_the_components_is_refused_in_one_line(capsys):
+    options = argparse.Namespace(mesh={"component": 2})
+    with pytest.raises(SystemExit), harness.refusing("x"):
+        where(options, jax.random.split(jax.random.key(0), 2), solver())
+    assert (
+        "components must be a multiple of the mesh's component axis of 2, got 3"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_damaged_part_is_named_with_what_to_do(run):
