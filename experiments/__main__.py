@@ -44,7 +44,7 @@ def list_experiments() -> None:
 
 def all_pages() -> dict[Path, str]:
     """Makes every page of the documentation that has generated parts, by its path."""
-    from experiments.benchmark import __main__ as benchmark, tables
+    from experiments.benchmark import __main__ as benchmark, pods, tables
 
     def filled(path: Path, **sections: str) -> dict[Path, str]:
         text = path.read_text(encoding="utf-8")
@@ -63,6 +63,7 @@ def all_pages() -> dict[Path, str]:
             pages.DOCS / "papers.md", papers=paper_pages.page(), methods=paper_pages.methods()
         ),
         **filled(pages.DOCS / "architecture.md", rooms=architecture.page()),
+        **filled(pages.DOCS / "pods.md", costs=pods.page()),
         **filled(
             pages.ROOT / "README.md",
             theorems=result_pages.theorem_table(),
