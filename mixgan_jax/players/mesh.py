@@ -36,17 +36,6 @@ def is_spread() -> bool:
     return axis_size(COMPONENT) * axis_size(DATA) > 1
 
 
-def splits(count: int, size: int) -> bool:
-    """Returns whether components are split over ``size`` devices. One alone is not: every device has it whole."""
-    if count == 1 or size == 1:
-        return False
-    if count % size:
-        raise ValueError(
-            f"components must be a multiple of the mesh's {COMPONENT} axis of {size}, got {count}"
-        )
-    return True
-
-
 def place(tree: T, *axes: Any) -> T:
     """Says where arrays lie, and changes no number: leading axes are split over mesh axes, others are whole.
 
@@ -83,19 +72,12 @@ def over_components(
         count: K.
 
     Returns:
-        The same function, on a mesh with one exchange: each device gathers what is shared.
+        The same function, on a mesh with one exchange: each device gathers what is shared. Components that the axis
+        does not divide, one alone among them, are whole on every device.
     """
-    if not splits(count, axis_size(COMPONENT)):
+    if axis_size(COMPONENT) == 1 or count % axis_size(COMPONENT):
         return function
-    # check_vma would sum the gradient of what is shared over components, each of which has an objective of its own; it
-    # refuses networks whose scans start from zeros, and jax 0.10 cannot differentiate it inside of map_runs.
-    return jax.shard_map(
-        function,
-        in_specs=(P(COMPONENT), P()),
-        out_specs=P(COMPONENT),
-        axis_names={COMPONENT},
-        check_vma=False,
-    )
+    return _by_devices(function, (P(COMPONENT), P()), P(COMPONENT), {COMPONENT})
 
 
 def deal(fakes: Array, num_discriminators: int) -> Array:
@@ -228,6 +210,22 @@ def _data_axis(size: int) -> str | None:
 
 def _exchange(local: Callable[[Array], Array], array: Array, before: P, after: P) -> Array:
     """Applies ``local`` to each device's part. The data axis is manual too: XLA would gather what it splits."""
-    return jax.shard_map(
-        local, in_specs=before, out_specs=after, axis_names={COMPONENT, DATA}, check_vma=False
-    )(array)
+    return _by_devices(local, (before,), after, {COMPONENT, DATA})(array)
+
+
+def _by_devices(
+    function: Callable[..., T], before: tuple[P, ...], after: P, axes: set[str]
+) -> Callable[..., T]:
+    """Makes each device compute the function for its part along ``axes``."""
+    # check_vma would sum the gradient of what is shared over components, each of which has an objective of its own; it
+    # refuses networks whose scans start from zeros, and jax 0.10 cannot differentiate it inside of map_runs.
+    mapped = jax.shard_map(
+        function, in_specs=before, out_specs=after, axis_names=axes, check_vma=False
+    )
+
+    def call(*arguments: Any) -> T:
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
+        # Outside of jit, JAX cannot leave the other axes to XLA.
+        return mapped(*arguments) if traced else jax.jit(mapped)(*arguments)
+
+    return call

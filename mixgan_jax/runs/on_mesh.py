@@ -21,7 +21,6 @@ from mixgan_jax.players.mesh import (
     axis_size,
     is_spread,
     place,
-    splits,
 )
 from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.solvers.core.side import Side
@@ -51,7 +50,9 @@ def on_mesh(solver: Solver, mesh: GameMesh) -> Solver:
     move. Of the other side's components it gets samples only. Batches are split over the axis ``data``. Weights, losses
     and info are whole on every device.
 
-    ``fit(..., mesh=mesh)`` does this and more. Use ``on_mesh`` in loops of your own, under ``jax.jit``.
+    ``fit(..., mesh=mesh)`` does this and more. Use ``on_mesh`` in loops of your own, under ``jax.jit``. Other functions
+    of this package, such as ``sample`` and ``held_out_values``, leave components where they are inside of
+    ``with jax.set_mesh(mesh)``.
 
     Args:
         solver: its states hold components in a :class:`Mixture`, as those of this package do. What else they hold is
@@ -178,7 +179,11 @@ def _state_specs(state: Tree, size: int) -> Tree:
     whole: Any = P()
 
     def split(tree: Tree, count: int) -> Tree:
-        spec = P(COMPONENT) if splits(count, size) else whole
+        spec = P(COMPONENT) if count > 1 and size > 1 else whole
+        if count > 1 and count % size:
+            raise ValueError(
+                f"components must be a multiple of the mesh's {COMPONENT} axis of {size}, got {count}"
+            )
         return jax.tree.map(lambda leaf: spec if leaf.shape[:1] == (count,) else P(), tree)
 
     def mixture(tree: Mixture) -> Tree:

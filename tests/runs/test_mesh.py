@@ -3,7 +3,6 @@
 States are compared in float64 after gradient steps with momentum: in float32, or with Adam, rounding hides mistakes.
 """
 
-import re
 from dataclasses import replace
 
 import chex
@@ -17,6 +16,7 @@ from helpers import first_quick
 from jax.sharding import NamedSharding, PartitionSpec as P
 
 import mixgan_jax as mg
+from experiments.benchmark.meshes import exchanges
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 
 BATCH = 32
@@ -38,7 +38,7 @@ def mesh(component=1, data=1, runs=1):
 
 def game(players=PLAYERS, loss=LOSS, make=mg.mix_gan, **options):
     sizes = {"num_generators": 4, "num_discriminators": 8}
-    if make in (mg.mix_gan, mg.gda):
+    if make is mg.mix_gan:
         options = {"weight_tx": mg.exponentiated_gradient(0.1), **options}
     return make(*players, loss, **{**sizes, **OPTIMISERS, **options})
 
@@ -148,9 +148,7 @@ def test_the_same_components_are_frozen():
 
 
 OTHERS = {
-    "gda": lambda: game(make=mg.gda),
-    "mix_gan_2017": lambda: mg.mix_gan_2017(*PLAYERS, LOSS, num_components=4, **OPTIMISERS),
-    "duel_gan": lambda: game(make=mg.duel_gan),
+    "duel_gan": lambda: game(make=mg.duel_gan, num_steps=None),
     "unrolled_gan": lambda: game(make=mg.unrolled_gan, depth=2),
     "fictitious_gan": lambda: game(make=mg.fictitious_gan, capacity=4),
     "double_oracle": lambda: mg.double_oracle(
@@ -158,7 +156,7 @@ OTHERS = {
     ),
     "extragradient": lambda: mg.extragradient(game()),
     "past_extragradient": lambda: mg.past_extragradient(game()),
-    "lookahead": lambda: mg.lookahead(game(), every=2, rate=0.5),
+    "lookahead": lambda: mg.lookahead(game(), period=2),
     "averaged": lambda: mg.averaged(game()),
     "best_response": lambda: mg.best_response(
         "discriminator",
@@ -183,13 +181,7 @@ def exchanged(solver, where):
     solver = mg.on_mesh(solver, where)
     state = jax.jit(solver.init)(jax.random.key(0))
     step = jax.jit(solver.step).lower(jax.random.key(0), state, reals(0)).compile()
-    pattern = r"= (.*?) (all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)\("
-    found = []
-    for shapes, name in re.findall(pattern, step.as_text()):
-        dims = re.findall(r"\w+\[([\d,]*)\]", shapes)
-        sizes = [np.prod([int(n) for n in dim.split(",") if n], dtype=int) for dim in dims]
-        found.append((name, 4 * int(sum(sizes))))
-    return found, step.cost_analysis()["flops"]
+    return exchanges(step), step.cost_analysis()["flops"]
 
 
 # I = 4 generators of B = 32 samples of two float32, 4 discriminators on 4 devices.
@@ -233,6 +225,40 @@ def test_a_mesh_of_one_device_changes_no_bit():
             state, info = step(jax.random.key(index), state, reals(index))
         results.append((state, info))
     chex.assert_trees_all_equal(*results)
+
+
+def held_out(key, state):
+    reals = jax.random.normal(jax.random.key(3), (2, BATCH, 2))
+    players = (state.generators, state.discriminators)
+    return mg.held_out_values(key, *PLAYERS, *players, LOSS, reals, latent_size=helpers.LATENT)
+
+
+def sampled(key, state):
+    latents = jax.random.normal(jax.random.key(3), (BATCH, helpers.LATENT))
+    return mg.sample(key, helpers.GENERATOR, state.generators, latents)[0]
+
+
+def gaps(key, state):
+    reals = jax.random.normal(jax.random.key(3), (2, BATCH, 2))
+    players = (*PLAYERS, state.generators, state.discriminators)
+    options = {"budgets": (1, 2), "latent_size": helpers.LATENT, "tx": SGD}
+    return mg.duality_gap_curve(key, *players, LOSS, helpers.feed(BATCH), reals, **options)["gap"]
+
+
+# Bytes gathered by each device: of held_out its part of the fakes and the values, of gaps those of all deviations too.
+GATHERED = [(sampled, 0), (held_out, 4 * BATCH // 2 * 8 + 4 * 8 * 4), (gaps, 2048)]
+
+
+@pytest.mark.parametrize(("measure", "limit"), first_quick(GATHERED))
+def test_measures_leave_components_on_their_devices(measure, limit):
+    where, key = mesh(4, 2), jax.random.key(1)
+    expected = measure(key, game().init(jax.random.key(0)))
+    state = jax.jit(mg.on_mesh(game(), where).init)(jax.random.key(0))
+    with jax.set_mesh(where):
+        compiled = jax.jit(measure).lower(key, state).compile()
+        np.testing.assert_allclose(compiled(key, state), expected, rtol=1e-5, atol=1e-5)
+    gathered = [size for kind, size in exchanges(compiled) if kind != "all-reduce"]
+    assert sum(gathered) <= limit
 
 
 @pytest.mark.slow
