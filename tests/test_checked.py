@@ -203,17 +203,43 @@ def test_nothing_is_recorded_in_a_trace() -> None:
 def test_values_that_come_from_the_host_are_checked_on_every_machine(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], Any]
 ) -> None:
+    put_arrays_on_an_accelerator(monkeypatch)
+    with pytest.raises(ValueError, match="must"):
+        call()
+
+
+def put_arrays_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes every check believe that JAX's arrays lie there."""
     for name, module in list(sys.modules.items()):
         if name.startswith("mixgan_jax") and hasattr(module, "on_host"):
             monkeypatch.setattr(module, "on_host", lambda value: not isinstance(value, jax.Array))
-    with pytest.raises(ValueError, match="must"):
-        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda bad: mg.plots.plot_payoffs(bad, bad[0], bad[0]),
+        lambda bad: mg.metrics.equilibrium_report(bad[None].repeat(2, 0), [0.0], [-0.7, -0.7]),
+        lambda bad: mg.metrics.exact_wasserstein(bad, bad),
+        lambda bad: mg.theory.packed_total_variation(bad[0], bad[0], 2),
+    ],
+)
+def test_what_is_computed_on_the_host_is_checked_there(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[jax.Array], Any]
+) -> None:
+    put_arrays_on_an_accelerator(monkeypatch)
+    with pytest.raises(ValueError, match=r"must be finite, got nan at index .* \(\d such of \d\)"):
+        call(jnp.array([[np.nan, 1.0]]))
+
+
+def test_what_is_computed_on_the_host_is_not_rounded() -> None:
+    assert checks.check_on_host(rule_of(Weights), "x", [0.1, 0.9]).tolist() == [0.1, 0.9]
 
 
 def test_no_rule_reads_an_array_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, weights = jnp.eye(3) * jnp.nan, jnp.ones(3)
     scalar = jnp.float32(-1.0)
-    monkeypatch.setattr(checks, "on_host", lambda value: not isinstance(value, jax.Array))
+    put_arrays_on_an_accelerator(monkeypatch)
 
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise AssertionError("a value was read")
