@@ -6,12 +6,14 @@ import time
 import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from annotated_types import Ge, Gt
 
@@ -32,6 +34,13 @@ from mixgan_jax.types import (
     Weights,
     Whole,
 )
+
+PLAYER = mg.from_linen(mg.networks.MLP(()))
+OPTIONS = {
+    "latent_size": 2,
+    "generator_tx": optax.sgd(0.1),
+    "discriminator_tx": optax.sgd(0.1),
+}
 
 ACCEPTED = [
     (Count, 3, 3),
@@ -183,6 +192,53 @@ def test_nothing_is_recorded_in_a_trace() -> None:
     weights = jnp.array([0.25, 0.75])
     with_rules = jax.make_jaxpr(entropy)(weights, 2.0)
     assert str(with_rules) == str(jax.make_jaxpr(inspect.unwrap(entropy))(weights, 2.0))
+
+
+def names_of_checked_calls(call: Callable[[], Any]) -> list[str]:
+    """The checked functions whose rules a call runs."""
+    names = []
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code is example.__code__:  # that of every wrapper
+            names.append(frame.f_locals["function"].__name__)
+
+    sys.setprofile(watch)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+def one_distance(samples: jax.Array) -> Any:
+    data = (samples,) * 4
+    phi = mg.losses.phi_identity()
+    return mg.metrics.neural_net_distance(jax.random.key(0), PLAYER, phi, *data, bound=1.0)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "call"),
+    [
+        ("gda", "mix_gan", lambda: mg.gda(PLAYER, PLAYER, mg.losses.hinge(), **OPTIONS)),
+        ("mix_gan_2017", "mix_gan", lambda: mg.mix_gan_2017(PLAYER, PLAYER)),
+        (
+            "optimistic_exponentiated_gradient",
+            "exponentiated_gradient",
+            lambda: mg.optimistic_exponentiated_gradient(0.1),
+        ),
+        (
+            "neural_net_distance",
+            "best_discriminator",
+            lambda: jax.eval_shape(one_distance, jnp.ones((3, 2))),
+        ),
+    ],
+)
+def test_who_hands_checked_arguments_on_does_not_check_them_again(
+    outer: str, inner: str, call: Callable[[], Any]
+) -> None:
+    names = names_of_checked_calls(call)
+    assert outer in names
+    assert inner not in names
 
 
 @pytest.mark.parametrize(
