@@ -1,6 +1,7 @@
 """Linen layers over the component-friendly convolutions, and the maxout activation."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, TypeAlias
 
@@ -138,12 +139,15 @@ def _largest_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, 
     return out, jnp.sum(jnp.where(pieces == out[..., None, :], tangent, zero), axis=-2)
 
 
+@checked
+@dataclass(frozen=True, repr=False)
 class Maxout:
     """The activation that :func:`maxout` makes; ``pieces`` tells a network how much wider its layer must be."""
 
-    def __init__(self, pieces: int) -> None:
-        """See :func:`maxout`."""
-        self.pieces = pieces
+    pieces: Count
+
+    def __post_init__(self) -> None:
+        """Runs the rules of the fields."""
 
     def __call__(self, x: Array) -> Array:
         """Returns the largest of each unit's pieces: ``[..., units * pieces]`` to ``[..., units]``."""
@@ -154,20 +158,11 @@ class Maxout:
             )
         return _largest(x.reshape(*x.shape[:-1], self.pieces, -1))
 
-    def __eq__(self, other: object) -> bool:
-        """Returns whether ``other`` is a maxout of as many pieces."""
-        return isinstance(other, Maxout) and other.pieces == self.pieces
-
-    def __hash__(self) -> int:
-        """Returns a hash of the number of pieces."""
-        return hash((Maxout, self.pieces))
-
     def __repr__(self) -> str:
         """Returns the call that makes it."""
         return f"maxout({self.pieces})"
 
 
-@checked
 def maxout(pieces: Count) -> Callable[[Array], Array]:
     """Makes the activation maxout over ``pieces`` linear functions per unit: ``h_i = max_l (x W_il + b_il)``.
 
