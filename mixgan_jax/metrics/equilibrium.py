@@ -180,5 +180,6 @@ def _beside_equilibrium(mean: Vector, p: Vector, q: Vector) -> dict[str, Any]:
 
 def effective_number(weights: Vector) -> float:
     """Returns ``exp(entropy)`` of weights ``[K]``, the effective number of components, in float64 on the host."""
+    # ``effective_components`` would round to float32.
     positive = weights[weights > 0.0]
     return float(np.exp(-np.sum(positive * np.log(positive))))
