@@ -76,6 +76,11 @@ def checked(target: T) -> T:
     return _check_arguments(target)
 
 
+def unchecked(function: T) -> T:
+    """Returns a checked function without its rules, for a checked caller that hands its own arguments on."""
+    return vars(function)["__wrapped__"]
+
+
 def _check_arguments(function: Any) -> Any:
     @functools.cache  # at the first call, when every name in the annotations is defined
     def rules() -> list[tuple[int, str, Rule]]:

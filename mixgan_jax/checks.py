@@ -16,6 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mixgan_jax.arrays import (
+    check_array as check_array,
+    check_on_host as check_on_host,
+    is_concrete as is_concrete,
+    is_real,
+    on_host as on_host,
+    to_host as to_host,
+)
 from mixgan_jax.messages import describe as describe, fail as fail, suggest as suggest
 
 T = TypeVar("T")
@@ -24,18 +32,6 @@ MAX_COUNT = 2**31 - 1
 """The largest count, which int32 holds."""
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
-
-
-def is_concrete(value: object) -> bool:
-    """Returns whether ``value`` is known now, that is: not being traced by ``jit``, ``grad`` or ``vmap``."""
-    return not isinstance(value, jax.core.Tracer)
-
-
-def on_host(value: object) -> bool:
-    """Returns whether a check can read ``value`` without a transfer: it is not traced and on no accelerator."""
-    if not isinstance(value, jax.Array):
-        return True
-    return is_concrete(value) and all(device.platform == "cpu" for device in value.devices())
 
 
 def check_kind(name: str, value: T, *kinds: type) -> T:
@@ -120,7 +116,7 @@ def check_number(
     high = f" {'<' if strict_maximum else '<='} {maximum:g}" if maximum < math.inf else ""
     expected = f"a finite number{low}{' and' if low and high else ''}{high}"
     if isinstance(value, jax.Array | np.ndarray | np.generic):
-        is_number = value.ndim == 0 and _is_real(value.dtype) and value.dtype != np.bool_
+        is_number = value.ndim == 0 and is_real(value.dtype) and value.dtype != np.bool_
     else:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number:
@@ -152,84 +148,6 @@ def check_choice(name: str, value: T, choices: Iterable[T]) -> T:
         hint = suggest(value, options)
         raise ValueError(f"{name} must be one of {options}, got {describe(value)}{hint}")
     return value
-
-
-def check_array(
-    name: str,
-    value: Any,
-    *,
-    rank: int | Sequence[int] | None = None,
-    floating: bool = False,
-    finite: bool = False,
-    moved: bool = True,
-) -> Any:
-    """Returns an array of real numbers, of one of the given ranks; ``finite`` looks at values on the host only.
-
-    It is a JAX array. Unless ``moved``, what came from NumPy stays there, for a check of its values to come.
-    """
-    known = value if isinstance(value, jax.Array) else to_host(name, value)
-    if not _is_real(known.dtype):
-        raise fail(name, value, "an array of real numbers", TypeError)
-    array = known if isinstance(known, jax.Array) else _in_jax_precision(name, known, moved)
-    if rank is not None:
-        ranks = [rank] if isinstance(rank, int) else list(rank)
-        if array.ndim not in ranks:
-            expected = " or ".join(map(str, ranks))
-            raise ValueError(f"{name} must have rank {expected}, got shape {array.shape}")
-    if floating and not jnp.issubdtype(array.dtype, jnp.floating):
-        raise TypeError(f"{name} must be floating point, got dtype {array.dtype}")
-    if finite and on_host(value):  # before it was moved to a device
-        bad = ~np.isfinite(np.asarray(known))
-        if bad.any():
-            first = tuple(int(axis) for axis in np.argwhere(bad)[0])
-            raise ValueError(
-                f"{name} must be finite, got {np.asarray(known)[first]} at index {first} "
-                f"({int(bad.sum())} such of {array.size})"
-            )
-    return array
-
-
-def _is_real(dtype: Any) -> bool:
-    return any(jnp.issubdtype(dtype, kind) for kind in (np.bool_, np.integer, np.floating))
-
-
-def to_host(
-    name: str, value: Any, expected: str = "an array of real numbers", *, complex_too: bool = False
-) -> np.ndarray:
-    """Returns ``value`` as a NumPy array that JAX can take: the one way in for arrays from elsewhere.
-
-    Files bring other byte orders (FITS, HDF5, idx) and long doubles; these become this machine's order and float64.
-    NumPy would drop a mask's hidden entries and imaginary parts in silence; here they are refused.
-    """
-    if any(map(np.ma.is_masked, [value, *(value if isinstance(value, list | tuple) else ())])):
-        remedy = "without masked entries (numpy.ma.filled fills them)"
-        raise fail(name, value, f"{expected} {remedy}", TypeError)
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: PyTorch's, of gradients
-        raise fail(name, value, expected, TypeError) from error
-    allowed = complex_too and jnp.issubdtype(array.dtype, np.complexfloating)
-    if not (allowed or _is_real(array.dtype)):
-        raise fail(name, value, expected, TypeError)
-    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        return _fitted(name, array, np.dtype(np.float64))
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
-def _in_jax_precision(name: str, known: np.ndarray, moved: bool) -> Any:
-    fitted = _fitted(name, known, jax.dtypes.canonicalize_dtype(known.dtype))
-    return jnp.asarray(fitted) if moved else fitted
-
-
-def _fitted(name: str, known: np.ndarray, dtype: Any) -> np.ndarray:
-    """Returns the same numbers as ``dtype``, and refuses those that a cast would wrap around."""
-    with np.errstate(over="ignore"):
-        narrow = known.astype(dtype)
-    floating = jnp.issubdtype(dtype, np.floating)
-    lost = np.isinf(narrow) & ~np.isinf(known) if floating else narrow != known
-    if lost.any():
-        raise ValueError(f"{name} must fit into {dtype}, got {known[lost].flat[0]!s}")
-    return narrow
 
 
 def check_log_weights(name: str, value: Any, *, tolerance: float = 1e-3) -> jax.Array:

@@ -181,6 +181,7 @@ def weight_entropy(weights: Weights) -> Array:
         ``[...]``, in nats, in ``[0, log K]``. The derivative is ``-log w_i - 1``. At a weight of exactly 0, where that
         is infinite, the derivative is 0, so the weight stays there.
     """
+    # ``entropy`` of their logarithms has no derivative with respect to a weight of 0.
     weights = _at_least_float32(jnp.asarray(weights))
     positive = weights > 0
     # The inner where keeps the logarithm's gradient finite.

@@ -6,12 +6,14 @@ import time
 import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FrameType
 from typing import Annotated, Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from annotated_types import Ge, Gt
 
@@ -32,6 +34,13 @@ from mixgan_jax.types import (
     Weights,
     Whole,
 )
+
+PLAYER = mg.from_linen(mg.networks.MLP(()))
+OPTIONS = {
+    "latent_size": 2,
+    "generator_tx": optax.sgd(0.1),
+    "discriminator_tx": optax.sgd(0.1),
+}
 
 ACCEPTED = [
     (Count, 3, 3),
@@ -185,6 +194,53 @@ def test_nothing_is_recorded_in_a_trace() -> None:
     assert str(with_rules) == str(jax.make_jaxpr(inspect.unwrap(entropy))(weights, 2.0))
 
 
+def names_of_checked_calls(call: Callable[[], Any]) -> list[str]:
+    """The checked functions whose rules a call runs."""
+    names = []
+
+    def watch(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code is example.__code__:  # that of every wrapper
+            names.append(frame.f_locals["function"].__name__)
+
+    sys.setprofile(watch)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+def one_distance(samples: jax.Array) -> Any:
+    data = (samples,) * 4
+    phi = mg.losses.phi_identity()
+    return mg.metrics.neural_net_distance(jax.random.key(0), PLAYER, phi, *data, bound=1.0)
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "call"),
+    [
+        ("gda", "mix_gan", lambda: mg.gda(PLAYER, PLAYER, mg.losses.hinge(), **OPTIONS)),
+        ("mix_gan_2017", "mix_gan", lambda: mg.mix_gan_2017(PLAYER, PLAYER)),
+        (
+            "optimistic_exponentiated_gradient",
+            "exponentiated_gradient",
+            lambda: mg.optimistic_exponentiated_gradient(0.1),
+        ),
+        (
+            "neural_net_distance",
+            "best_discriminator",
+            lambda: jax.eval_shape(one_distance, jnp.ones((3, 2))),
+        ),
+    ],
+)
+def test_who_hands_checked_arguments_on_does_not_check_them_again(
+    outer: str, inner: str, call: Callable[[], Any]
+) -> None:
+    names = names_of_checked_calls(call)
+    assert outer in names
+    assert inner not in names
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -203,17 +259,43 @@ def test_nothing_is_recorded_in_a_trace() -> None:
 def test_values_that_come_from_the_host_are_checked_on_every_machine(
     monkeypatch: pytest.MonkeyPatch, call: Callable[[], Any]
 ) -> None:
+    put_arrays_on_an_accelerator(monkeypatch)
+    with pytest.raises(ValueError, match="must"):
+        call()
+
+
+def put_arrays_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes every check believe that JAX's arrays lie there."""
     for name, module in list(sys.modules.items()):
         if name.startswith("mixgan_jax") and hasattr(module, "on_host"):
             monkeypatch.setattr(module, "on_host", lambda value: not isinstance(value, jax.Array))
-    with pytest.raises(ValueError, match="must"):
-        call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda bad: mg.plots.plot_payoffs(bad, bad[0], bad[0]),
+        lambda bad: mg.metrics.equilibrium_report(bad[None].repeat(2, 0), [0.0], [-0.7, -0.7]),
+        lambda bad: mg.metrics.exact_wasserstein(bad, bad),
+        lambda bad: mg.theory.packed_total_variation(bad[0], bad[0], 2),
+    ],
+)
+def test_what_is_computed_on_the_host_is_checked_there(
+    monkeypatch: pytest.MonkeyPatch, call: Callable[[jax.Array], Any]
+) -> None:
+    put_arrays_on_an_accelerator(monkeypatch)
+    with pytest.raises(ValueError, match=r"must be finite, got nan at index .* \(\d such of \d\)"):
+        call(jnp.array([[np.nan, 1.0]]))
+
+
+def test_what_is_computed_on_the_host_is_not_rounded() -> None:
+    assert checks.check_on_host(rule_of(Weights), "x", [0.1, 0.9]).tolist() == [0.1, 0.9]
 
 
 def test_no_rule_reads_an_array_on_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, weights = jnp.eye(3) * jnp.nan, jnp.ones(3)
     scalar = jnp.float32(-1.0)
-    monkeypatch.setattr(checks, "on_host", lambda value: not isinstance(value, jax.Array))
+    put_arrays_on_an_accelerator(monkeypatch)
 
     def read(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise AssertionError("a value was read")

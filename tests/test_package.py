@@ -19,6 +19,7 @@ PACKAGE = ROOT / "mixgan_jax"
 # Rooms, from the ground up: one may import what stands on earlier lines.
 ORDER = (
     {"messages", "files"},
+    {"arrays"},
     {"checks"},
     {"checked"},
     {"types"},

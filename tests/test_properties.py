@@ -24,7 +24,8 @@ from properties.case import Case, arguments_of, check, fuzzed
 from test_package import public_callables
 
 import mixgan_jax as mg
-from mixgan_jax.checked import rules_of
+from mixgan_jax.checked import checked, rules_of
+from mixgan_jax.types import Count
 
 TABLES = (
     games_and_losses.GAMES
@@ -180,6 +181,60 @@ def test_every_rule_is_fuzzed():
     }
     assert len(found) >= 100
     assert not {label: names for label, names in found.items() if names}
+
+
+HANDED_ON = {
+    "effective_components": "entropy checks the same argument",
+    "networks.maxout": "the class that it makes checks its field",
+}
+
+
+def is_checked(value):
+    """Whether ``@checked`` is on a class, or on a function, there perhaps below other decorators."""
+    if inspect.isclass(value):
+        return getattr(value, "__post_init__", value).__qualname__.startswith("_check_fields.")
+    while value is not None and value.__code__ is not mg.data.ring.__code__:
+        value = getattr(value, "__wrapped__", None)
+    return value is not None
+
+
+def unchecked_rules(name, value):
+    """Names of a function, or of a class and its public methods, whose annotations state rules that nothing runs."""
+    methods = vars(value).items() if inspect.isclass(value) else ()
+    called = {
+        f"{name}.{label}": method
+        for label, method in methods
+        if inspect.isfunction(method) and (label[0] != "_" or label == "__call__")
+    }
+    # What makes a dataclass has the rules of its fields.
+    own = value.__init__ if inspect.isclass(value) and not is_checked(value) else value
+    found = {name: own, **called}
+    return {label for label, part in found.items() if rules_of(part) and not is_checked(part)}
+
+
+def test_stated_rules_are_run():
+    public = dict(public_callables())
+    found = set().union(*(unchecked_rules(n, v) for n, v in public.items() if n not in EXCEPTIONS))
+    assert found == set(HANDED_ON)
+
+
+def test_rules_that_nothing_runs_are_found():
+    @checked
+    def runs(count: Count): ...
+
+    def idle(count: Count): ...
+
+    class Holds:
+        def __init__(self, count: Count): ...
+
+        @checked
+        def grow(self, count: Count): ...
+
+        def shrink(self, count: Count): ...
+
+    assert not unchecked_rules("runs", runs)
+    assert unchecked_rules("idle", idle) == {"idle"}
+    assert unchecked_rules("Holds", Holds) == {"Holds", "Holds.shrink"}
 
 
 @pytest.mark.parametrize(

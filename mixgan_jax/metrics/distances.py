@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array
-from mixgan_jax.types import Array, Count, Key, Positive
+from mixgan_jax.checks import check_array, check_on_host
+from mixgan_jax.types import Array, Count, Key, Positive, Shaped
 
 
 def check_samples(at_least: int, name: str, value: Any) -> Array:
@@ -182,7 +182,6 @@ def _flattened(real: Array, fake: Array) -> tuple[Array, Array]:
 
 def to_float64(real: Array, fake: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Returns both sets of samples on the host, flattened: ``[N, D]`` and ``[M, D]``."""
-    x, y = (np.asarray(samples, np.float64) for samples in _flattened(real, fake))
-    for name, samples in (("real", x), ("fake", y)):
-        check_array(name, samples, finite=True, moved=False)
-    return x, y
+    finite = Shaped(finite=True, moved=False)
+    x, y = _flattened(real, fake)
+    return check_on_host(finite, "real", x), check_on_host(finite, "fake", y)

@@ -6,20 +6,19 @@ import numpy as np
 import numpy.typing as npt
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array
+from mixgan_jax.checks import check_on_host
 from mixgan_jax.game import EquilibriumError, zero_sum_equilibrium
-from mixgan_jax.types import ArrayLike, Count, Fraction, LogWeights, Whole
+from mixgan_jax.types import ArrayLike, Count, Fraction, LogWeights, Shaped, Whole
 
 Vector = npt.NDArray[np.float64]
 
 
 def check_values(name: str, value: Any) -> Vector:
     """Returns finite numbers ``[N, I, J]``, N >= 2, in float64 on the host."""
-    array = np.asarray(check_array(name, value, rank=3, moved=False))
+    array = check_on_host(Shaped(3, finite=True, moved=False), name, value)
     if array.shape[0] < 2 or 0 in array.shape:
         raise ValueError(f"{name} must have shape [N, I, J], N >= 2, I, J >= 1, got {array.shape}")
-    check_array(name, array, finite=True, moved=False)
-    return np.asarray(value, np.float64)
+    return array
 
 
 Values: TypeAlias = Annotated[ArrayLike, check_values]
@@ -181,5 +180,6 @@ def _beside_equilibrium(mean: Vector, p: Vector, q: Vector) -> dict[str, Any]:
 
 def effective_number(weights: Vector) -> float:
     """Returns ``exp(entropy)`` of weights ``[K]``, the effective number of components, in float64 on the host."""
+    # ``effective_components`` would round to float32.
     positive = weights[weights > 0.0]
     return float(np.exp(-np.sum(positive * np.log(positive))))

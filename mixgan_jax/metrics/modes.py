@@ -91,9 +91,7 @@ def mode_coverage(
         >>> int(found["modes"]), round(float(found["high_quality"]), 2)
         (8, 0.99)
     """
-    modes = _modes(centers, std, threshold)
-    reference = normalised_reference("weights", weights, len(modes[0]))
-    return _coverage(_samples_of_modes(samples, modes[0]), *modes, reference)
+    return _coverage(*_beside_reference(samples, centers, std, threshold, weights))
 
 
 @checked
@@ -121,9 +119,7 @@ def component_coverage(
         - ``modes_shared``: scalar, number of modes that two or more components capture.
         - ``modes_union``: scalar, number of modes that any component captures.
     """
-    modes = _modes(centers, std, threshold)
-    reference = normalised_reference("weights", weights, len(modes[0]))
-    return _component_coverage(_samples_of_modes(samples, modes[0]), *modes, reference)
+    return _component_coverage(*_beside_reference(samples, centers, std, threshold, weights))
 
 
 @checked
@@ -198,6 +194,15 @@ def _mode_histogram(samples: Array, centers: Array, std: Array, threshold: Array
     modes = (jnp.arange(num_modes, dtype=jnp.int32), centers, std)
     (nearest, distance), _ = jax.lax.scan(closer, start, modes)
     return label_histogram(nearest, num_modes, distance <= threshold)
+
+
+def _beside_reference(
+    samples: Array, centers: Array, std: ArrayLike, threshold: float, weights: ArrayLike | None
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Returns samples, modes and the modes' reference frequencies, all float32."""
+    modes = _modes(centers, std, threshold)
+    reference = normalised_reference("weights", weights, len(modes[0]))
+    return _samples_of_modes(samples, modes[0]), *modes, reference
 
 
 def _samples_of_modes(samples: Array, centers: Array) -> Array:

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checked import checked
+from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.checks import check_kind, check_logits, fail
 from mixgan_jax.losses import MeasuringFunction
 from mixgan_jax.metrics.distances import Samples
@@ -97,7 +97,7 @@ def neural_net_distance(
         - ``restart``: scalar, the index of the restart chosen.
         - ``parameters``, ``steps``, ``restarts``, ``bound``: scalars, the number p of parameters, and the arguments.
     """
-    return best_discriminator(
+    return unchecked(best_discriminator)(
         key,
         player,
         phi,

@@ -1,6 +1,7 @@
 """Linen layers over the component-friendly convolutions, and the maxout activation."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, TypeAlias
 
@@ -21,8 +22,31 @@ KernelSize: TypeAlias = Annotated[tuple[int, int], partial(check_counts, length=
 """Height and width of a kernel, whole numbers >= 1."""
 
 
+class Convolving(nn.Module):
+    """Base of :class:`Conv` and :class:`ConvTranspose`, which differ in the function that they apply."""
+
+    features: Count
+    kernel_size: KernelSize
+    strides: Sizes = 1
+    padding: Padding = "SAME"
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+
+    @nn.nowrap
+    def convolve(self, function: Callable[..., Array], x: Array) -> Array:
+        """Applies ``conv`` or ``conv_transpose`` and the bias, inside ``__call__``."""
+        shape = (*self.kernel_size, x.shape[3], self.features)
+        kernel = self.param("kernel", self.kernel_init, shape)
+        bias = None
+        if self.use_bias:
+            bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=None)
+        y = function(x, kernel, strides=self.strides, padding=self.padding)
+        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+
+
 @checked
-class Conv(nn.Module):
+class Conv(Convolving):
     """Convolution with a bias, on :func:`~mixgan_jax.networks.conv`.
 
     Maps images ``[B, H, W, C]`` to ``[B, H', W', features]``. Parameters, float32: ``kernel``
@@ -37,62 +61,27 @@ class Conv(nn.Module):
         kernel_init: initialiser of the kernel.
     """
 
-    features: Count
-    kernel_size: KernelSize
-    strides: Sizes = 1
-    padding: Padding = "SAME"
-    use_bias: bool = True
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-
     @nn.compact
     @checked
     def __call__(self, x: ImageBatch) -> Array:
         """Returns the convolved images ``[B, H', W', features]``."""
-        x, kernel, bias = _parameters(self, x)
-        y = conv(x, kernel, strides=self.strides, padding=self.padding)
-        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
+        return self.convolve(conv, x)
 
 
 @checked
-class ConvTranspose(nn.Module):
+class ConvTranspose(Convolving):
     """Transposed convolution with a bias, on :func:`~mixgan_jax.networks.conv_transpose`.
 
-    Maps images ``[B, H, W, C]`` to ``[B, H', W', features]``, with padding "SAME" ``H' = stride * H``. Parameters as
-    in :class:`Conv`.
-
-    Attributes:
-        features: output channels.
-        kernel_size: height and width of the kernel.
-        strides: factor by which the image grows, one number or (height, width).
-        padding: "SAME", "VALID" or ``((top, bottom), (left, right))``, as in ``lax.conv_transpose``.
-        use_bias: whether a bias is added.
-        kernel_init: initialiser of the kernel.
+    Maps images ``[B, H, W, C]`` to ``[B, H', W', features]``, with padding "SAME" ``H' = stride * H``. Parameters and
+    attributes as in :class:`Conv`; but ``strides`` is the factor by which the image grows, and ``padding`` is as in
+    ``lax.conv_transpose``.
     """
-
-    features: Count
-    kernel_size: KernelSize
-    strides: Sizes = 1
-    padding: Padding = "SAME"
-    use_bias: bool = True
-    kernel_init: Initializer = nn.initializers.lecun_normal()
 
     @nn.compact
     @checked
     def __call__(self, x: ImageBatch) -> Array:
         """Returns the grown images ``[B, H', W', features]``."""
-        x, kernel, bias = _parameters(self, x)
-        y = conv_transpose(x, kernel, strides=self.strides, padding=self.padding)
-        return y if bias is None else y + bias.reshape(1, 1, 1, -1)
-
-
-def _parameters(layer: Conv | ConvTranspose, x: Array) -> tuple[Array, Array, Array | None]:
-    shape = (*layer.kernel_size, x.shape[3], layer.features)
-    kernel = layer.param("kernel", layer.kernel_init, shape)
-    bias = None
-    if layer.use_bias:
-        bias = layer.param("bias", nn.initializers.zeros_init(), (layer.features,))
-    x, kernel, bias = promote_dtype(x, kernel, bias, dtype=None)
-    return x, kernel, bias
+        return self.convolve(conv_transpose, x)
 
 
 class Normalising(nn.Module, kw_only=True):
@@ -138,12 +127,15 @@ def _largest_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, 
     return out, jnp.sum(jnp.where(pieces == out[..., None, :], tangent, zero), axis=-2)
 
 
+@checked
+@dataclass(frozen=True, repr=False)
 class Maxout:
     """The activation that :func:`maxout` makes; ``pieces`` tells a network how much wider its layer must be."""
 
-    def __init__(self, pieces: int) -> None:
-        """See :func:`maxout`."""
-        self.pieces = pieces
+    pieces: Count
+
+    def __post_init__(self) -> None:
+        """Runs the rules of the fields."""
 
     def __call__(self, x: Array) -> Array:
         """Returns the largest of each unit's pieces: ``[..., units * pieces]`` to ``[..., units]``."""
@@ -154,20 +146,11 @@ class Maxout:
             )
         return _largest(x.reshape(*x.shape[:-1], self.pieces, -1))
 
-    def __eq__(self, other: object) -> bool:
-        """Returns whether ``other`` is a maxout of as many pieces."""
-        return isinstance(other, Maxout) and other.pieces == self.pieces
-
-    def __hash__(self) -> int:
-        """Returns a hash of the number of pieces."""
-        return hash((Maxout, self.pieces))
-
     def __repr__(self) -> str:
         """Returns the call that makes it."""
         return f"maxout({self.pieces})"
 
 
-@checked
 def maxout(pieces: Count) -> Callable[[Array], Array]:
     """Makes the activation maxout over ``pieces`` linear functions per unit: ``h_i = max_l (x W_il + b_il)``.
 

@@ -80,6 +80,7 @@ class MLP(Normalising):
         return x.reshape(-1) if self.outputs is None else x
 
 
+@checked
 def pacgan_generator(axis_name: str | None = None) -> MLP:
     """Makes the generator of PacGAN's two-dimensional experiments (Lin et al. 2018, arXiv 1712.04086; released code).
 

@@ -2,7 +2,7 @@
 
 import optax
 
-from mixgan_jax.checked import checked
+from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.optim.simplex import log_simplex_step, rule_of, scaled_by
 from mixgan_jax.types import StepSize
 
@@ -51,4 +51,6 @@ def optimistic_exponentiated_gradient(learning_rate: StepSize) -> optax.Gradient
     Returns:
         The transform ``optax.chain(optax.scale_by_optimistic_gradient(), exponentiated_gradient(eta))``.
     """
-    return optax.chain(optax.scale_by_optimistic_gradient(), exponentiated_gradient(learning_rate))
+    return optax.chain(
+        optax.scale_by_optimistic_gradient(), unchecked(exponentiated_gradient)(learning_rate)
+    )

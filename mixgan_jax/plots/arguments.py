@@ -7,14 +7,13 @@ from typing import Annotated, Any, TypeAlias
 import jax.numpy as jnp
 import numpy as np
 
-from mixgan_jax.checks import check_array, check_kind, fail
-from mixgan_jax.types import ArrayLike
+from mixgan_jax.checks import check_array, check_kind, check_on_host, fail
+from mixgan_jax.types import ArrayLike, Shaped
 
 
 def host(name: str, value: Any, rank: int | Sequence[int]) -> np.ndarray:
     """Returns a finite array, not empty, of the given rank; as float64 on the host."""
-    array = np.asarray(check_array(name, value, rank=rank, moved=False))
-    array = check_array(name, array, finite=True, moved=False).astype(np.float64)
+    array = check_on_host(Shaped(rank, finite=True, moved=False), name, value)
     if 0 in array.shape:
         raise ValueError(f"{name} must not be empty, got shape {array.shape}")
     return array

@@ -3,7 +3,7 @@
 import jax
 
 from mixgan_jax.adjustments import Adjustment
-from mixgan_jax.checked import checked
+from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.losses.core import Loss
 from mixgan_jax.optim.components import Transform
 from mixgan_jax.players.player import Discriminator, Generator
@@ -67,7 +67,7 @@ def gda(
         >>> solver.init(jax.random.key(0)).generators.weights.tolist()
         [1.0]
     """
-    return mix_gan(
+    return unchecked(mix_gan)(
         generator,
         discriminator,
         loss,

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from mixgan_jax.checked import checked
+from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.losses import GanLoss, minimax
 from mixgan_jax.optim import softmax_adam
 from mixgan_jax.players.player import Discriminator, Generator
@@ -57,7 +57,7 @@ def mix_gan_2017(
         A :class:`Solver`; see :func:`mix_gan`.
     """
     adam = partial(optax.adam, learning_rate, b1=0.5, b2=0.999, eps=0.0, eps_root=1e-8)
-    return mix_gan(
+    return unchecked(mix_gan)(
         generator,
         discriminator,
         _halved(minimax()),

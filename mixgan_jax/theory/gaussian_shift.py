@@ -155,5 +155,4 @@ def _gaussian_mean_jvp(
 
 
 def _derivative(term: Term, points: Array) -> Array:
-    """Differentiates an element-wise function."""
     return jax.jvp(term, (points,), (jnp.ones_like(points),))[1]

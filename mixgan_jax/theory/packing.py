@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_weights, is_concrete
-from mixgan_jax.types import Array, ArrayLike, Count, Share
+from mixgan_jax.checks import check_on_host, check_weights
+from mixgan_jax.types import ArrayLike, Count, Share
 
 Vector = npt.NDArray[np.float64]
 
@@ -32,11 +32,7 @@ _ROUNDING = 1e-9  # by which conditions on eps, delta and tau may be missed
 
 def check_distribution(name: str, value: Any) -> Vector:
     """Returns weights ``[K]`` in float64."""
-    # Checked as a JAX array, which may be float32, but computed with as it came.
-    check_weights(
-        name, np.asarray(value) if isinstance(value, Array) and is_concrete(value) else value
-    )
-    weights = np.asarray(value, np.float64)
+    weights = check_on_host(check_weights, name, value)
     if weights.ndim != 1:
         raise ValueError(f"{name} must be one distribution [K], got shape {weights.shape}")
     return weights

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 from flax import nnx
-from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, same
+from helpers import BATCH, DISCRIMINATOR, FEATURES, GENERATOR, LATENT, batch, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP
@@ -14,18 +14,9 @@ from mixgan_jax.networks import MLP
 
 def step_with(generator: mg.Player, discriminator: mg.Player) -> mg.MixGanState:
     """One step of a small mixture of these players; raises where they do not fit."""
-    solver = mg.mix_gan(
-        generator,
-        discriminator,
-        mg.losses.non_saturating(),
-        num_generators=2,
-        num_discriminators=3,
-        latent_size=LATENT,
-        generator_tx=optax.sgd(0.1),
-        discriminator_tx=optax.sgd(0.1),
-    )
-    state = solver.init(jax.random.key(0))
-    return jax.jit(solver.step)(jax.random.key(1), state, batch(jax.random.key(2)))[0]
+    rule = solver(generator=generator, discriminator=discriminator)
+    state = rule.init(jax.random.key(0))
+    return jax.jit(rule.step)(jax.random.key(1), state, batch(jax.random.key(2)))[0]
 
 
 def test_three_lines_of_plain_jax_are_a_player():
@@ -212,19 +203,15 @@ def test_players_without_parameters_are_no_special_case(sizes, pairing):
         without_parameters(lambda x: x[:, 0] - x[:, 1]),
     )
     for generator, discriminator in ((nothing[0], DISCRIMINATOR), (GENERATOR, nothing[1]), nothing):
-        solver = mg.mix_gan(
-            generator,
-            discriminator,
-            mg.losses.non_saturating(),
+        rule = solver(
+            generator=generator,
+            discriminator=discriminator,
             num_generators=sizes[0],
             num_discriminators=sizes[1],
-            latent_size=LATENT,
-            generator_tx=optax.adam(0.1),
-            discriminator_tx=optax.adam(0.1),
             pairing=pairing,
         )
-        start = solver.init(jax.random.key(0))
-        state, info = jax.jit(solver.step)(jax.random.key(1), start, batch(jax.random.key(2)))
+        start = rule.init(jax.random.key(0))
+        state, info = jax.jit(rule.step)(jax.random.key(1), start, batch(jax.random.key(2)))
         assert jax.tree.map(jnp.shape, state) == jax.tree.map(jnp.shape, start)
         assert info["values"].shape == sizes
         for side in (state.generator_side, state.discriminator_side):

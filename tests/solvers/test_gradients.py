@@ -293,3 +293,9 @@ def test_gda_hands_every_option_on(options) -> None:
     ones = {"num_generators": 1, "num_discriminators": 1}
     mixture = mg.mix_gan(*players, **ones, **required, **options)
     chex.assert_trees_all_equal(train(single, 3), train(mixture, 3))
+
+
+def test_weights_must_fit_the_players_that_they_weigh() -> None:
+    p, fakes = jnp.full(3, 1 / 3), jnp.zeros((2, 5, 2))
+    with pytest.raises(AssertionError, match="shape"):
+        discriminator_gradients(None, jax.random.key(0), p, None, None, fakes)

@@ -14,7 +14,7 @@ import mixgan_jax as mg
 from mixgan_jax.runs.steps import run_steps
 
 ROOT = Path(mg.__file__).parent
-CHECKS = {ROOT / "checks.py", ROOT / "checked.py", ROOT / "messages.py"}
+CHECKS = {ROOT / f"{name}.py" for name in ("arrays", "checks", "checked", "messages")}
 # What a caller hands in: a loss of the room of losses, and a rule for weights.
 HANDED_IN = {ROOT / "losses" / "classic.py", ROOT / "optim" / "exponentiated.py"}
 

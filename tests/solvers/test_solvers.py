@@ -161,15 +161,9 @@ def test_mixture_weights_move_toward_the_better_component():
     frozen = mg.Player(init, apply)
 
     def run(weight_tx):
-        rule = mg.mix_gan(
-            frozen,
-            DISCRIMINATOR,
-            mg.losses.non_saturating(),
-            num_generators=2,
-            num_discriminators=3,
-            latent_size=LATENT,
+        rule = solver(
+            generator=frozen,
             generator_tx=optax.set_to_zero(),
-            discriminator_tx=optax.adam(2e-2),
             weight_tx=weight_tx,
             weight_barrier=0.01,
         )
@@ -239,17 +233,7 @@ def test_latents_are_shared_only_when_asked_for():
     echo = mg.Player(init, apply)
     values = {}
     for shared in (False, True):
-        rule = mg.mix_gan(
-            echo,
-            DISCRIMINATOR,
-            mg.losses.minimax(),
-            num_generators=2,
-            num_discriminators=3,
-            latent_size=LATENT,
-            generator_tx=optax.sgd(0.0),
-            discriminator_tx=optax.sgd(0.0),
-            shared_latents=shared,
-        )
+        rule = solver(mg.losses.minimax(), generator=echo, shared_latents=shared)
         state = rule.init(jax.random.key(0))
         _, info = jax.jit(rule.step)(jax.random.key(1), state, batch(jax.random.key(2)))
         values[shared] = info["values"]
@@ -369,15 +353,9 @@ def test_every_solver_keeps_the_protocol(make):
 
 
 def test_batch_norm_networks_train_on_both_sides():
-    rule = mg.mix_gan(
-        mg.from_linen(MLP((4,), outputs=FEATURES, batch_norm=True)),
-        mg.from_linen(MLP((4,), batch_norm=True)),
-        mg.losses.non_saturating(),
-        num_generators=2,
-        num_discriminators=3,
-        latent_size=LATENT,
-        generator_tx=optax.adam(1e-2),
-        discriminator_tx=optax.adam(1e-2),
+    rule = solver(
+        generator=mg.from_linen(MLP((4,), outputs=FEATURES, batch_norm=True)),
+        discriminator=mg.from_linen(MLP((4,), batch_norm=True)),
     )
     before = rule.init(jax.random.key(0))
     after = train(rule, 2)
@@ -475,16 +453,7 @@ def test_an_apply_that_returns_logits_alone_is_named():
 
 
 def test_a_discriminator_without_one_logit_per_example_raises_at_init():
-    rule = mg.mix_gan(
-        GENERATOR,
-        GENERATOR,  # gives [B, 2]
-        mg.losses.minimax(),
-        num_generators=2,
-        num_discriminators=3,
-        latent_size=LATENT,
-        generator_tx=optax.sgd(0.1),
-        discriminator_tx=optax.sgd(0.1),
-    )
+    rule = solver(discriminator=GENERATOR)  # gives [B, 2]
     with pytest.raises(ValueError, match=r"discriminator must return one logit per example"):
         rule.init(jax.random.key(0))
 

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -82,6 +83,7 @@ def discriminator_gradients(
         The gradients, and ``discriminator_loss`` and ``value`` ``[]``, ``values`` ``[I, J]``,
         ``discriminator_weights`` ``[J]``.
     """
+    chex.assert_equal_shape_prefix((p, fakes), 1)
     num_discriminators, q = discriminators.num_components, discriminators.weights
     check_batch(game.discriminator, num_discriminators, real, fakes, game.pairing)
     own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
@@ -156,6 +158,7 @@ def generator_gradients(
         The gradients, and ``generator_loss`` ``[]``, ``generator_weights`` ``[I]``.
     """
     p, q = generators.weights, discriminators.weights
+    chex.assert_equal_shape_prefix((p, latents), 1)
 
     def make(params: Params) -> tuple[Array, ModelState]:
         players = replace(generators, params=params)

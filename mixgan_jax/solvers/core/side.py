@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple, TypeVar
 
+import chex
 import jax
 import jax.numpy as jnp
 import optax
@@ -214,6 +215,7 @@ def update_side(rules: Rules, side: Side, gradients: Gradients) -> Side:
     Weights that would not be finite stay as they are.
     """
     mixture = side.mixture
+    chex.assert_equal_shape((gradients.weights, mixture.log_weights, side.frozen))
     # Update the components
     updates, opt_state = per_component(rules.tx).update(
         gradients.params, side.opt_state, mixture.params

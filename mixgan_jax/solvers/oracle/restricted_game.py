@@ -7,6 +7,7 @@ and have weight 0 (log-weight ``-inf``), so samples of the mixture, and answers 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 
@@ -99,6 +100,7 @@ def no_meeting(capacity: int) -> Meeting:
 
 def gains(game: RestrictedGame, meeting: Meeting) -> tuple[Array, Array]:
     """Computes both new players' gains over the value of the game, ``[]`` each; 0 without a game."""
+    chex.assert_shape((meeting.row, meeting.column), (game.capacity,))
     value = game.value
     of_generator = value - jnp.sum(game.discriminators.weights * meeting.row)
     of_discriminator = jnp.sum(game.generators.weights * meeting.column) - value
