@@ -22,6 +22,8 @@ for _flag, _value in _FLAGS.items():
     if _flag not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {_flag}={_value}".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# XLA's threads for all devices together. With one for each, devices that wait for each other can take them all.
+os.environ.setdefault("NPROC", "32")
 os.environ["MPLBACKEND"] = "Agg"
 
 import jax  # noqa: E402

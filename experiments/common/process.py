@@ -28,6 +28,9 @@ def use_caches() -> None:
 
 def use_all_cores(at_least: int = 1) -> None:
     """Makes each core a CPU device, so that runs of small networks can be spread over them; a mesh may want more."""
+    if at_least > 1:
+        # XLA's threads for all devices: with one for each, devices that wait for each other can take them all.
+        os.environ.setdefault("NPROC", str(4 * at_least))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # JAX has started already, as in the tests
         jax.config.update("jax_num_cpu_devices", max(cores or 1, at_least))
