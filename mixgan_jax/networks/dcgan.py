@@ -38,6 +38,7 @@ class DCGANGenerator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
+        dtype: what the layers compute in, see :class:`MLP`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -72,7 +73,8 @@ class DCGANGenerator(ImageNetwork):
         channels = self.width * 2 ** (len(sizes) - 1)
         bias, kernel = not self.batch_norm, self.kernel_size
         x = self.grow(z, sizes, channels, kernel, bias=bias, train=train)
-        return nn.tanh(self.double(x, sizes[-1], last, self.shape[2], kernel, bias=True))
+        x = self.double(x, sizes[-1], last, self.shape[2], kernel, bias=True)
+        return nn.tanh(self.widened(x))
 
 
 @checked
@@ -93,6 +95,7 @@ class DCGANDiscriminator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
+        dtype: what the layers compute in, see :class:`MLP`.
     """
 
     width: Count = 64

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import flax.linen as nn
 import jax
@@ -11,12 +11,23 @@ import jax.numpy as jnp
 from flax.linen.dtypes import promote_dtype
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array, check_counts, check_function
+from mixgan_jax.checks import check_array, check_counts, check_function, fail
 from mixgan_jax.networks.conv import ImageBatch, Padding, Sizes, conv, conv_transpose
 from mixgan_jax.types import Array, Count, NonNegative, Share
 
 Initializer: TypeAlias = Annotated[nn.initializers.Initializer, check_function]
 """``init(key, shape, dtype) -> array``, as those of ``flax.linen.initializers``."""
+
+
+def check_dtype(name: str, value: Any) -> Any:
+    """Returns a floating-point dtype, or None."""
+    if value is None or jnp.issubdtype(value, jnp.floating):
+        return value
+    raise fail(name, value, "a floating-point dtype or None", TypeError)
+
+
+ComputeDtype: TypeAlias = Annotated[Any, check_dtype]
+"""A floating-point dtype to compute in, as ``jnp.bfloat16``, or None for that of inputs and parameters."""
 
 KernelSize: TypeAlias = Annotated[tuple[int, int], partial(check_counts, length=2)]
 """Height and width of a kernel, whole numbers >= 1."""
@@ -31,6 +42,7 @@ class Convolving(nn.Module):
     padding: Padding = "SAME"
     use_bias: bool = True
     kernel_init: Initializer = nn.initializers.lecun_normal()
+    dtype: ComputeDtype = None
 
     @nn.nowrap
     def convolve(self, function: Callable[..., Array], x: Array) -> Array:
@@ -40,7 +52,7 @@ class Convolving(nn.Module):
         bias = None
         if self.use_bias:
             bias = self.param("bias", nn.initializers.zeros_init(), (self.features,))
-        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=None)
+        x, kernel, bias = promote_dtype(x, kernel, bias, dtype=self.dtype)
         y = function(x, kernel, strides=self.strides, padding=self.padding)
         return y if bias is None else y + bias.reshape(1, 1, 1, -1)
 
@@ -59,6 +71,7 @@ class Conv(Convolving):
         padding: "SAME", "VALID" or ``((top, bottom), (left, right))``.
         use_bias: whether a bias is added.
         kernel_init: initialiser of the kernel.
+        dtype: images and parameters are cast to it, and it comes out; None: the wider of theirs.
     """
 
     @nn.compact
@@ -91,11 +104,18 @@ class Normalising(nn.Module, kw_only=True):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
+        dtype: what layers compute in, see :class:`MLP`.
     """
 
     norm_momentum: Share = 0.9
     norm_epsilon: NonNegative = 1e-5
     axis_name: str | None = None
+    dtype: ComputeDtype = None
+
+    @nn.nowrap
+    def widened(self, x: Array) -> Array:
+        """Casts what layers of another ``dtype`` made to float32, for batch statistics and for results."""
+        return x if self.dtype is None else x.astype(jnp.float32)
 
     @nn.nowrap
     def normalise(self, x: Array, train: bool) -> Array:
@@ -106,7 +126,8 @@ class Normalising(nn.Module, kw_only=True):
             epsilon=self.norm_epsilon,
             axis_name=self.axis_name,
         )
-        return norm(x)
+        y = norm(self.widened(x))
+        return y if self.dtype is None else y.astype(self.dtype)
 
 
 @jax.custom_jvp

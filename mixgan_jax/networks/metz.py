@@ -33,6 +33,7 @@ class MetzGenerator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
+        dtype: what the layers compute in, see :class:`MLP`.
     """
 
     shape: ImageShape = (28, 28, 3)
@@ -56,7 +57,8 @@ class MetzGenerator(ImageNetwork):
         sizes = pyramid(self.shape, self.stages)[::-1]
         channels = self.width * 2**self.stages
         x = self.grow(z, sizes, channels, KERNEL, bias=True, train=train)
-        return nn.tanh(Conv(self.shape[2], (KERNEL, KERNEL), kernel_init=self.kernel_init)(x))
+        x = self.convolution(Conv, self.shape[2], KERNEL)(x)
+        return nn.tanh(self.widened(x))
 
 
 @checked
@@ -76,6 +78,7 @@ class MetzDiscriminator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
+        dtype: what the layers compute in, see :class:`MLP`.
     """
 
     width: Count = 2

@@ -3,6 +3,7 @@
 import bisect
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import flax.linen as nn
@@ -41,6 +42,8 @@ class MLP(Normalising):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
+        dtype: what the layers compute in, as ``jnp.bfloat16``: parameters stay float32, and so do batch statistics and
+            the result. None: the wider of the inputs' dtype and float32.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -69,14 +72,13 @@ class MLP(Normalising):
         """
         x = x.reshape(x.shape[0], -1)
         pieces = getattr(self.activation, "pieces", 1)
+        dense = partial(nn.Dense, kernel_init=self.kernel_init, dtype=self.dtype)
         # Hidden layers.
         for units in self.features:
-            x = nn.Dense(
-                units * pieces, use_bias=not self.batch_norm, kernel_init=self.kernel_init
-            )(x)
+            x = dense(units * pieces, use_bias=not self.batch_norm)(x)
             x = self.activation(self.normalise(x, train) if self.batch_norm else x)
         # Last layer.
-        x = nn.Dense(1 if self.outputs is None else self.outputs, kernel_init=self.kernel_init)(x)
+        x = self.widened(dense(1 if self.outputs is None else self.outputs)(x))
         return x.reshape(-1) if self.outputs is None else x
 
 

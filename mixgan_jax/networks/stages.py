@@ -42,6 +42,18 @@ class ImageNetwork(Normalising, kw_only=True):
     kernel_init: Initializer = nn.initializers.normal(0.02)
 
     @nn.nowrap
+    def dense(self, features: int, **options: Any) -> nn.Dense:
+        """Makes a dense layer of this network's initialiser and dtype."""
+        return nn.Dense(features, kernel_init=self.kernel_init, dtype=self.dtype, **options)
+
+    @nn.nowrap
+    def convolution(self, kind: Any, features: int, kernel: int, **options: Any) -> Any:
+        """Makes a layer of class ``kind``, of this network's initialiser and dtype."""
+        return kind(
+            features, (kernel, kernel), kernel_init=self.kernel_init, dtype=self.dtype, **options
+        )
+
+    @nn.nowrap
     def grow(
         self,
         z: Array,
@@ -58,7 +70,7 @@ class ImageNetwork(Normalising, kw_only=True):
         Each ends in batch norm, if the network has it, and ReLU.
         """
         height, width = sizes[0]
-        dense = nn.Dense(height * width * channels, use_bias=bias, kernel_init=self.kernel_init)
+        dense = self.dense(height * width * channels, use_bias=bias)
         x = self._rectify(dense(z).reshape(-1, height, width, channels), train)
         for small, large in itertools.pairwise(sizes):
             channels //= 2
@@ -70,13 +82,9 @@ class ImageNetwork(Normalising, kw_only=True):
         self, x: Array, small: Size, large: Size, features: int, kernel: int, *, bias: bool
     ) -> Array:
         """Grows images of size ``small`` to ``[B, *large, features]``, by a transposed convolution."""
-        layer = ConvTranspose(
-            features,
-            (kernel, kernel),
-            strides=2,
-            padding=growing_pads(small, large, kernel),
-            use_bias=bias,
-            kernel_init=self.kernel_init,
+        padding = growing_pads(small, large, kernel)
+        layer = self.convolution(
+            ConvTranspose, features, kernel, strides=2, padding=padding, use_bias=bias
         )
         return layer(x)
 
@@ -87,11 +95,10 @@ class ImageNetwork(Normalising, kw_only=True):
     @nn.nowrap
     def halve(self, x: Array, features: int, kernel: int, *, bias: bool) -> Array:
         """Shrinks images to half their height and width, by a convolution."""
-        return Conv(
-            features, (kernel, kernel), strides=2, use_bias=bias, kernel_init=self.kernel_init
-        )(x)
+        return self.convolution(Conv, features, kernel, strides=2, use_bias=bias)(x)
 
     @nn.nowrap
     def judge(self, x: Array) -> Array:
         """Maps all features of each example to one logit, ``[B]``, by a dense layer."""
-        return nn.Dense(1, kernel_init=self.kernel_init)(x.reshape(x.shape[0], -1)).reshape(-1)
+        logits = self.dense(1)(x.reshape(x.shape[0], -1)).reshape(-1)
+        return self.widened(logits)

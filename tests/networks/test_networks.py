@@ -465,6 +465,31 @@ def test_classifier_learns_to_tell_two_images_apart():
     assert losses[-1] < 0.1
 
 
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (MLP((8, 8), batch_norm=True), (6, 3)),
+        slow((DCGANGenerator((8, 8, 1), width=4), (6, 5))),
+        (DCGANDiscriminator(width=4), (6, 8, 8, 1)),
+        slow((MetzGenerator((8, 8, 1), stages=2), (6, 5))),
+    ],
+    ids=lambda case: type(case).__name__,
+)
+def test_networks_compute_in_bfloat16_and_keep_float32(module, shape):
+    """Outputs are near those in float32, and not theirs; parameters, batch statistics and outputs stay float32."""
+    x, half = normal(0, *shape), module.clone(dtype=jnp.bfloat16)
+    variables = random_variables(module, x)
+    assert shapes_of(half, x) == shapes_of(module, x)
+
+    def apply(net):
+        return compiled(lambda v: net.apply(v, x, train=True, mutable=["batch_stats"]), variables)
+
+    (narrow, state), (wide, _) = apply(half), apply(module)
+    assert {leaf.dtype for leaf in jax.tree.leaves((narrow, state))} == {jnp.dtype("float32")}
+    error = float(jnp.max(jnp.abs(narrow - wide)) / jnp.max(jnp.abs(wide)))
+    assert 1e-5 < error < 0.05
+
+
 # --- errors
 
 
@@ -486,6 +511,7 @@ def test_classifier_learns_to_tell_two_images_apart():
         (lambda: DCGANGenerator(kernel_size=1), ValueError, "kernel_size must be"),
         (lambda: DCGANDiscriminator(stages=0), ValueError, "stages must be"),
         (lambda: ConvClassifier(num_classes=1), ValueError, "num_classes must be"),
+        (lambda: MLP(dtype=jnp.int32), TypeError, "dtype must be a floating-point dtype or None"),
     ],
 )
 def test_bad_settings_are_named(make, error, words):
