@@ -1,7 +1,7 @@
 """How fast is it, and where does the time go? Measures this machine, prints tables, keeps them as JSON.
 
     python -m experiments benchmark                     everything, a quarter of an hour on two CPU cores
-    python -m experiments benchmark --preset gpu        on a GPU, a few minutes; PyTorch runs there too
+    python -m experiments benchmark --preset gpu        on a GPU, five minutes; PyTorch runs there too
     python -m experiments benchmark --only mlp dcgan    against PyTorch (pip install -e '.[bench]')
     python -m experiments benchmark --keep              copies what was measured to experiments/results/benchmark
 
@@ -10,12 +10,16 @@ the median over rounds, with the lowest and the highest; a ratio is the median o
 """
 
 import argparse
+import importlib
 import importlib.util
+import math
+import os
 import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -46,13 +50,11 @@ class Section(NamedTuple):
     plot: Callable[[Any], Any] | None = None
 
 
-def _against_torch(name: str) -> Callable[..., Any]:
-    """A table of ``against_torch``, which imports PyTorch."""
+def _against_torch(module: str, name: str) -> Callable[..., Any]:
+    """A table of a module that imports PyTorch."""
 
     def measure(**sizes: Any) -> Any:
-        from experiments.benchmark import against_torch
-
-        return getattr(against_torch, name)(**sizes)
+        return getattr(importlib.import_module(f"experiments.benchmark.{module}"), name)(**sizes)
 
     return measure
 
@@ -60,32 +62,27 @@ def _against_torch(name: str) -> Callable[..., Any]:
 SECTIONS = {
     "mlp": Section(
         "Ring MLP, against PyTorch",
-        _against_torch("mlp"),
+        _against_torch("against_torch", "mlp"),
         {"batches": (16,), "seeds": (2,), "steps": 5, "rounds": 1},
-        {"batches": (512,), "seeds": (64, 256), "rounds": 5},
+        {"batches": (512,), "seeds": (64, 256), "steps": 100, "rounds": 5, "compiled": True},
     ),
     "dcgan": Section(
         "MIX+DCGAN, against PyTorch",
-        _against_torch("dcgan"),
-        {"components": (1, 2), "batch": 4, "width": 4, "rounds": 1},
-        {
-            "components": (1, 5),
-            "compiled": (1,),
-            "work": 100,
-        },
+        _against_torch("dcgan", "table"),
+        {"preset": "smoke", "rounds": 1},
+        {"preset": "gpu", "work": 30},
     ),
     "strategies": Section(
         "How components are mapped over",
         strategies.table,
         {"components": (2,), "batch": 4, "width": 4, "rounds": 1},
-        {},
+        {"components": (3, 8)},
     ),
     "parts": Section("What each decision is worth", parts.measure, {"width": 4, "rounds": 1}),
     "work": Section(
         "Operations, bytes, share of the matrix peak",
         programs.work,
         {"components": (1,), "rounds": 1},
-        {"components": (1,)},
     ),
     "memory": Section("Memory of a step", programs.memory, {"components": (1,)}),
     "starts": Section(
@@ -101,7 +98,6 @@ SECTIONS = {
         "Cost against seeds, microseconds of a GAN-step",
         scaling.against_seeds,
         {"seeds": (1, 2), "steps": 5, "rounds": 1},
-        {"seeds": (1, 8, 64, 256)},
     ),
     "batch": Section(
         "Cost of one example, against the batch",
@@ -122,12 +118,16 @@ SECTIONS = {
 }
 
 
-def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
-    """Measures one table, writes its JSON and figure, and returns it."""
+def run(name: str, preset: str, folder: Path, until: float = math.inf) -> dict[str, Any]:
+    """Measures one table, and writes its JSON after each row, its figure at the end.
+
+    What was measured in turn is one list of rows. No row is begun after ``until`` on the clock of
+    ``time.perf_counter``.
+    """
     section = SECTIONS[name]
     began = time.perf_counter()
     sizes = {"cpu": {}, "gpu": section.gpu, "smoke": section.smoke}[preset]
-    rows = section.measure(**sizes)
+    rows: list[dict[str, Any]] = []
     result = {
         "section": name,
         "title": section.title,
@@ -141,11 +141,16 @@ def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
         }
         | {"python": platform.python_version()},
         "hardware": report.hardware(),
-        "took": round(time.perf_counter() - began, 1),
         "rows": rows,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{name}.json", result)
+    for measured in section.measure(**sizes):
+        rows += measured if isinstance(measured, list) else [measured]
+        result["took"] = round(time.perf_counter() - began, 1)
+        write_json(folder / f"{name}.json", result)
+        if time.perf_counter() > until:
+            print(f"{name}: the time is over after {len(rows)} rows", file=sys.stderr)
+            break
     if section.plot:
         mg.plots.save(section.plot(rows), folder / f"{name}.png")
     return result
@@ -154,11 +159,12 @@ def run(name: str, preset: str, folder: Path) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """Prints one table."""
     table = Table(title=result["title"], box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    rows = [tables.cells(row) for row in result["rows"]]
-    for name in rows[0]:
+    names = tables.columns(result["rows"])
+    for name in names:
         table.add_column(name)
-    for row in rows:
-        table.add_row(*row.values())
+    for row in result["rows"]:
+        shown = tables.cells(row)
+        table.add_row(*(shown.get(name, "") for name in names))
     Console().print(table)
 
 
@@ -180,6 +186,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=SECTIONS)
     parser.add_argument("--preset", choices=("cpu", "gpu", "smoke"), default="cpu")
     parser.add_argument("--runs", default="runs")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no row after these")
     parser.add_argument("--keep", action="store_true")
     harness.prepare_process()
     options = parser.parse_args(argv)
@@ -196,10 +203,27 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"--only must be of {', '.join(known)} for the preset gpu, got {only}")
     if {"mlp", "dcgan"} & set(only) and importlib.util.find_spec("torch") is None:
         parser.error("--only mlp and dcgan need PyTorch: pip install -e '.[bench]'")
+    # PyTorch shares the device.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     harness.use_all_cores()
-    for name in only:
+    if not measure_all(only, options.preset, folder, time.perf_counter() + options.seconds):
+        sys.exit(1)
+
+
+def measure_all(names: Iterable[str], preset: str, folder: Path, until: float) -> bool:
+    """Measures and shows the sections in turn, also after one that failed; returns whether none did."""
+    good = True
+    for name in names:
+        if time.perf_counter() > until:
+            print(f"no time is left for: {name}", file=sys.stderr)
+            continue
         print(f"measuring: {SECTIONS[name].title}", file=sys.stderr)
-        show(run(name, options.preset, folder))
+        try:
+            show(run(name, preset, folder, until))
+        except Exception:
+            traceback.print_exc()
+            good = False
+    return good
 
 
 if __name__ == "__main__":

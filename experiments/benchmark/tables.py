@@ -69,15 +69,21 @@ def cells(row: Mapping[str, Any]) -> dict[str, str]:
     return {name: text(value) for name, value in row.items() if name not in HIDDEN}
 
 
+def columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Lists the names of all entries that some row shows."""
+    return list(dict.fromkeys(name for row in rows for name in cells(row)))
+
+
 def markdown(result: Mapping[str, Any]) -> str:
     """Shows one table as docs/performance.md has it."""
+    names = columns(result["rows"])
     rows = [cells(row) for row in result["rows"]]
     file = kept_name(result["section"], result["preset"])
     where = f"[`{file}`](../experiments/results/benchmark/{file}), {result['hardware']}, {result['date']}"
     return "\n\n".join(
         [
             f"### {result['title']}{'' if result['preset'] == 'cpu' else ', on a GPU'}",
-            pages.table(list(rows[0]), [list(row.values()) for row in rows]),
+            pages.table(names, [[row.get(name, "") for name in names] for row in rows]),
             where,
         ]
     )

@@ -3,10 +3,13 @@
 Alternating updates of a non-saturating game: discriminators on reals and fakes, then generators on fresh fakes, Adam on
 the components, exponentiated gradient on the weights. *Plain* is what a tutorial would write. *Tuned* is what its
 performance guide adds: channels_last, fused Adam, discriminators frozen in the generators' turn. On a GPU a tuned step
-can also be captured as a CUDA graph, which is replayed without PyTorch's own work on the host.
+can also be captured as a CUDA graph, which is replayed without PyTorch's own work on the host. On a GPU float32
+products are TF32, as JAX has them by default, and cuDNN may try its algorithms, as XLA does. Half precision is
+``torch.autocast`` to bfloat16: parameters, losses and the optimiser stay float32.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,7 +21,10 @@ from torch.nn.functional import softplus
 BETAS = (0.5, 0.999)
 # The device that JAX has, too: PyTorch may be a CPU build where JAX has a GPU.
 ON_GPU = jax.default_backend() == "gpu" and torch.cuda.is_available()
-DEVICE = torch.device("cuda" if ON_GPU else "cpu")
+CPU = torch.device("cpu")
+DEVICE = torch.device("cuda") if ON_GPU else CPU
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+torch.backends.cudnn.benchmark = True
 
 
 class MLPGenerator(nn.Sequential):
@@ -57,11 +63,11 @@ class DCGANGenerator(nn.Module):
             layers.append(layer)
             if stage < stages - 1:
                 layers += [nn.BatchNorm2d(outside), nn.ReLU(inplace=True)]
-        self.layers = nn.Sequential(*layers, nn.Tanh())
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor) -> Tensor:
         x = self.dense(z)
-        return self.layers(x.view(len(z), -1, self.side, self.side))
+        return torch.tanh(self.layers(x.view(len(z), -1, self.side, self.side)).float())
 
 
 class DCGANDiscriminator(nn.Module):
@@ -84,22 +90,26 @@ class DCGANDiscriminator(nn.Module):
         _set(self.dense, columns, params["Dense_0"])
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dense(self.layers(x).flatten(1)).squeeze(1)
+        return self.dense(self.layers(x).flatten(1)).squeeze(1).float()
 
 
 class Side:
-    """Components, their optimisers and their log-weights."""
+    """Components, their optimisers and their log-weights, on the device that PyTorch has by default."""
 
     def __init__(
-        self, nets: list[nn.Module], learning_rate: float, tuned: bool, compiled: bool = False
+        self,
+        nets: list[nn.Module],
+        learning_rate: float,
+        tuned: bool,
+        compiled: bool = False,
     ) -> None:
-        modules = nn.ModuleList(nets).to(DEVICE)
+        modules = nn.ModuleList(nets)
         if tuned:
             modules.to(memory_format=torch.channels_last)
-        self.nets = [torch.compile(net) if compiled else net for net in modules]
+        self.nets = [torch.compile(net, dynamic=False) if compiled else net for net in modules]
         self.parameters = list(modules.parameters())
         self.adam = _adam(self.parameters, learning_rate, fused=tuned or None)
-        self.log_weights = torch.log_softmax(torch.zeros(len(nets), device=DEVICE), 0)
+        self.log_weights = torch.log_softmax(torch.zeros(len(nets)), 0)
 
     def move(self, losses: Tensor, weight_rate: float, barrier: float) -> None:
         """Takes one update; ``losses`` ``[K]`` are each component's, averaged over the opponents."""
@@ -116,13 +126,16 @@ def mix_gan_step(
     generators: Side,
     discriminators: Side,
     draw: Callable[[int], Tensor],
+    device: torch.device,
     *,
     latin: bool,
+    half: bool,
     tuned: bool,
     weight_rate: float,
     barrier: float,
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
     """Makes ``step(real) -> (discriminator_loss, generator_loss)``; ``draw(batch)`` gives latents ``[I, B, Z]``."""
+    precision = partial(torch.autocast, device.type, torch.bfloat16, enabled=half)
 
     def fakes(batch: int) -> list[Tensor]:
         latents = draw(batch)
@@ -136,47 +149,47 @@ def mix_gan_step(
         shares = [fake.chunk(count)[(j - i) % count] for i, fake in enumerate(made)]
         return list(net(torch.cat(shares)).chunk(len(made)))
 
+    def matrix(sign: int, judged: list[list[Tensor]]) -> Tensor:
+        """Averages softplus of the logits, or of their negatives, of each pair: ``[J, I]``."""
+        return torch.stack(
+            [torch.stack([softplus(sign * x).mean() for x in row]) for row in judged]
+        )
+
     def step(real: Tensor) -> tuple[Tensor, Tensor]:
         weights = generators.log_weights.exp()
-        with torch.no_grad():
+        with precision(), torch.no_grad():  # apart: casts that are kept here have no gradient
             made = fakes(len(real))
-        rows = []
-        for j, net in enumerate(discriminators.nets):
-            on_real = softplus(-net(real)).mean()
-            on_fake = torch.stack([softplus(fake).mean() for fake in logits(made, j)])
-            rows.append(on_real + weights @ on_fake)
-        losses = torch.stack(rows)
+        with precision():
+            reals = [[net(real)] for net in discriminators.nets]
+            judged = [logits(made, j) for j in range(len(discriminators.nets))]
+        losses = matrix(-1, reals)[:, 0] + matrix(1, judged) @ weights
         discriminator_loss = discriminators.log_weights.exp() @ losses.detach()
         discriminators.move(losses, weight_rate, barrier)
 
-        if tuned:
-            for parameter in discriminators.parameters:
-                parameter.requires_grad_(False)
-        made = fakes(len(real))
-        columns = [
-            torch.stack([softplus(-fake).mean() for fake in logits(made, j)])
-            for j in range(len(discriminators.nets))
-        ]
-        losses = torch.stack(columns, dim=1) @ discriminators.log_weights.exp()
+        for parameter in discriminators.parameters if tuned else []:
+            parameter.requires_grad_(False)
+        with precision():
+            made = fakes(len(real))
+            judged = [logits(made, j) for j in range(len(discriminators.nets))]
+        losses = discriminators.log_weights.exp() @ matrix(-1, judged)
         generator_loss = weights @ losses.detach()
         generators.move(losses, weight_rate, barrier)
-        if tuned:
-            for parameter in discriminators.parameters:
-                parameter.requires_grad_(True)
+        for parameter in discriminators.parameters if tuned else []:
+            parameter.requires_grad_(True)
         return discriminator_loss, generator_loss
 
     return step
 
 
-def images(real: np.ndarray, tuned: bool) -> Tensor:
+def images(real: np.ndarray, tuned: bool, device: torch.device) -> Tensor:
     """Turns images ``[B, H, W, C]`` into PyTorch's order of axes."""
-    tensor = on_device(real.transpose(0, 3, 1, 2).copy())
+    tensor = on_device(real.transpose(0, 3, 1, 2).copy(), device)
     return tensor.contiguous(memory_format=torch.channels_last) if tuned else tensor
 
 
-def on_device(array: np.ndarray) -> Tensor:
-    """Copies an array to the device."""
-    return torch.tensor(array, device=DEVICE)
+def on_device(array: np.ndarray, device: torch.device = DEVICE) -> Tensor:
+    """Copies an array to a device, by default that which JAX has."""
+    return torch.tensor(array, device=device)
 
 
 def _dense_stack(params: dict[str, Any]) -> list[nn.Module]:
@@ -252,7 +265,8 @@ def captured(step: Callable[[], Any]) -> Callable[[], None]:
             step()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads, JAX's among them, may allocate memory meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         step()
 
     def replay(step: Callable[[], Any] = step) -> None:
@@ -262,8 +276,8 @@ def captured(step: Callable[[], Any]) -> Callable[[], None]:
 
 
 def _adam(parameters: list[Tensor], learning_rate: float, fused: bool | None) -> torch.optim.Adam:
-    # A captured step needs Adam's counter of steps on the device.
-    return torch.optim.Adam(parameters, learning_rate, BETAS, fused=fused, capturable=ON_GPU)
+    on_gpu = parameters[0].is_cuda  # a captured step needs Adam's counter of steps on the device
+    return torch.optim.Adam(parameters, learning_rate, BETAS, fused=fused, capturable=on_gpu)
 
 
 def _stacked(layer: dict[str, np.ndarray], seeds: int) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,9 @@
 """The games that are timed, in JAX and, from the same initial parameters, in PyTorch."""
 
+import math
+import time
 from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,7 +21,10 @@ WEIGHT_RATE, BARRIER = 1e-3, 0.1
 
 
 class Game(NamedTuple):
-    """One size of a game between k generators and k discriminators; see ``mix_gan``."""
+    """One size of a game between k generators and k discriminators; see ``mix_gan``.
+
+    ``width`` is that of the networks, which compute in bfloat16 if ``half`` is true.
+    """
 
     generator: mg.Player
     discriminator: mg.Player
@@ -28,6 +34,8 @@ class Game(NamedTuple):
     learning_rate: float
     components: int = 1
     pairing: Pairing = "full"
+    width: int = 64
+    half: bool = False
 
     def solver(self, **options: Any) -> mg.Solver:
         """Makes MIX+GAN with Adam and exponentiated gradient."""
@@ -47,6 +55,11 @@ class Game(NamedTuple):
             **options,
         )
 
+    def precision(self) -> str:
+        """Returns the kind of number that products are of, on the device that JAX has."""
+        full = "tf32" if jax.default_backend() == "gpu" else "float32"
+        return "bfloat16" if self.half else full
+
     def real(self) -> np.ndarray:
         """Draws a batch ``[B, ...]`` in [-1, 1]."""
         shape = (self.batch, *self.shape)
@@ -57,25 +70,58 @@ def ring_game(batch: int, components: int = 1, pairing: Pairing = "full", width:
     """Makes a game of networks with two hidden layers on points of the plane."""
     generator = mg.from_linen(MLP((width, width), outputs=2))
     discriminator = mg.from_linen(MLP((width, width)))
-    return Game(generator, discriminator, (2,), batch, 16, 1e-3, components, pairing)
+    return Game(generator, discriminator, (2,), batch, 16, 1e-3, components, pairing, width)
 
 
-def dcgan_game(batch: int, components: int = 1, pairing: Pairing = "full", width: int = 64) -> Game:
-    """Makes a game of DCGANs on images of 32x32 pixels and three channels."""
-    shape = (32, 32, 3)
-    generator = mg.from_linen(DCGANGenerator(shape, width=width))
-    discriminator = mg.from_linen(DCGANDiscriminator(width=width))
-    return Game(generator, discriminator, shape, batch, 100, 2e-4, components, pairing)
+def dcgan_game(
+    batch: int,
+    components: int = 1,
+    pairing: Pairing = "full",
+    width: int = 64,
+    *,
+    half: bool = False,
+) -> Game:
+    """Makes a game of DCGANs on images of 32x32 pixels and three channels; ``half``: they compute in bfloat16."""
+    shape, dtype = (32, 32, 3), jnp.bfloat16 if half else None
+    generator = mg.from_linen(DCGANGenerator(shape, width=width, dtype=dtype))
+    discriminator = mg.from_linen(DCGANDiscriminator(width=width, dtype=dtype))
+    return Game(generator, discriminator, shape, batch, 100, 2e-4, components, pairing, width, half)
+
+
+class Training:
+    """A program that goes on training at each call; ``prepare`` compiles it, or else its first call does.
+
+    Attributes:
+        compiling: seconds that ``prepare`` took.
+    """
+
+    def __init__(self, begin: Callable[[], tuple[Any, Callable[[Any], Any]]]) -> None:
+        """Takes a function that compiles, and returns a state and the compiled function from state to state."""
+        self._begin, self._advance, self.compiling = begin, None, 0.0
+
+    def prepare(self) -> None:
+        """Compiles, in a thread if you like, unless that was done."""
+        if self._advance is not None:
+            return
+        began = time.perf_counter()
+        self._state, self._advance = self._begin()
+        self.compiling = time.perf_counter() - began
+
+    def __call__(self) -> Any:
+        """Trains on, and returns the state."""
+        self.prepare()
+        self._state = self._advance(self._state)
+        return self._state
 
 
 def scanned(
     game: Game, steps: int, seeds: int | None = None, *, spread: bool = False, **options: Any
-) -> Callable[[], Any]:
-    """Makes a compiled program that goes on training by ``steps`` steps at each call.
+) -> Training:
+    """Makes a program that goes on training by ``steps`` steps at each call, one scan, and traces it.
 
     Args:
         game: the game to train.
-        steps: number of steps of one call, one scan.
+        steps: number of steps of one call.
         seeds: number of vmapped runs; None for one run without vmap.
         spread: whether the runs are dealt out to all devices.
         **options: options of ``mix_gan``.
@@ -90,48 +136,90 @@ def scanned(
 
     keys = jax.random.split(jax.random.key(1), seeds) if seeds else jax.random.key(1)
     keys = mg.spread_over_devices(keys) if spread else keys
-    state = jax.jit(map_runs(keys, solver.init))(keys)
-    compiled = jax.jit(map_runs(keys, chunk), donate_argnums=1).lower(keys, state).compile()
+    sharding = keys.sharding if spread else None
+    init, run = map_runs(keys, solver.init), map_runs(keys, chunk)
+    state = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
+        jax.eval_shape(init, keys),
+    )
+    start = jax.jit(init, out_shardings=sharding).lower(keys)
+    lowered = jax.jit(run, donate_argnums=1).lower(keys, state)
+    return Training(lambda: (start.compile()(keys), partial(lowered.compile(), keys)))
 
-    def program() -> Any:
-        nonlocal state
-        state = compiled(keys, state)
-        return state
 
-    return program
-
-
-def looped(game: Game, steps: int) -> Callable[[], Any]:
+def looped(game: Game, steps: int) -> Training:
     """Makes a program that trains in a Python loop of jitted steps."""
     solver, real = game.solver(), jnp.asarray(game.real())
     step = jax.jit(lambda key, state: solver.step(key, state, real)[0], donate_argnums=1)
     keys = list(jax.random.split(jax.random.key(1), steps))
-    state = solver.init(jax.random.key(0))
 
-    def program() -> Any:
-        nonlocal state
+    def train(state: Any) -> Any:
         for key in keys:
             state = step(key, state)
         return state
 
-    return program
+    return Training(lambda: (step(keys[0], jax.jit(solver.init)(jax.random.key(0))), train))
+
+
+def small(game: Game) -> Game:
+    """Makes the same game at a size that a CPU compares in seconds: at most two components, four examples."""
+    components, pairing = min(game.components, 2), game.pairing
+    if len(game.shape) == 1:
+        return ring_game(4, components, pairing, 8)
+    return dcgan_game(4, components, pairing, 4, half=game.half)
+
+
+def flops(game: Game) -> int:
+    """Counts the operations of a step's matrix products and convolutions: two for each product of two numbers.
+
+    A backward pass has two products for each of the forward pass, but that the gradient of a network's input is
+    needed only where discriminators judge fakes for the generators, which need no gradient of the discriminators.
+    """
+    state = jax.eval_shape(game.solver().init, jax.random.key(0))
+    generator, generator_first = _layers(state.generators.params, game.shape[0])
+    discriminator, discriminator_first = _layers(state.discriminators.params, game.shape[0])
+    k, batch = game.components, game.batch
+    fakes = batch * (k if game.pairing == "full" else 1)  # that one discriminator sees
+    of_discriminators = generator * batch + (batch + fakes) * (
+        3 * discriminator - discriminator_first
+    )
+    of_generators = batch * (3 * generator - generator_first) + fakes * 2 * discriminator
+    return k * (of_discriminators + of_generators)
+
+
+def _layers(params: Any, side: int) -> tuple[int, int]:
+    """Counts the operations of a network's forward pass and of its first layer, for one example."""
+    stages, counts = sum(name.startswith("Conv") for name in params), {}
+    for name, layer in params.items():
+        kind, _, index = name.partition("_")
+        if "kernel" in layer:
+            halved = {"Conv": int(index) + 1, "ConvTranspose": stages - int(index)}.get(kind)
+            pixels = 1 if halved is None else (side >> halved) ** 2  # of the smaller image
+            counts[name] = 2 * pixels * math.prod(layer["kernel"].shape[1:])
+    return sum(counts.values()), counts.get("Conv_0", counts["Dense_0"])
+
+
+def on_cpu() -> Any:
+    """Makes a context in which JAX computes on the CPU."""
+    return jax.default_device(jax.local_devices(backend="cpu")[0])
 
 
 def jax_losses(game: Game, latents: np.ndarray) -> np.ndarray:
     """Computes losses ``[2]`` of discriminators and generators in the first step, with fixed latents ``[I, B, Z]``."""
     solver = game.solver(latent_sampler=lambda key, shape: jnp.asarray(latents))
-    state = solver.init(jax.random.key(0))
-    _, info = jax.jit(solver.step)(jax.random.key(0), state, jnp.asarray(game.real()))
+    with on_cpu():
+        state = solver.init(jax.random.key(0))
+        _, info = jax.jit(solver.step)(jax.random.key(0), state, jnp.asarray(game.real()))
     return np.asarray([float(info["discriminator_loss"]), float(info["generator_loss"])])
 
 
-def initial_parameters(game: Game) -> tuple[list[dict], list[dict]]:
+@lru_cache(maxsize=1)  # all forms of one game's step begin there
+def initial_parameters(game: Game) -> tuple[list[dict], ...]:
     """Returns Linen's parameters of each generator and each discriminator, as NumPy arrays."""
-    state = jax.device_get(game.solver().init(jax.random.key(0)))
-
-    def each(mixture: mg.Mixture) -> list[dict]:
-        return [
-            jax.tree.map(lambda leaf, k=k: leaf[k], mixture.params) for k in range(game.components)
-        ]
-
-    return each(state.generators), each(state.discriminators)
+    with on_cpu():
+        state = game.solver().init(jax.random.key(0))
+    sides = jax.device_get((state.generators.params, state.discriminators.params))
+    return tuple(
+        [jax.tree.map(lambda leaf, k=k: leaf[k], side) for k in range(game.components)]
+        for side in sides
+    )

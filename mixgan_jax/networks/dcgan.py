@@ -38,7 +38,7 @@ class DCGANGenerator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
-        dtype: what the layers compute in, see :class:`MLP`.
+        dtype: what the layers compute in, see :class:`~mixgan_jax.networks.MLP`.
 
     Example:
         >>> import jax, jax.numpy as jnp
@@ -95,7 +95,7 @@ class DCGANDiscriminator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
-        dtype: what the layers compute in, see :class:`MLP`.
+        dtype: what the layers compute in, see :class:`~mixgan_jax.networks.MLP`.
     """
 
     width: Count = 64

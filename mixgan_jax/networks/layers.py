@@ -104,7 +104,7 @@ class Normalising(nn.Module, kw_only=True):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
-        dtype: what layers compute in, see :class:`MLP`.
+        dtype: what layers compute in, see :class:`~mixgan_jax.networks.MLP`.
     """
 
     norm_momentum: Share = 0.9

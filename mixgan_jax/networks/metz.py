@@ -33,7 +33,7 @@ class MetzGenerator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
-        dtype: what the layers compute in, see :class:`MLP`.
+        dtype: what the layers compute in, see :class:`~mixgan_jax.networks.MLP`.
     """
 
     shape: ImageShape = (28, 28, 3)
@@ -78,7 +78,7 @@ class MetzDiscriminator(ImageNetwork):
         norm_momentum: weight of the old value in the running averages, in [0, 1].
         norm_epsilon: added to the variance.
         axis_name: mesh or vmap axis over which batch statistics are averaged too, or None.
-        dtype: what the layers compute in, see :class:`MLP`.
+        dtype: what the layers compute in, see :class:`~mixgan_jax.networks.MLP`.
     """
 
     width: Count = 2
