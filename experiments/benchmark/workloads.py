@@ -3,13 +3,14 @@
 import math
 import time
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import NamedSharding, PartitionSpec
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP, DCGANDiscriminator, DCGANGenerator
@@ -128,7 +129,7 @@ def scanned(
     """
     solver, real = game.solver(**options), jnp.asarray(game.real())
 
-    def chunk(key: Array, state: Any) -> Any:
+    def chunk(key: Array, state: Any, real: Array) -> Any:
         def body(state: Any, index: Array) -> tuple[Any, None]:
             return solver.step(jax.random.fold_in(key, index), state, real)[0], None
 
@@ -137,28 +138,33 @@ def scanned(
     keys = jax.random.split(jax.random.key(1), seeds) if seeds else jax.random.key(1)
     keys = mg.spread_over_devices(keys) if spread else keys
     sharding = keys.sharding if spread else None
-    init, run = map_runs(keys, solver.init), map_runs(keys, chunk)
-    state = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
-        jax.eval_shape(init, keys),
-    )
+    if spread:
+        real = jax.device_put(real, NamedSharding(keys.sharding.mesh, PartitionSpec()))
+    init, run = map_runs(keys, solver.init), map_runs(keys, chunk, shared=1)
+    state = jax.tree.map(lambda leaf: leaf.update(sharding=sharding), jax.eval_shape(init, keys))
     start = jax.jit(init, out_shardings=sharding).lower(keys)
-    lowered = jax.jit(run, donate_argnums=1).lower(keys, state)
-    return Training(lambda: (start.compile()(keys), partial(lowered.compile(), keys)))
+    # The batch is an argument: XLA would compute with a constant while it compiles.
+    lowered = jax.jit(run, donate_argnums=1).lower(keys, state, real)
+
+    def begin() -> tuple[Any, Callable[[Any], Any]]:
+        compiled = lowered.compile()
+        return start.compile()(keys), lambda state: compiled(keys, state, real)
+
+    return Training(begin)
 
 
 def looped(game: Game, steps: int) -> Training:
     """Makes a program that trains in a Python loop of jitted steps."""
     solver, real = game.solver(), jnp.asarray(game.real())
-    step = jax.jit(lambda key, state: solver.step(key, state, real)[0], donate_argnums=1)
+    step = jax.jit(lambda key, state, real: solver.step(key, state, real)[0], donate_argnums=1)
     keys = list(jax.random.split(jax.random.key(1), steps))
 
     def train(state: Any) -> Any:
         for key in keys:
-            state = step(key, state)
+            state = step(key, state, real)
         return state
 
-    return Training(lambda: (step(keys[0], jax.jit(solver.init)(jax.random.key(0))), train))
+    return Training(lambda: (step(keys[0], jax.jit(solver.init)(jax.random.key(0)), real), train))
 
 
 def small(game: Game) -> Game:
