@@ -51,12 +51,11 @@ def torch_step(
         if images
         else (torch_side.MLPGenerator, torch_side.MLPDiscriminator)
     )
-    sides = [
-        torch_side.Side(
-            [kind(each) for each in params], game.learning_rate, device, tuned, compiled
-        )
-        for kind, params in zip(kinds, initial_parameters(game), strict=True)
-    ]
+    with device:
+        sides = [
+            torch_side.Side([kind(each) for each in params], game.learning_rate, tuned, compiled)
+            for kind, params in zip(kinds, initial_parameters(game), strict=True)
+        ]
     step = torch_side.mix_gan_step(
         *sides,
         draw,
