@@ -69,7 +69,7 @@ SECTIONS = {
     "dcgan": Section(
         "MIX+DCGAN, against PyTorch",
         _against_torch("dcgan", "table"),
-        {"preset": "smoke", "rounds": 1},
+        {"preset": "smoke", "rounds": 1, "work": 1},
         {"preset": "gpu", "work": 30},
     ),
     "strategies": Section(

@@ -211,8 +211,8 @@ def mlp(
             together |= at_once
             units |= dict.fromkeys(at_once, steps * count)  # a step of all seeds is as many
         programs = alone | together | {"peak": product()} | last
-        calls = [partial(agreement, game), *preparations(programs.values())]
-        prepare(calls, [partial(warm, each) for name, each in last.items() if "graph" not in name])
+        here = [partial(warm, each) for name, each in last.items() if "graph" not in name]
+        prepare(preparations(programs.values()), [*here, partial(agreement, game)])
         times = interleaved(programs, units | {"peak": 1}, rounds, go_on=True)
         yield _mlp_rows(game, [*alone, *last], times, agreement(game))
         free()

@@ -105,7 +105,7 @@ def _started(cases: Sequence[Case], work: int, rows: list[Row], here: list[Call]
             here.append(partial(warm, last["torch compiled"]))
         rows.append((game, dict.fromkeys(programs, steps) | {"peak": 1}, programs))
     kinds = {(game.components > 1, game.pairing, game.half): game for game, _, _ in rows}
-    yield from (partial(agreement, game) for game in kinds.values())
+    here += [partial(agreement, game) for game in kinds.values()]
 
 
 def _row(game: Game, times: dict[str, Timing], agreed: float) -> dict[str, Any]:
