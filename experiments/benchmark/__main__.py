@@ -30,7 +30,16 @@ from rich.console import Console
 from rich.table import Table
 
 import mixgan_jax as mg
-from experiments.benchmark import logs, parts, programs, scaling, strategies, streaming, tables
+from experiments.benchmark import (
+    logs,
+    meshes,
+    parts,
+    programs,
+    scaling,
+    strategies,
+    streaming,
+    tables,
+)
 from experiments.benchmark.tables import KEPT, kept_name
 from experiments.common import harness, report
 from mixgan_jax.checks import check_path
@@ -103,6 +112,13 @@ SECTIONS = {
         "Cost of one example, against the batch",
         scaling.against_batch,
         {"batches": (16, 32), "rounds": 1},
+    ),
+    "mesh": Section(
+        "One game on a mesh of devices",
+        meshes.table,
+        {"shapes": ((1, 1), (2, 1)), "components": 2, "each": 1, "pairings": ("latin",)}
+        | {"batch": 4, "width": 4, "steps": 2, "rounds": 1},
+        {"shapes": ((1, 1),), "pairings": ("latin",), "width": 64, "steps": 200},
     ),
     "streaming": Section(
         "Streaming from disk, against resident images",
