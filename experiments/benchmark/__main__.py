@@ -221,7 +221,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--only mlp and dcgan need PyTorch: pip install -e '.[bench]'")
     # PyTorch shares the device.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    harness.use_all_cores()
+    # Other tables would be slower on virtual devices.
+    harness.use_all_cores(meshes.VIRTUAL if only == ["mesh"] else 1)
     if not measure_all(only, options.preset, folder, time.perf_counter() + options.seconds):
         sys.exit(1)
 

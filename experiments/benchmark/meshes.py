@@ -1,7 +1,7 @@
 """One game on a mesh of devices: time of a step, work of a device, and what devices exchange.
 
-Virtual devices of a CPU share its cores. There times say what a mesh costs, and only FLOPs and bytes tell how a game
-would scale: ``XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments benchmark --only mesh``.
+``python -m experiments benchmark --only mesh`` makes eight virtual devices of a CPU, which share its cores: times there
+say what a mesh costs, and only FLOPs and bytes tell how a game would scale.
 """
 
 import re
@@ -21,6 +21,9 @@ Shape = tuple[int, int]
 """Devices that share components, and devices that share a batch."""
 
 SHAPES: tuple[Shape, ...] = ((1, 1), (2, 1), (4, 1), (8, 1), (4, 2), (2, 4), (1, 8))
+
+VIRTUAL = 8
+"""Devices that a CPU is split into."""
 
 EXCHANGES = ("all-gather", "all-to-all", "reduce-scatter", "all-reduce", "collective-permute")
 
@@ -71,12 +74,10 @@ def table(
     # Written out, so that all components' FLOPs count.
     yield _rows(f"DCGAN, {pairings[0]}", dict.fromkeys(few, game), 1, rounds, strategy="unroll")
     growing = {
-        shape: ring_game(batch, each * shape[0], pairings[0], 64)
-        for shape in shapes
-        if shape[1] == 1
+        shape: ring_game(batch, each * shape[0], "latin", 64) for shape in shapes if shape[1] == 1
     }
     if len(growing) > 1:
-        yield _rows(f"MLP, {pairings[0]}, growing", growing, steps, rounds)
+        yield _rows("MLP, latin, growing", growing, steps, rounds)
 
 
 def _rows(
