@@ -20,6 +20,7 @@ from mixgan_jax.runs.on_mesh import GameMesh, on_mesh, spread, traced_for, with_
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.runs.quarantine import OnNan, Quarantine
 from mixgan_jax.runs.steps import RunKey, chunk_end, evaluation_key, init_run
+from mixgan_jax.runs.summaries import logged_names
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.storage.checkpoint import Checkpoints, as_trees
 from mixgan_jax.storage.lock import lock_folder
@@ -63,6 +64,10 @@ def fit(
 
     With a folder, Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 (SLURM's notice before a job's end) save at the end of the
     current scan and then raise ``Interrupted``. A second Ctrl-C or SIGTERM stops at once.
+
+    A folder's log holds at most 10,000 numbers under one name. Of a larger array in the solver's info, such as
+    ``values`` of 128 by 128 players, it holds ``values_mean``, ``values_min`` and ``values_max``, in a sweep of each
+    run; ``on_log`` gets these too. :func:`held_out_values` measures the whole matrix of a state.
 
     The solver freezes a component whose update or loss is not finite (see ``mix_gan``), and ``fit`` names it with its
     step. Losses and values in a solver's info that are not finite stop the run too. ``quarantine.LOSSES`` has their
@@ -131,10 +136,11 @@ def fit(
         records = stack.enter_context(_records(path, before, tensorboard))
         known, is_sweep = getattr(state, "frozen", {}), key.ndim > 0
         quarantine = Quarantine(on_nan, known, partial(kept, checkpoints), sweep=is_sweep)
-        log = Log(records, quarantine, checkpoints, on_log)
+        log = Log(records, quarantine, checkpoints, on_log, is_sweep)
         advance = stack.enter_context(advancing(key, solver, feed, before, num_steps, log_every))
         if before < num_steps:
-            _check_outputs(advance.info_of(state), _traced(look, key, state), checkpoints, state)
+            measures = _traced(look, key, state)
+            _check_outputs(advance.info_of(state), measures, checkpoints, state, is_sweep)
 
         def measure(step: int, state: Tree) -> None:
             if look and due(step, evaluate_every):
@@ -193,14 +199,17 @@ def _traced(look: Any, key: Key, state: Tree) -> Info:
 
 
 def _check_outputs(
-    info: Info, measures: Info, checkpoints: Checkpoints | None, state: Tree
+    info: Info, measures: Info, checkpoints: Checkpoints | None, state: Tree, sweep: bool
 ) -> None:
     """Refuses early what the log or a checkpoint would refuse after the steps."""
     stored = checkpoints is not None
-    check_entry("solver.step's info", info, stored=stored)
+    check_entry("solver.step's info", info, stored=stored, sweep=sweep)
     check_entry("what evaluate returns", measures, stored=stored)
+    names = logged_names(info, sweep) if stored else list(info)
+    if len(set(names)) < len(names):
+        raise fail("the names in solver.step's info", sorted(names), "no summary's name")
     for name in measures:
-        if name in info:
+        if name in names:
             raise ValueError(
                 f"evaluate must return names of its own, got {name!r}, which the solver logs"
             )

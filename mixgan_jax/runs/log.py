@@ -9,17 +9,19 @@ import numpy as np
 
 from mixgan_jax.checks import fail
 from mixgan_jax.runs.quarantine import NonFiniteError, Quarantine
+from mixgan_jax.runs.summaries import is_summarised, summarise
 from mixgan_jax.storage.checkpoint import Checkpoints, SaveError
 from mixgan_jax.storage.records import MAX_VALUES, Records, entry_from_json, entry_to_json
 
 
-def check_entry(name: str, values: object, *, stored: bool) -> None:
+def check_entry(name: str, values: object, *, stored: bool, sweep: bool | None = None) -> None:
     """Refuses an entry of the log that :class:`Records` would refuse later. Shapes and dtypes are enough.
 
     Args:
         name: words for the values, as the message should have them.
         values: a mapping of text to arrays of real numbers, or to their shapes and dtypes.
         stored: whether they will be written, so that each may hold at most ``MAX_VALUES`` numbers.
+        sweep: whether each has a leading axis of runs, where larger ones will be summarised; None refuses these.
     """
     if not isinstance(values, Mapping):
         raise fail(name, values, "a dict of arrays by name", TypeError)
@@ -32,7 +34,8 @@ def check_entry(name: str, values: object, *, stored: bool) -> None:
         entry = f"{key!r} in {name}"
         if stored and not is_real:
             raise fail(entry, value, "a number or an array of real numbers", TypeError)
-        if stored and value.size > MAX_VALUES:
+        is_summary = sweep is not None and is_summarised(value, sweep)
+        if stored and value.size > MAX_VALUES and not is_summary:
             raise fail(entry, value, f"at most {MAX_VALUES} numbers, to be written to the log")
 
 
@@ -48,7 +51,8 @@ class Log:
     """A log that holds one entry back, so that fetching it never waits for work that was just dispatched.
 
     An entry has two parts, which stay apart until they are written: the solver's info, and what ``evaluate`` measured.
-    The quarantine and checkpoints see only the solver's info.
+    The quarantine and checkpoints see only the solver's info. The quarantine sees all of it; a folder's log, and the
+    checkpoints that keep its last entry, get summaries of arrays that are too large.
     """
 
     def __init__(
@@ -57,10 +61,11 @@ class Log:
         quarantine: Quarantine,
         checkpoints: Checkpoints | None,
         on_log: Callable | None,
+        sweep: bool = False,
     ) -> None:
-        """Takes the receivers of entries: file, quarantine, checkpoints, callback."""
+        """Takes the receivers of entries: file, quarantine, checkpoints, callback; whether entries are ``[S, ...]``."""
         self._records, self._quarantine, self._checkpoints = records, quarantine, checkpoints
-        self._on_log = on_log
+        self._on_log, self._sweep = on_log, sweep
         self._held: tuple[int, int, Mapping[str, Any]] | None = None
         self._measures: Mapping[str, Any] = {}
         self._is_looked_at = False
@@ -80,7 +85,8 @@ class Log:
             return
         start, step, info = self._held
         known = _fetch(info)
-        self._held, self._is_looked_at = (start, step, known), True
+        small = summarise(known, self._sweep) if self._records else known
+        self._held, self._is_looked_at = (start, step, small), True
         try:
             self._quarantine.look(start, step, known)
         except NonFiniteError:
