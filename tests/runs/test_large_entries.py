@@ -11,6 +11,7 @@ from helpers import Killed, batch, first_quick, kill_at, plain_mlp, same, solver
 
 import mixgan_jax as mg
 from mixgan_jax.runs.quarantine import NonFiniteError
+from mixgan_jax.runs.steps import run_steps
 from mixgan_jax.runs.summaries import logged_names, summarise
 
 KEY = jax.random.key(7)
@@ -131,3 +132,25 @@ def test_summaries_show_what_is_not_finite(bad: float) -> None:
     assert not np.isfinite([found[f"far_{ending}"][1] for ending in ENDINGS]).all()
     # Runs are never put together: so many scalars still do not fit.
     assert logged_names({"loss": np.zeros(10_001)}, sweep=True) == ["loss"]
+
+
+def test_large_infos_are_averaged_without_being_stacked() -> None:
+    """Each dtype averages as ``jnp.mean`` does; the program for 100 steps holds one matrix, not 100."""
+
+    def info(step: Any) -> Any:
+        far = (step + jnp.arange(K * K)).reshape(K, K).astype(jnp.float32)
+        is_even = far % 2 == 0
+        found = {"far": far, "half": far.astype(jnp.bfloat16), "count": far.astype(jnp.int32)}
+        return {**found, "is_even": is_even, "near": far[0], "near_even": is_even[0]}
+
+    def advance(state: Any, num_steps: int) -> Any:
+        return run_steps(KEY, of_infos(info), FEED, (), state, 0, num_steps)
+
+    start = jnp.int32(0)
+    _, averages = jax.jit(advance, static_argnums=1)(start, 6)
+    every = [info(jnp.int32(step)) for step in range(6)]
+    for name, got in averages.items():
+        stacked = np.stack([np.asarray(one[name], np.float64) for one in every])
+        np.testing.assert_allclose(got, stacked.mean(0), rtol=1e-6, err_msg=name)
+    program = jax.jit(advance, static_argnums=1).lower(start, 100).compile()
+    assert program.memory_analysis().temp_size_in_bytes < 10 * K * K * 4
