@@ -142,6 +142,41 @@ def test_pairings_have_the_full_pairings_gradient_in_expectation(pairing, side):
     assert np.abs(full.mean(axis=0)).max() > 20 * error.max(), "the test could not see a bias"
 
 
+def test_many_passes_of_convolutions_are_a_loop():
+    """A column of nine generators is those of five and of four, and twenty are no larger a program than nine."""
+
+    def apply(params, state, x, *, train):
+        seen = jax.lax.conv(x, params["kernel"], (1, 1), "SAME")
+        return jnp.mean(jnp.tanh(seen), axis=(1, 2, 3)), {"count": state["count"] + jnp.mean(x)}
+
+    player = mg.Player(lambda key, x: ({}, {}), apply)
+    params = {"kernel": jax.random.normal(jax.random.key(0), (3, 1, 2, 2))}
+    state, loss = {"count": jnp.float32(0)}, mg.losses.non_saturating()
+    real, fakes = (
+        jax.random.normal(jax.random.key(seed), (*lead, 4, 1, 3, 3))
+        for seed, lead in enumerate([(), (20,)])
+    )
+
+    def gradient(params, fakes):
+        def objective(params, fakes):
+            outcome, _ = column(player, params, state, real, fakes, loss)
+            return jnp.sum(outcome.values), outcome
+
+        return jax.grad(objective, argnums=(0, 1), has_aux=True)(params, fakes)
+
+    (slope, by_fake), nine = jax.jit(gradient)(params, fakes[:9])
+    parts = [jax.jit(gradient)(params, part) for part in (fakes[:5], fakes[5:9])]
+    assert close(nine.values, jnp.concatenate([part.values for _, part in parts]))
+    assert close(slope, jax.tree.map(jnp.add, *(own for (own, _), _ in parts)))
+    assert close(by_fake, jnp.concatenate([own for (_, own), _ in parts]))
+    assert close(nine.state["count"], (jnp.mean(real) + jnp.mean(fakes[:9])) / 2)
+    convolutions = [
+        str(jax.make_jaxpr(gradient)(params, fakes[:count])).count("conv_general_dilated[")
+        for count in (4, 8, 9, 20)
+    ]
+    assert convolutions[0] < convolutions[1] > convolutions[2] == convolutions[3]
+
+
 def test_relativistic_payoffs_use_every_real_for_each_fake():
     _, discriminators = players()
     loss = mg.losses.relativistic()
