@@ -8,21 +8,26 @@ pairing         fakes of a generator    each fake is seen by              fakes 
 ``full``        B                       all J discriminators              B
 ``latin``       B                       exactly one, in a Latin square    B / J
 ``stratified``  B / I                   all J discriminators              B / I
+``sparse``      B                       exactly one, of r at random       B / r, if they meet
 ==============  ======================  ================================  =====================
 
-For discriminators that judge each example by itself, all three estimate the same matrices without bias, for any
+For discriminators that judge each example by itself, all four estimate the same matrices without bias, for any
 weights. They differ in variance and cost. Drawing the generator from its weights instead would bias the gradient of the
 weights.
 
 Batch norm in a discriminator makes the pairing part of the game. Reals and fakes are separate passes. With ``full``
 each pair (i, j) sees generator i's batch alone; with ``latin`` and ``stratified`` all fakes of a discriminator form one
 pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
+
+``sparse`` is for the training of many players. It costs what ``latin`` does, and r divides the batch where J need not;
+see :mod:`mixgan_jax.players.meetings`. In one step most pairs do not meet, so a game is never measured by it.
 """
 
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
 from mixgan_jax.checked import checked
+from mixgan_jax.players.meetings import Meetings
 from mixgan_jax.players.mesh import collect, deal, undeal
 from mixgan_jax.players.mixture import Mixture, Strategy, map_components
 from mixgan_jax.types import Array, Count
@@ -31,6 +36,9 @@ Pairing: TypeAlias = Literal["full", "latin", "stratified"]
 """A rule by which fakes meet discriminators; see the table at the top of this module."""
 
 PAIRINGS: tuple[Pairing, ...] = get_args(Pairing)
+
+TrainingPairing: TypeAlias = Literal["full", "latin", "stratified", "sparse"]
+"""A pairing, or the one in which a step lets only some pairs meet."""
 
 
 @checked
@@ -64,40 +72,47 @@ def map_discriminators(
     *stacked: Any,
     fakes: Array,
     shared: tuple[Any, ...] = (),
-    pairing: Pairing = "full",
+    pairing: TrainingPairing = "full",
+    met: Meetings | None = None,
     strategy: Strategy = "auto",
 ) -> Any:
     """Calls ``function(params_j, state_j, q_j, *stacked_j, fakes_j, *shared)`` for each discriminator j.
 
     Args:
         function: a function of one discriminator; ``fakes_j`` is its share, ``[I, F, ...]`` with F the fakes of a pair
-            (i, j).
+            (i, j); ``[N, F, ...]`` of those that it meets with ``sparse``.
         discriminators: J of them, with weights q; these say how many there are where networks have no parameters.
         *stacked: further trees, leaves ``[J, ...]``.
         fakes: ``[I, ., ...]``, :func:`fakes_per_generator` of each generator.
         shared: trees of arrays that all discriminators see whole.
         pairing: which fakes meet which discriminators.
+        met: who meets whom with ``sparse``.
         strategy: how discriminators are mapped over.
 
     Returns:
         The function's result, every leaf ``[J, ...]``.
     """
     own = (discriminators.params, discriminators.state, discriminators.weights, *stacked)
-    if pairing == "latin":
+    if met is not None:
+        own = (*own, met.deal(fakes))
+    elif pairing == "latin":
         own = (*own, deal(fakes, discriminators.num_components))
     else:
         shared = (fakes, *shared)
     return map_components(function, *own, shared=shared, strategy=strategy)
 
 
-def sum_shares(shares: Array, pairing: Pairing) -> Array:
+def sum_shares(shares: Array, pairing: TrainingPairing, met: Meetings | None = None) -> Array:
     """Sums over the discriminators, for each fake: the adjoint of handing the fakes out.
 
     Args:
-        shares: one entry for each fake that each discriminator saw, ``[J, I, F, ...]``.
+        shares: one entry for each fake that each discriminator saw, ``[J, I, F, ...]`` or ``[J, N, F, ...]``.
         pairing: the rule by which the fakes were handed out.
+        met: who meets whom with ``sparse``.
 
     Returns:
         One entry for each fake of each generator, ``[I, ., ...]``.
     """
+    if met is not None:
+        return met.undeal(shares)
     return undeal(shares) if pairing == "latin" else collect(shares)

@@ -21,7 +21,12 @@ from mixgan_jax.players.mesh import (
     split_rows,
 )
 from mixgan_jax.players.mixture import Mixture, Strategy, has_kernels, map_here
-from mixgan_jax.players.pairing import Pairing, fakes_per_generator, map_discriminators
+from mixgan_jax.players.pairing import (
+    Pairing,
+    TrainingPairing,
+    fakes_per_generator,
+    map_discriminators,
+)
 from mixgan_jax.players.player import Discriminator, Generator, Player, apply_player, check_packs
 from mixgan_jax.players.sampling import generate
 from mixgan_jax.types import (
@@ -108,7 +113,7 @@ def meet(
     """
     real, fakes = jnp.asarray(real), jnp.asarray(fakes)
     num_discriminators = discriminators.num_components
-    check_batch(discriminator, num_discriminators, real, fakes, pairing)
+    check_batch(discriminator, num_discriminators if pairing == "latin" else 1, real, fakes)
     expected = fakes_per_generator(pairing, real.shape[0], fakes.shape[0], num_discriminators)
     if fakes.shape[1] != expected:
         raise ValueError(
@@ -164,7 +169,7 @@ def column(
     fakes: Array,
     loss: GanLoss,
     *,
-    pairing: Pairing = "full",
+    pairing: TrainingPairing = "full",
     train: bool = True,
 ) -> tuple[Outcome, Logits]:
     """Fills one column of the matrices: one discriminator judges the reals and its share of the fakes.
@@ -266,17 +271,14 @@ def held_out_values(
     return jax.lax.map(one, (jax.random.split(key, reals.shape[0]), reals))
 
 
-def check_batch(
-    discriminator: Player, num_discriminators: int, real: Array, fakes: Array, pairing: Pairing
-) -> None:
-    """Checks that reals ``[B, ...]`` and fakes ``[I, F, ...]`` fit each other and the discriminators' packing."""
+def check_batch(discriminator: Player, chunks: int, real: Array, fakes: Array) -> None:
+    """Checks that reals ``[B, ...]`` and fakes ``[I, F, ...]``, dealt in chunks, fit each other and the packing."""
     if real.ndim < 1 or fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
         dims = ", ".join(map(str, fakes.shape[2:]))
         raise ValueError(
             f"real must have the shape of the generators' samples, [B, {dims}], got {real.shape}"
         )
-    share = fakes.shape[1] // (num_discriminators if pairing == "latin" else 1)
-    for name, size in (("real", real.shape[0]), ("fakes", share)):
+    for name, size in (("real", real.shape[0]), ("fakes", fakes.shape[1] // chunks)):
         check_packs(name, size, discriminator.packing)
 
 

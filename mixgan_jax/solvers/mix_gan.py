@@ -9,8 +9,9 @@ from mixgan_jax.checked import checked
 from mixgan_jax.checks import fail
 from mixgan_jax.losses.core import Loss
 from mixgan_jax.optim.components import Transform
+from mixgan_jax.players.meetings import check_meetings
 from mixgan_jax.players.mixture import Strategy
-from mixgan_jax.players.pairing import Pairing
+from mixgan_jax.players.pairing import TrainingPairing
 from mixgan_jax.players.player import Discriminator, Generator
 from mixgan_jax.solvers.core.game import DiscriminatorPenalty, Game
 from mixgan_jax.solvers.core.side import make_rules
@@ -42,7 +43,8 @@ def mix_gan(
     penalty: DiscriminatorPenalty | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
     shared_latents: bool = False,
-    pairing: Pairing = "full",
+    pairing: TrainingPairing = "full",
+    meetings: Count = 1,
     update: Update = "alternating",
     adjust: Adjustment | None = None,
     discriminator_steps: Count = 1,
@@ -79,7 +81,10 @@ def mix_gan(
             several generators it is averaged with weights p.
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
         shared_latents: whether all generators get the same latents, as in the released code.
-        pairing: which fakes meet which discriminators; see ``pairing``.
+        pairing: which fakes meet which discriminators; see ``pairing``. With ``sparse``, hundreds of players on each
+            side cost what ``latin`` does, at any batch that ``meetings`` divides.
+        meetings: number r of discriminators that each generator meets in a step with ``sparse``, drawn at random: a
+            divisor of J such that J / r divides I.
         update: ``alternating`` (the generators answer the updated discriminators, with fresh latents) or
             ``simultaneous`` (both sides' gradients at one point, on the same fakes).
         adjust: a function of simultaneous gradients, from ``adjustments``, between the components at fixed weights.
@@ -93,7 +98,9 @@ def mix_gan(
         A :class:`Solver`. ``init(key)`` returns a :class:`MixGanState`; ``step(key, state, batch)`` takes reals
         ``[discriminator_steps * B, ...]``. Its info has, before each side moved, ``generator_loss``,
         ``discriminator_loss`` and ``value`` ``[]``, averaged over both mixtures, ``values`` ``[I, J]``,
-        ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``. Of the state after the step it has
+        ``generator_weights`` ``[I]`` and ``discriminator_weights`` ``[J]``. With ``sparse`` a step estimates all of
+        these losses and values without bias from the pairs that met: ``values`` has J / r times their payoffs, and 0
+        for the others, so that its average over many steps is the matrix. Of the state after the step it has
         ``frozen_generators`` ``[I]`` and ``frozen_discriminators`` ``[J]``: 1 for a component whose update, or the
         loss that it descends, was not finite (NaN or infinite). From then on the component plays as it was before that
         update; see ``solvers/core/side.py``.
@@ -124,7 +131,12 @@ def mix_gan(
         shared_latents,
         pairing,
         strategy,
+        meetings,
     )
+    if pairing == "sparse":
+        check_meetings(meetings, num_generators, num_discriminators)
+    elif meetings != 1:
+        raise fail("meetings", meetings, f"1 with pairing {pairing!r}; 'sparse' takes more")
     rules = make_rules(generator_tx, discriminator_tx, weight_tx)
     several = (discriminator_steps, generator_steps, skip_discriminator_below) != (1, 1, None)
     if update == "simultaneous" and several:

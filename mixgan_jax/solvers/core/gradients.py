@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 
 from mixgan_jax import penalties
+from mixgan_jax.players.meetings import Meetings, check_chunks
 from mixgan_jax.players.mesh import COMPONENT, DATA, axis_size, in_dealing_order, place
 from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.players.pairing import fakes_per_generator, map_discriminators, sum_shares
@@ -66,6 +67,7 @@ def discriminator_gradients(
     fakes: Array,
     extra: ExtraTerm | None = None,
     constant: Array | None = None,
+    met: Meetings | None = None,
 ) -> tuple[Gradients, Info]:
     """Computes the discriminators' gradients, of J times their loss.
 
@@ -78,6 +80,7 @@ def discriminator_gradients(
         fakes: ``[I, F, ...]``, held fixed.
         extra: a further term of each discriminator's loss.
         constant: bool ``[J]``. No gradient flows through discriminators marked True (needed by ``unrolled_gan``).
+        met: who meets whom with the pairing ``sparse``, from ``draw_who_meets``.
 
     Returns:
         The gradients, and ``discriminator_loss`` and ``value`` ``[]``, ``values`` ``[I, J]``,
@@ -85,7 +88,7 @@ def discriminator_gradients(
     """
     chex.assert_equal_shape_prefix((p, fakes), 1)
     num_discriminators, q = discriminators.num_components, discriminators.weights
-    check_batch(game.discriminator, num_discriminators, real, fakes, game.pairing)
+    check_batch(game.discriminator, game.chunks_for(num_discriminators), real, fakes)
     own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
     extra_shared = None if extra is None else extra.shared
 
@@ -96,10 +99,12 @@ def discriminator_gradients(
         key: Key,
         own: Any,
         constant: Array | None,
+        p_met: Array | None,
         fakes: Array,
         *shared: Any,
     ) -> tuple[Params, Array, Array, Outcome]:
         real, p, extra_shared = shared
+        p = p if p_met is None else p_met
         if constant is not None:
             params, fakes, p, q_j = _held(constant, (params, fakes, p, q_j))
 
@@ -125,13 +130,15 @@ def discriminator_gradients(
         keys,
         own,
         constant,
+        None if met is None else met.weights_met(p),
         fakes=fakes,
         shared=(real, p, extra_shared),
         pairing=game.pairing,
+        met=met,
         strategy=game.strategy,
     )
     losses, values = place((losses, columns.values))
-    values = values.T
+    values = (values if met is None else met.matrix(values)).T
     info = {
         "discriminator_loss": q @ losses,  # the sum over j
         "value": p @ values @ q,
@@ -143,7 +150,12 @@ def discriminator_gradients(
 
 
 def generator_gradients(
-    game: Game, generators: Mixture, discriminators: Mixture, real: Array, latents: Array
+    game: Game,
+    generators: Mixture,
+    discriminators: Mixture,
+    real: Array,
+    latents: Array,
+    met: Meetings | None = None,
 ) -> tuple[Gradients, Info]:
     """Computes the generators' gradients, of I times their loss.
 
@@ -153,6 +165,7 @@ def generator_gradients(
         discriminators: J, held fixed, with weights q; the passes' batch statistics are not kept.
         real: ``[B, ...]``, looked at by relativistic losses only.
         latents: ``[I, F, Z]``.
+        met: who meets whom with the pairing ``sparse``, from ``draw_who_meets``.
 
     Returns:
         The gradients, and ``generator_loss`` ``[]``, ``generator_weights`` ``[I]``.
@@ -165,8 +178,16 @@ def generator_gradients(
         return make_samples(game.generator, players, latents, train=True, strategy=game.strategy)
 
     def one(
-        params: Params, state: ModelState, q_j: Array, fakes: Array, real: Array, p: Array
+        params: Params,
+        state: ModelState,
+        q_j: Array,
+        p_met: Array | None,
+        fakes: Array,
+        real: Array,
+        p: Array,
     ) -> tuple[Array, Array]:
+        p = p if p_met is None else p_met
+
         def objective(fakes: Array) -> tuple[Array, Array]:
             F_j, _ = column(
                 game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
@@ -178,17 +199,20 @@ def generator_gradients(
 
     # Each discriminator says where its fakes should go; the generators are differentiated once, for the sum over j.
     fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
-    num_discriminators = discriminators.num_components
-    check_batch(game.discriminator, num_discriminators, real, fakes, game.pairing)
+    chunks = game.chunks_for(discriminators.num_components)
+    check_batch(game.discriminator, chunks, real, fakes)
     by_share, columns = map_discriminators(
         one,
         discriminators,
+        None if met is None else met.weights_met(p),
         fakes=fakes,
         shared=(real, p),
         pairing=game.pairing,
+        met=met,
         strategy=game.strategy,
     )
-    (gradients,) = pull(sum_shares(by_share, game.pairing))
+    (gradients,) = pull(sum_shares(by_share, game.pairing, met))
+    columns = columns if met is None else met.matrix(columns)
     losses = place(q @ columns)  # [J, I] to [I]
     info = {"generator_loss": p @ losses, "generator_weights": p}
     return Gradients(gradients, losses + barrier_gradient(game, p), state, losses), info
@@ -217,7 +241,11 @@ def total_generator_gradients(
 def draw_latents(game: Game, key: Key, batch: int) -> Array:
     """Draws latents ``[I, F, Z]`` for a batch of reals: each generator's own, or one set for all of them."""
     num_generators, num_discriminators = game.sizes
-    fakes = fakes_per_generator(game.pairing, batch, num_generators, num_discriminators)
+    if game.pairing == "sparse":
+        check_chunks(batch, game.meetings)
+        key, fakes = jax.random.split(key)[0], batch
+    else:
+        fakes = fakes_per_generator(game.pairing, batch, num_generators, num_discriminators)
     num_sets = 1 if game.shared_latents else num_generators
     if game.pairing == "latin" and axis_size(DATA) > 1:
         # The same numbers, drawn in chunks, so that no latent has to move.

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from mixgan_jax.adjustments import Adjustment
 from mixgan_jax.players.mixture import Mixture, make_samples
-from mixgan_jax.solvers.core.game import Game
+from mixgan_jax.solvers.core.game import Game, draw_who_meets
 from mixgan_jax.solvers.core.gradients import (
     discriminator_gradients,
     draw_latents,
@@ -66,15 +66,18 @@ def simultaneous_gradients(
     """
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
+    met = draw_who_meets(game, latents_key)
 
     def at(generators: Mixture, discriminators: Mixture) -> tuple[Gradients, Gradients, Info]:
         fakes, _ = make_samples(
             game.generator, generators, latents, train=True, strategy=game.strategy
         )
         down, discriminator_info = discriminator_gradients(
-            game, penalty_key, generators.weights, discriminators, real, fakes
+            game, penalty_key, generators.weights, discriminators, real, fakes, met=met
         )
-        up, generator_info = generator_gradients(game, generators, discriminators, real, latents)
+        up, generator_info = generator_gradients(
+            game, generators, discriminators, real, latents, met
+        )
         return up, down, {**discriminator_info, **generator_info}
 
     up, down, info = at(generators, discriminators)

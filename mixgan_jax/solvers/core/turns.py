@@ -19,7 +19,7 @@ import jax
 
 from mixgan_jax.checks import check_array, check_count, check_key
 from mixgan_jax.players.mixture import Mixture, make_samples
-from mixgan_jax.solvers.core.game import Game, first_mixtures
+from mixgan_jax.solvers.core.game import Game, draw_who_meets, first_mixtures
 from mixgan_jax.solvers.core.gradients import (
     ExtraTerm,
     Reaction,
@@ -178,8 +178,9 @@ def discriminators_turn(
     latents_key, penalty_key = jax.random.split(key)
     latents = draw_latents(game, latents_key, real.shape[0])
     fakes, _ = make_samples(game.generator, generators, latents, train=True, strategy=game.strategy)
+    met = draw_who_meets(game, latents_key)
     gradients, info = discriminator_gradients(
-        game, penalty_key, generators.weights, side.mixture, real, fakes, extra
+        game, penalty_key, generators.weights, side.mixture, real, fakes, extra, met=met
     )
     return update_side(rules, side, gradients), info
 
@@ -203,7 +204,8 @@ def generators_turn(
     if isinstance(opponents, Mixture):
         game = game._replace(sizes=(side.mixture.num_components, opponents.num_components))
         latents = draw_latents(game, key, real.shape[0])
-        gradients, info = generator_gradients(game, side.mixture, opponents, real, latents)
+        met = draw_who_meets(game, key)
+        gradients, info = generator_gradients(game, side.mixture, opponents, real, latents, met)
     else:
         latents = draw_latents(game, key, real.shape[0])
         gradients, info = total_generator_gradients(game, side.mixture, opponents, real, latents)
