@@ -105,6 +105,7 @@ OPTIONS = {
         "strategy": "unroll",
     },
     "clipped": {"generator_tx": optax.chain(optax.clip_by_global_norm(0.01), SGD)},
+    "sparse": {"pairing": "sparse", "meetings": 2, "penalty": mg.penalties.r2(1.0)},
     "one discriminator": {"num_discriminators": 1, "num_generators": 4},
 }
 
