@@ -24,6 +24,12 @@ Strategy: TypeAlias = Literal["auto", "vmap", "unroll", "scan"]
 
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
+FEW = 8
+"""Where more than so many players meet, convolutions are looped over rather than written out, and loops sum on the way.
+
+Games of up to eight players keep the order of sums, and so the bits, that they always had.
+"""
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -142,18 +148,48 @@ def map_components(
     Returns:
         The function's result, every leaf ``[K, ...]``.
     """
+    return map_stacked(function, stacked, shared, strategy)
+
+
+def map_stacked(
+    function: Callable[..., Any],
+    stacked: tuple,
+    shared: tuple,
+    strategy: Strategy,
+    sum_first: bool = False,
+) -> Any:
+    """Does what :func:`map_components` does, for functions that may return a pair of which a sum is wanted.
+
+    Args:
+        function: as in :func:`map_components`.
+        stacked: a tuple of its trees.
+        shared: its shared trees.
+        strategy: how components are mapped over.
+        sum_first: whether only the sum over components of the first part of the function's pair is of interest. A loop
+            over more than ``FEW`` of them then sums on the way: that part has fewer than K leading entries.
+
+    Returns:
+        The function's result.
+    """
     num_components = _leading_axis("stacked", stacked)
     if strategy == "auto":
         strategy = "scan" if has_kernels(stacked[0], stacked=True) else "vmap"
-    return over_components(partial(map_here, function, strategy), num_components)(stacked, shared)
+    here = partial(map_here, function, strategy, sum_first=sum_first)
+    return over_components(here, num_components)(stacked, shared)
 
 
 def map_here(
-    function: Callable[..., Any], strategy: Strategy, stacked: tuple, shared: tuple = ()
+    function: Callable[..., Any],
+    strategy: Strategy,
+    stacked: tuple,
+    shared: tuple = (),
+    sum_first: bool = False,
 ) -> Any:
     """Does what :func:`map_components` does on one device, by a strategy other than ``auto``."""
     num_components = jax.tree.leaves(stacked)[0].shape[0]
     if strategy == "scan" and num_components > 1:
+        if sum_first and num_components > FEW:
+            return _scan_summed(function, stacked, shared)
         return jax.lax.map(lambda component: function(*component, *shared), stacked)
     # A mixture of one is never batched: it does the arithmetic of a single network, bit for bit.
     if strategy == "unroll" or num_components == 1:
@@ -162,6 +198,19 @@ def map_here(
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
     axes = (0,) * len(stacked) + (None,) * len(shared)
     return jax.vmap(function, in_axes=axes)(*stacked, *shared)
+
+
+def _scan_summed(function: Callable[..., Any], stacked: tuple, shared: tuple) -> Any:
+    """Loops over components whose function returns a pair; sums its first part, ``[1, ...]``, and stacks the second."""
+    one = jax.jit(lambda component: function(*component, *shared), inline=True)
+    form, _ = jax.eval_shape(one, jax.tree.map(lambda leaf: leaf[0], stacked))
+
+    def body(total: Any, component: tuple) -> tuple[Any, Any]:
+        part, own = one(component)
+        return jax.tree.map(jnp.add, total, part), own
+
+    total, own = jax.lax.scan(body, jax.tree.map(jnp.zeros_like, form), stacked)
+    return jax.tree.map(lambda leaf: leaf[None], total), own
 
 
 def has_kernels(params: Params, *, stacked: bool = False) -> bool:

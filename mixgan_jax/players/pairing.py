@@ -29,7 +29,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from mixgan_jax.checked import checked
 from mixgan_jax.players.meetings import Meetings
 from mixgan_jax.players.mesh import collect, deal, undeal
-from mixgan_jax.players.mixture import Mixture, Strategy, map_components
+from mixgan_jax.players.mixture import Mixture, Strategy, map_stacked
 from mixgan_jax.types import Array, Count
 
 Pairing: TypeAlias = Literal["full", "latin", "stratified"]
@@ -75,6 +75,7 @@ def map_discriminators(
     pairing: TrainingPairing = "full",
     met: Meetings | None = None,
     strategy: Strategy = "auto",
+    sum_first: bool = False,
 ) -> Any:
     """Calls ``function(params_j, state_j, q_j, *stacked_j, fakes_j, *shared)`` for each discriminator j.
 
@@ -88,9 +89,11 @@ def map_discriminators(
         pairing: which fakes meet which discriminators.
         met: who meets whom with ``sparse``.
         strategy: how discriminators are mapped over.
+        sum_first: whether the function returns a pair whose first part is for :func:`sum_shares` alone.
 
     Returns:
-        The function's result, every leaf ``[J, ...]``.
+        The function's result, every leaf ``[J, ...]``; fewer than J partial sums of a first part, where that saves
+        memory.
     """
     own = (discriminators.params, discriminators.state, discriminators.weights, *stacked)
     if met is not None:
@@ -99,14 +102,15 @@ def map_discriminators(
         own = (*own, deal(fakes, discriminators.num_components))
     else:
         shared = (fakes, *shared)
-    return map_components(function, *own, shared=shared, strategy=strategy)
+    return map_stacked(function, own, shared, strategy, sum_first)
 
 
 def sum_shares(shares: Array, pairing: TrainingPairing, met: Meetings | None = None) -> Array:
     """Sums over the discriminators, for each fake: the adjoint of handing the fakes out.
 
     Args:
-        shares: one entry for each fake that each discriminator saw, ``[J, I, F, ...]`` or ``[J, N, F, ...]``.
+        shares: one entry for each fake that each discriminator saw, ``[J, I, F, ...]`` or ``[J, N, F, ...]``; or fewer
+            than J partial sums, ``[., I, F, ...]``, of pairings in which all see the same fakes.
         pairing: the rule by which the fakes were handed out.
         met: who meets whom with ``sparse``.
 

@@ -8,6 +8,7 @@ from helpers import FEATURES, GENERATOR, LATENT, close, first_quick, same, sprea
 
 import mixgan_jax as mg
 from mixgan_jax.networks import MLP, DCGANDiscriminator, DCGANGenerator
+from mixgan_jax.players.mixture import map_stacked
 
 
 def make(k: int = 3) -> mg.Mixture:
@@ -196,3 +197,18 @@ def test_bad_blocks_are_named():
         mg.sample(jax.random.key(1), GENERATOR, mixture, jnp.ones((5, LATENT)), block=1)
     with pytest.raises(ValueError, match="block must be None in training"):
         mg.generate(GENERATOR, mixture, jnp.ones((3, 5, LATENT)), train=True, block=64)
+
+
+@pytest.mark.parametrize("count", [8, 9])
+def test_a_long_loop_sums_what_only_its_sum_is_wanted_of(count):
+    """Whole numbers: exactly. A short loop stacks, as it always did."""
+    xs = jnp.round(9 * jax.random.normal(jax.random.key(0), (count, 4, 3)))
+    ys = jnp.arange(3.0)
+
+    def function(x, y):
+        return x * y[None], x[0]
+
+    summed, own = map_stacked(function, (xs,), (ys,), "scan", sum_first=True)
+    assert summed.shape[0] == (count if count == 8 else 1)
+    np.testing.assert_array_equal(summed.sum(0), (xs * ys[None, None]).sum(0))
+    np.testing.assert_array_equal(own, xs[:, 0])

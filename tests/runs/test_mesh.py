@@ -106,6 +106,7 @@ OPTIONS = {
     },
     "clipped": {"generator_tx": optax.chain(optax.clip_by_global_norm(0.01), SGD)},
     "sparse": {"pairing": "sparse", "meetings": 2, "penalty": mg.penalties.r2(1.0)},
+    "sums in loops": {"num_discriminators": 20, "strategy": "scan"},
     "one discriminator": {"num_discriminators": 1, "num_generators": 4},
 }
 

@@ -299,3 +299,26 @@ def test_weights_must_fit_the_players_that_they_weigh() -> None:
     p, fakes = jnp.full(3, 1 / 3), jnp.zeros((2, 5, 2))
     with pytest.raises(AssertionError, match="shape"):
         discriminator_gradients(None, jax.random.key(0), p, None, None, fakes)
+
+
+@pytest.mark.parametrize("pairing", first_quick(["full", "stratified"]))
+def test_gradients_of_fakes_are_summed_in_a_long_loop(pairing: str, mixtures) -> None:
+    """Nine discriminators: the gradients of ``vmap``, and no array that has an entry of each for each fake."""
+    generators, _ = mixtures
+    many = mg.uniform(jax.random.key(4), DISCRIMINATOR, 9, jnp.zeros((2, FEATURES)))
+    fakes_each = BATCH // NUM_G if pairing == "stratified" else BATCH
+    z = jax.random.normal(jax.random.key(2), (NUM_G, fakes_each, LATENT))
+    real = batch(jax.random.key(1))
+
+    def gradients(strategy: str) -> Any:
+        rules = game(mg.losses.non_saturating(), pairing)
+        rules = rules._replace(sizes=(NUM_G, 9), strategy=strategy)
+        found, info = generator_gradients(rules, generators, spread(many), real, z)
+        return (found.params, found.weights), info
+
+    programs = {name: jax.make_jaxpr(lambda n=name: gradients(n))() for name in ("vmap", "scan")}
+    every = f"f32[9,{NUM_G},{fakes_each},{FEATURES}]"
+    assert every in str(programs["vmap"])
+    assert every not in str(programs["scan"])
+    looped, batched = (jax.jit(lambda n=name: gradients(n))() for name in ("scan", "vmap"))
+    chex.assert_trees_all_close(looped, batched, rtol=1e-5, atol=1e-5)

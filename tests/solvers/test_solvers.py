@@ -303,9 +303,9 @@ def test_a_penalty_reaches_every_discriminator(pairing):
     assert same(without.generators.params, penalised.generators.params)
 
 
-@pytest.mark.parametrize("pairing", first_quick(["latin", "full", "stratified"]))
+@pytest.mark.parametrize("pairing", first_quick(["latin", "full", "stratified", "sparse"]))
 def test_a_step_is_traced_once_and_reports_what_it_says(pairing):
-    rule = solver(pairing=pairing)
+    rule = solver(pairing=pairing, meetings=3 if pairing == "sparse" else 1)
     chex.clear_trace_counter()
     step = jax.jit(chex.assert_max_traces(lambda *arguments: rule.step(*arguments), n=1))
     state = rule.init(jax.random.key(0))

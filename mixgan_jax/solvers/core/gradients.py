@@ -210,6 +210,7 @@ def generator_gradients(
         pairing=game.pairing,
         met=met,
         strategy=game.strategy,
+        sum_first=game.pairing in ("full", "stratified"),
     )
     (gradients,) = pull(sum_shares(by_share, game.pairing, met))
     columns = columns if met is None else met.matrix(columns)
