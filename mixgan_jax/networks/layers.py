@@ -1,5 +1,6 @@
 """Linen layers over the component-friendly convolutions, and the maxout activation."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +22,9 @@ Initializer: TypeAlias = Annotated[nn.initializers.Initializer, check_function]
 
 def check_dtype(name: str, value: Any) -> Any:
     """Returns a floating-point dtype, or None."""
-    if value is None or jnp.issubdtype(value, jnp.floating):
-        return value
+    with contextlib.suppress(TypeError):  # what is no dtype at all
+        if value is None or jnp.issubdtype(value, jnp.floating):
+            return value
     raise fail(name, value, "a floating-point dtype or None", TypeError)
 
 

@@ -151,7 +151,8 @@ def test_devices_of_a_mesh_share_the_batches_of_a_stream() -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), shared, alone)
 
 
-@pytest.mark.parametrize("runs", first_quick(["one", "two", "two on two devices"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("runs", ["one", "two", "two on two devices"])
 def test_a_run_killed_in_an_epoch_started_again_is_the_uninterrupted_one(tmp_path, runs) -> None:
     """The checkpoint is at step 8, half a batch into the second epoch; the stream goes on from there."""
     key = KEY if runs == "one" else jax.random.split(KEY, 2)

@@ -29,10 +29,11 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {name: catalogue.load(name) for name in catalogue.scripts()}
 
 
-# The cheapest script of each room. Those of the other rooms compile for 12 CPU seconds or more: tests of their parts
-# stand for them in the quick tier.
-QUICK = ("theory_packing", "fictitious_history", "dirac_gan")
+# Scripts that compile for less than 5 CPU seconds. In the quick tier tests of their parts stand for the other rooms.
+QUICK = ("theory_packing",)
 PARTS_ARE_QUICK = {
+    "past_play": "test_fictitious_history.py",
+    "rotation": "test_game_optimisers.py",
     "first_principles": "test_first_principles.py",
     "mixtures": "test_weight_laboratory.py",
     "theorems": "test_few_strategies.py",
@@ -93,6 +94,7 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
     assert again["seconds"] == results["seconds"]
 
 
+@pytest.mark.slow
 def test_a_method_is_trained_once_with_its_profile_and_its_events(tmp_path):
     arguments = ["--preset", "smoke", "--tensorboard", "--profile", "--runs", str(tmp_path)]
     run = harness.start("mix_gan_ring", "doc", mix_gan_ring.PRESETS, arguments)

@@ -14,6 +14,7 @@ def panels():
     return exact_panels()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["A1", "A2", "A3", "A4", "A5"])
 def test_a_panel_agrees_with_its_table_to_three_decimals(panels, name):
     worst, where, count = expected.deviation(expected.tables(panels)[name])
@@ -21,6 +22,7 @@ def test_a_panel_agrees_with_its_table_to_three_decimals(panels, name):
     assert count >= 8
 
 
+@pytest.mark.slow
 def test_the_minimum_of_each_fit_is_the_least_of_its_starts(panels):
     for fits in panels["A5"].values():
         for fit in fits.values():

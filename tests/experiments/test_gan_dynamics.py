@@ -69,6 +69,7 @@ def test_a_summary_leaves_the_diagonal_out():
     np.testing.assert_array_equal(found["fates"][:, 0], [1.0, 1.0])
 
 
+@pytest.mark.slow
 def test_rates_of_a_small_sample_are_the_known_ones():
     """11 x 11 grid, 0.1 / 0.3: simultaneous 0.110 / 0.053, of 440 runs; unrolled by 5 at 0.3 0.94."""
     sweep = Sweep(seeds=2, steps=3000, reach=2.0, at_once=1000)

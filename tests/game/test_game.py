@@ -70,6 +70,7 @@ def test_permuting_components_permutes_results():
         assert int(moves[after.strategy]) == int(before.strategy)
 
 
+@pytest.mark.slow
 def test_leading_axes_jit_and_vmap_agree():
     """Many matrices, or many weights against one matrix, by broadcasting and by ``vmap``."""
     keys = jax.random.split(jax.random.key(1), 2)

@@ -28,6 +28,7 @@ GOOD = {
 }
 
 
+@pytest.mark.slow
 def test_a_known_gap_is_reached_and_never_overstated():
     setup, state, gap = known_gap.game()
     keys = jax.random.split(jax.random.key(1), 40)

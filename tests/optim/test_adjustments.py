@@ -115,10 +115,11 @@ def single_game(key, real):
     return losses
 
 
-@pytest.mark.parametrize("copies", [(2, 3), pytest.param((1, 1), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("copies", [(2, 3), (1, 1)])
 @pytest.mark.parametrize(
     "adjustment",
-    first_quick([adjustments.consensus(2.0), adjustments.jare(2.0), adjustments.symplectic(2.0)]),
+    [adjustments.consensus(2.0), adjustments.jare(2.0), adjustments.symplectic(2.0)],
 )
 def test_networks_are_adjusted_as_their_losses_say(adjustment, copies):
     """Also where a player stands there several times: copies move as the single one does."""

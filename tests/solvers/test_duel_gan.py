@@ -222,6 +222,7 @@ def test_a_step_written_out():
     )
 
 
+@pytest.mark.slow
 def test_without_a_duel_it_is_mix_gan_bit_for_bit_with_weights_that_stay():
     options = {"num_generators": 1, "num_discriminators": 2, "penalty": penalties.r1(0.5)}
     plain = solver(weight_tx=mg.exponentiated_gradient(0.0), **options)

@@ -225,7 +225,8 @@ def batch_norm_gan(update: str, g: dict, d: dict, draws: Iterator[Array], reals:
     return g, d
 
 
-@pytest.mark.parametrize("update", first_quick(["alternating", "simultaneous"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("update", ["alternating", "simultaneous"])
 def test_a_mixture_of_one_with_batch_norm_is_the_plain_gan_bit_for_bit(update: str) -> None:
     """Running averages too: the discriminator's are the mean of its passes over reals and fakes, in its own turn."""
     draw = np.random.default_rng(0).standard_normal((6, BATCH, FEATURES), np.float32)
@@ -274,6 +275,7 @@ def test_a_mixture_of_one_with_batch_norm_is_the_plain_gan_bit_for_bit(update: s
     ],
     ids=lambda options: options["update"],
 )
+@pytest.mark.slow
 def test_gda_hands_every_option_on(options) -> None:
     players = (GENERATOR, DISCRIMINATOR, mg.losses.non_saturating())
     required = {

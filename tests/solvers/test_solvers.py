@@ -144,6 +144,7 @@ def test_permuting_the_components_permutes_the_result():
     assert close(first.generators, second.generators, 1e-5)
 
 
+@pytest.mark.slow
 def test_mixture_weights_move_toward_the_better_component():
     """A known fault elsewhere: weights rebuilt in each call and never learnt.
 
