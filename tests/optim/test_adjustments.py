@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import DISCRIMINATOR, GENERATOR, LATENT, batch, close, first_quick, solver
+from helpers import DISCRIMINATOR, GENERATOR, LATENT, batch, close, solver
 
 import mixgan_jax as mg
 from mixgan_jax import adjustments, penalties
