@@ -59,6 +59,7 @@ from mixgan_jax.players import (
     sample as sample,
     uniform as uniform,
 )
+from mixgan_jax.processes import distributed as distributed
 from mixgan_jax.runs import (
     Frozen as Frozen,
     Interrupted as Interrupted,

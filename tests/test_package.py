@@ -23,7 +23,7 @@ ORDER = (
     {"checks"},
     {"checked"},
     {"types"},
-    {"losses", "penalties", "optim", "adjustments", "networks", "data"},
+    {"processes", "losses", "penalties", "optim", "adjustments", "networks", "data"},
     {"game", "spectrum", "plots"},
     {"players"},
     {"history", "theory", "storage"},

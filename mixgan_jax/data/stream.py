@@ -97,7 +97,12 @@ def batch_indices(stream: Stream, seed: int) -> Any:
 
 @contextlib.contextmanager
 def open_stream(
-    stream: Stream, seeds: Sequence[int], start: int, stop: int, ahead: int
+    stream: Stream,
+    seeds: Sequence[int],
+    start: int,
+    stop: int,
+    ahead: int,
+    rows: slice | None = None,
 ) -> Iterator[Iterator[np.ndarray]]:
     """Reads the batches of steps ``start .. stop - 1`` in threads, ahead of their use.
 
@@ -107,19 +112,22 @@ def open_stream(
         start: the first step.
         stop: the step after the last one.
         ahead: number of steps to read ahead.
+        rows: the part of each batch to read, with a start and a stop; None reads all.
 
     Yields:
-        An iterator over uint8 arrays ``[S, B, H, W, C]``, one for each step. It raises the errors of the threads, which
-        end with the context.
+        An iterator over uint8 arrays ``[S, B, H, W, C]`` (of ``rows``, where given), one for each step. It raises the
+        errors of the threads, which end with the context.
     """
     import grain
 
     orders = [batch_indices(stream, seed) for seed in seeds]
-    shape = (len(orders), stream.batch_size, *stream.source.shape[1:])
+    rows = rows or slice(0, stream.batch_size)
+    shape = (len(orders), rows.stop - rows.start, *stream.source.shape[1:])
 
     def read(step: int) -> np.ndarray:
         # One call for all shuffles: sources read many images at once faster than few.
-        return stream.source.read(np.concatenate([order[step] for order in orders])).reshape(shape)
+        indices = np.concatenate([order[step][rows] for order in orders])
+        return stream.source.read(indices).reshape(shape)
 
     options = grain.ReadOptions(
         num_threads=min(stream.threads, ahead), prefetch_buffer_size=max(1, ahead)

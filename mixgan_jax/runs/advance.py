@@ -14,7 +14,7 @@ import numpy as np
 from mixgan_jax.checks import fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.data.stream import Stream, open_stream
-from mixgan_jax.runs.on_mesh import batch_sharding
+from mixgan_jax.runs.on_mesh import batch_sharding, replicated
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.runs.steps import chunk_end, run_keys, run_steps
 from mixgan_jax.solvers.solver import Solver
@@ -86,8 +86,11 @@ def advancing(
     first = next(_pieces(start, num_steps, log_every, most), _Piece(start, start)).stop - start
     shape = (*key.shape, first, feed.batch_size, *feed.source.shape[1:])
     with contextlib.ExitStack() as stack:
-        batches = open_stream(feed, _shuffle_seeds(key), start, num_steps, ahead=most)
-        pieces = _ahead(key, stack.enter_context(batches), plan)
+        part = _own_part(key, feed.batch_size)
+        seeds = _shuffle_seeds(key)[part.runs]
+        batches = open_stream(feed, seeds, start, num_steps, ahead=most, rows=part.rows)
+        place = partial(_placed, key, part, feed.batch_size)
+        pieces = _ahead(place, stack.enter_context(batches), plan)
         run = partial(_in_pieces, partial(compiled, key), stack.enter_context(pieces))
         yield Advance(run, partial(info_of, jax.ShapeDtypeStruct(shape, np.uint8), first))
 
@@ -112,7 +115,47 @@ def _shuffle_seeds(key: Key) -> list[int]:
     def one(key: Key) -> Array:
         return jax.random.bits(run_keys(key).shuffle)
 
-    return np.atleast_1d(jax.vmap(one)(key) if key.ndim else one(key)).tolist()
+    seeds = jax.vmap(one)(key) if key.ndim else one(key)
+    return np.atleast_1d(replicated(key, seeds)).tolist()
+
+
+class _Part(NamedTuple):
+    """What this process reads of each step: which runs, and which rows of their batches."""
+
+    runs: slice
+    rows: slice
+
+
+def _own_part(key: Key, batch_size: int) -> _Part:
+    whole = _Part(slice(0, key.size), slice(0, batch_size))
+    sharding = batch_sharding(key)
+    if sharding is None or sharding.is_fully_addressable:
+        return whole
+    shape = (*key.shape, 1, batch_size)
+    indices: Any = sharding.addressable_devices_indices_map(shape).values()
+    found = [
+        [axis.indices(size)[:2] for axis, size in zip(index, shape, strict=True)]
+        for index in indices
+    ]
+    starts, stops = np.min(found, axis=0)[:, 0].tolist(), np.max(found, axis=0)[:, 1].tolist()
+    rows = slice(starts[-1], stops[-1])
+    return _Part(slice(starts[0], stops[0]) if key.ndim else whole.runs, rows)
+
+
+def _placed(key: Key, part: _Part, batch_size: int, batches: np.ndarray) -> Array:
+    """Puts batches ``[S, n, B, ...]``, of which this process has its part, on the devices of their runs."""
+    local, place = batches if key.ndim else batches[0], batch_sharding(key)
+    if place is None or place.is_fully_addressable:
+        return jax.device_put(local, place)
+    shape = (*key.shape, batches.shape[1], batch_size, *batches.shape[3:])
+    offsets = (*[part.runs.start] * key.ndim, 0, part.rows.start)
+
+    def own(index: Any) -> np.ndarray:
+        bounds = [axis.indices(size) for axis, size in zip(index, shape, strict=True)]
+        moved = zip(bounds, (*offsets, *[0] * (len(shape) - len(offsets))), strict=True)
+        return local[tuple(slice(start - by, stop - by) for (start, stop, _), by in moved)]
+
+    return jax.make_array_from_callback(shape, place, own)
 
 
 class _Piece(NamedTuple):
@@ -143,18 +186,15 @@ def _pieces(start: int, num_steps: int, log_every: int, most: int) -> Iterator[_
 
 @contextlib.contextmanager
 def _ahead(
-    key: Key, batches: Iterator[np.ndarray], plan: Iterator[_Piece]
+    place: Callable[[np.ndarray], Array], batches: Iterator[np.ndarray], plan: Iterator[_Piece]
 ) -> Iterator[Iterator[tuple[_Piece, Array]]]:
-    """Yields pieces with their batches, ``[n, B, ...]`` or ``[S, n, B, ...]``, on the devices of their runs.
+    """Yields pieces with their batches on the devices of their runs, where ``place`` puts ``[S, n, B, ...]``.
 
     While one piece is in use, a thread prepares the next.
     """
-    place = batch_sharding(key)
 
     def prepare(piece: _Piece) -> Array:
-        steps = [next(batches) for _ in range(*piece)]
-        stacked = np.stack(steps, axis=1)
-        return jax.device_put(stacked if key.ndim else stacked[0], place)
+        return place(np.stack([next(batches) for _ in range(*piece)], axis=1))
 
     def pieces(thread: ThreadPoolExecutor) -> Iterator[tuple[_Piece, Array]]:
         under_way = ((piece, thread.submit(prepare, piece)) for piece in plan)

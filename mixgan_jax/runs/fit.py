@@ -1,30 +1,38 @@
 """Trains a solver on a feed or a stream: a loop of scans that logs, saves and resumes."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_kind, fail
 from mixgan_jax.data.feed import Feed
 from mixgan_jax.data.stream import Stream
 from mixgan_jax.runs.advance import advancing
-from mixgan_jax.runs.interrupt import Inbox, Interrupted, deferred_signals
+from mixgan_jax.runs.agreement import Agreement
+from mixgan_jax.runs.folder import check_call, identity_of, opened, records_of
+from mixgan_jax.runs.interrupt import Interrupted
 from mixgan_jax.runs.log import Log, check_entry, kept
-from mixgan_jax.runs.on_mesh import GameMesh, on_mesh, spread, traced_for, with_shardings
+from mixgan_jax.runs.on_mesh import (
+    GameMesh,
+    on_mesh,
+    replicated,
+    spread,
+    traced_for,
+    with_shardings,
+)
 from mixgan_jax.runs.parallel import map_runs
 from mixgan_jax.runs.quarantine import OnNan, Quarantine
 from mixgan_jax.runs.steps import RunKey, chunk_end, evaluation_key, init_run
 from mixgan_jax.runs.summaries import logged_names
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.storage.checkpoint import Checkpoints, as_trees
-from mixgan_jax.storage.lock import lock_folder
-from mixgan_jax.storage.records import Records
 from mixgan_jax.types import Array, Count, FilePath, Info, Key, Tree
 
 Measures: TypeAlias = Callable[[Key, Any], Mapping[str, Array]]
@@ -119,9 +127,13 @@ def fit(
         [0.75, 0.1875]
     """
     _check_intervals(log_every, save_every=save_every, evaluate_every=evaluate_every)
-    path = _check_folder(folder, save_every=save_every, config=config, tensorboard=tensorboard)
-    given = key
+    path = _check_folder(
+        folder, mesh, save_every=save_every, config=config, tensorboard=tensorboard
+    )
+    identity = identity_of(key, config)
     if mesh is not None:
+        options = {"num_steps": num_steps, "log_every": log_every, "save_every": save_every}
+        check_call(identity, mesh=mesh.shape, folder=path, evaluate_every=evaluate_every, **options)
         key, feed = spread(mesh, key, feed)
         solver = on_mesh(solver, mesh)
         evaluate = evaluate and traced_for(mesh, evaluate)
@@ -131,12 +143,14 @@ def fit(
     def due(step: int, every: int | None) -> bool:
         return step == num_steps or (every is not None and step % every == 0)
 
-    with _opened(path, given, config) as (inbox, checkpoints), ExitStack() as stack:
+    together = Agreement(mesh)
+    with opened(path, identity) as (inbox, checkpoints), ExitStack() as stack:
         before, state = _begin(init, key, checkpoints, num_steps)
-        records = stack.enter_context(_records(path, before, tensorboard))
-        known, is_sweep = getattr(state, "frozen", {}), key.ndim > 0
+        records = stack.enter_context(records_of(path, before, tensorboard))
+        known, is_sweep = replicated(key, getattr(state, "frozen", {})), key.ndim > 0
         quarantine = Quarantine(on_nan, known, partial(kept, checkpoints), sweep=is_sweep)
-        log = Log(records, quarantine, checkpoints, on_log, is_sweep)
+        told = on_log if jax.process_index() == 0 else None
+        log = Log(records, quarantine, checkpoints, told, is_sweep)
         advance = stack.enter_context(advancing(key, solver, feed, before, num_steps, log_every))
         if before < num_steps:
             measures = _traced(look, key, state)
@@ -144,28 +158,36 @@ def fit(
 
         def measure(step: int, state: Tree) -> None:
             if look and due(step, evaluate_every):
-                log.add(look(evaluation_key(key, step), state))
+                log.add(replicated(key, look(evaluation_key(key, step), state)))
 
         if log.restore(before):
             measure(before, state)
         while before < num_steps:
             step = chunk_end(before, log_every, num_steps)
             state, info = advance(state, before, step)
-            log.put(before, step, info)
-            signal = inbox.signal
+            with together.holding_errors():
+                log.put(before, step, replicated(key, info))
+            signal = together.stop_signal(inbox.signal, wait=step == num_steps)
             saver = checkpoints if signal or due(step, save_every) else None
             if saver:
                 # Save first: evaluate and on_log may fail.
+                with together.holding_errors():
+                    entry = log.keep()
+                together.check()
                 generators = getattr(state, "generators", None)
-                saver.save(step, state, generators=generators, log=log.keep())
+                saver.save(step, state, generators=generators, log=entry)
             measure(step, state)
             if saver:
-                log.flush()
+                with together.holding_errors():
+                    log.flush()
             if saver and signal:
+                together.check()
                 saver.wait()
                 raise Interrupted(signal, step, saver.directory)
             before = step
-        log.flush()
+        with together.holding_errors():
+            log.flush()
+        together.check()
     return state
 
 
@@ -175,12 +197,12 @@ def _check_intervals(log_every: int, **intervals: int | None) -> None:
             raise ValueError(f"{name} must be a multiple of log_every = {log_every}, got {every}")
 
 
-def _check_folder(folder: FilePath | None, **options: object) -> Path | None:
+def _check_folder(folder: FilePath | None, mesh: Mesh | None, **options: object) -> Path | None:
     for name, given in options.items():
         if given and folder is None:
             raise ValueError(f"folder must be given for {name} = {given!r}, got None")
-    if folder is not None and jax.process_count() > 1:
-        expected = f"None, where {jax.process_count()} processes train together: none of them saves"
+    if folder is not None and mesh is None and jax.process_count() > 1:
+        expected = f"None, where {jax.process_count()} processes train together without a mesh"
         raise fail("folder", folder, expected)
     return None if folder is None else Path(folder)
 
@@ -215,35 +237,6 @@ def _check_outputs(
             )
     if checkpoints:
         as_trees(state, getattr(state, "generators", None))
-
-
-@contextmanager
-def _opened(
-    folder: Path | None, key: Key, config: Mapping[str, Any] | None
-) -> Iterator[tuple[Inbox, Checkpoints | None]]:
-    """Holds the folder for this run, with its signals in the inbox. Without a folder it leaves signals alone."""
-    if folder is None:
-        yield Inbox(), None
-        return
-    identity = {"key": jax.random.key_data(key).tolist(), "config": dict(config or {})}
-    implementation = str(jax.random.key_impl(key))
-    if implementation != "threefry2x32":  # which older folders do not mention
-        identity["key_impl"] = implementation
-    with (
-        deferred_signals() as inbox,
-        lock_folder(folder),
-        Checkpoints(folder, identity) as checkpoints,
-    ):
-        yield inbox, checkpoints
-
-
-def _records(
-    folder: Path | None, start: int, tensorboard: bool
-) -> AbstractContextManager[Records | None]:
-    """Opens the log of a run that begins at step ``start``."""
-    if folder is None:
-        return nullcontext()
-    return Records(folder, resume_step=start or -1, tensorboard=tensorboard)
 
 
 def _begin(

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec as P, Sharding
 
@@ -128,8 +130,35 @@ def spread(mesh: Mesh, key: Key, feed: Feed | Stream) -> tuple[Key, Feed | Strea
         one = key[0] if key.ndim else key
         for leaf in jax.tree.leaves(jax.eval_shape(feed.sample, one, feed.arrays)):
             _check_batch_size(leaf.shape[0], size)
-        feed = feed._replace(arrays=jax.device_put(feed.arrays, NamedSharding(mesh, P())))
-    return jax.device_put(key, NamedSharding(mesh, P(*[RUNS] * key.ndim))), feed
+        feed = feed._replace(arrays=_put(feed.arrays, NamedSharding(mesh, P())))
+    return _put(key, NamedSharding(mesh, P(*[RUNS] * key.ndim))), feed
+
+
+def _put(tree: T, sharding: NamedSharding) -> T:
+    """Puts arrays that every process has in full on the devices of a mesh, other processes' included."""
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+
+    def one(leaf: Any) -> Any:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            data = one(jax.random.key_data(leaf))
+            return jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
+        known = np.asarray(leaf)
+        return jax.make_array_from_callback(known.shape, sharding, lambda index: known[index])
+
+    return jax.tree.map(one, tree)
+
+
+def replicated(key: Key, tree: T) -> T:
+    """Makes the results of the runs of a key whole in every process that trains them. It does not wait for them."""
+    mesh = _mesh_of(key)
+    if mesh is None or jax.process_count() == 1:
+        return tree
+    return jax.jit(_same, out_shardings=NamedSharding(mesh, P()))(tree)
+
+
+def _same(tree: T) -> T:
+    return tree
 
 
 def batch_sharding(key: Key) -> Sharding | None:

@@ -12,15 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import jax
-
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import fail
 from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.storage import layout
 from mixgan_jax.storage.manager import open_manager, quiet, stored_layout
-from mixgan_jax.storage.placement import place, target
 from mixgan_jax.storage.records import store_config
+from mixgan_jax.storage.restore import newest_readable, reason
 from mixgan_jax.types import Count, FilePath, Tree, Whole
 
 T = TypeVar("T")
@@ -142,7 +140,7 @@ class Checkpoints:
                 few), or no checkpoint can be read.
         """
         self.wait()
-        found = _newest_readable(self._manager, self.steps, "state", like)
+        found = newest_readable(self._manager, self.steps, "state", like)
         if found is not None:
             self._unreadable += [step for step in self.steps if step > found[0]]
         return found
@@ -172,7 +170,7 @@ class Checkpoints:
             yield
         except Exception as error:  # Orbax, TensorStore and the file system each raise their own
             raise SaveError(
-                f"cannot save in {self.directory} ({_reason(error)}); {self.kept}"
+                f"cannot save in {self.directory} ({reason(error)}); {self.kept}"
             ) from error
 
     def __enter__(self) -> Self:
@@ -227,7 +225,7 @@ def load_for_sampling(
         if step is not None and step not in steps:
             raise fail("step", step, f"one of the saved steps {steps} of {directory}")
         steps = steps if step is None else [step]
-        found = _newest_readable(manager, steps, "generators", like, stacklevel=4)
+        found = newest_readable(manager, steps, "generators", like, stacklevel=4)
         if found is None:
             raise missing
         stored = stored_layout(manager, found[0])
@@ -239,46 +237,6 @@ def load_for_sampling(
         )
         warnings.warn(text, stacklevel=3)
     return _as_mixture(found[1])
-
-
-def _reason(error: Exception) -> str:
-    """Shortens an error to one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-
-
-def _newest_readable(
-    manager: Any, steps: list[int], item: str, like: Tree, stacklevel: int = 3
-) -> tuple[int, Tree] | None:
-    """Reads the newest checkpoint that is whole, and warns of damaged ones where ``stacklevel`` says."""
-    failure: Exception | None = None
-    for step in reversed(steps):
-        try:
-            return step, _read_item(manager, step, item, like)
-        except layout.LayoutError:
-            raise
-        except Exception as error:  # Orbax, TensorStore and the file system each raise their own
-            failure = error
-            where = f"the checkpoint at step {step} of {manager.directory}"
-            text = f"{where} cannot be read and is passed over ({_reason(error)})"
-            warnings.warn(text, stacklevel=stacklevel)
-    if failure is not None:
-        raise ValueError(f"no checkpoint of {manager.directory} can be read: {steps}") from failure
-    return None
-
-
-def _read_item(manager: Any, step: int, item: str, like: Tree) -> Tree:
-    import orbax.checkpoint as ocp
-
-    stored = layout.read_layout(step, stored_layout(manager, step), item)
-    if like is None:
-        tree = manager.item_metadata(step)[item].tree["root"]
-        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
-    else:
-        layout.compare_layout(step, stored, like)
-    wanted = ocp.args.StandardRestore({"root": jax.tree.map(target, like)})
-    restored = manager.restore(step, args=ocp.args.Composite(**{item: wanted}))[item]["root"]
-    layout.verify(stored, restored)
-    return jax.tree.map(place, restored, like)
 
 
 def as_trees(state: Tree, generators: Mixture | Mapping[str, Any] | None) -> dict[str, Tree]:
