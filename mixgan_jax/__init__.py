@@ -59,12 +59,12 @@ from mixgan_jax.players import (
     sample as sample,
     uniform as uniform,
 )
-from mixgan_jax.processes import distributed as distributed
 from mixgan_jax.runs import (
     Frozen as Frozen,
     Interrupted as Interrupted,
     NonFiniteError as NonFiniteError,
     Unsound as Unsound,
+    distributed as distributed,
     evaluation_key as evaluation_key,
     fit as fit,
     init_run as init_run,

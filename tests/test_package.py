@@ -18,12 +18,12 @@ PACKAGE = ROOT / "mixgan_jax"
 
 # Rooms, from the ground up: one may import what stands on earlier lines.
 ORDER = (
-    {"messages", "files"},
+    {"messages", "files", "processes"},
     {"arrays"},
     {"checks"},
     {"checked"},
     {"types"},
-    {"processes", "losses", "penalties", "optim", "adjustments", "networks", "data"},
+    {"losses", "penalties", "optim", "adjustments", "networks", "data"},
     {"game", "spectrum", "plots"},
     {"players"},
     {"history", "theory", "storage"},

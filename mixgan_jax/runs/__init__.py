@@ -4,6 +4,7 @@ from mixgan_jax.runs.fit import fit as fit
 from mixgan_jax.runs.interrupt import Interrupted as Interrupted
 from mixgan_jax.runs.on_mesh import on_mesh as on_mesh
 from mixgan_jax.runs.parallel import (
+    distributed as distributed,
     make_mesh as make_mesh,
     map_runs as map_runs,
     spread_over_devices as spread_over_devices,

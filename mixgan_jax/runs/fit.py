@@ -70,6 +70,10 @@ def fit(
     checkpoint is begun before ``evaluate`` and ``on_log`` are called for its step, and keeps the solver's entry of the
     log. If one of them fails, the next start evaluates and logs that step again.
 
+    Several processes (:func:`distributed`) train together if all make the same call with a ``mesh``, and with a
+    ``folder`` that all of them see. Process 0 alone logs and calls ``on_log``. A signal, or an error of process 0,
+    stops all of them at the same step.
+
     With a folder, Ctrl-C, SIGTERM, SIGHUP and SIGUSR1 (SLURM's notice before a job's end) save at the end of the
     current scan and then raise ``Interrupted``. A second Ctrl-C or SIGTERM stops at once.
 

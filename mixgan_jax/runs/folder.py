@@ -7,12 +7,14 @@ from typing import Any
 
 import jax
 
-from mixgan_jax.processes import check_same, code_version, on_first
+from mixgan_jax.checks import fail
+from mixgan_jax.processes import check_same, code_version, on_first, share_error
 from mixgan_jax.runs.agreement import SilentRecords
 from mixgan_jax.runs.interrupt import Inbox, deferred_signals
+from mixgan_jax.storage import lock
 from mixgan_jax.storage.checkpoint import Checkpoints
 from mixgan_jax.storage.lock import lock_folder
-from mixgan_jax.storage.records import Records, store_config
+from mixgan_jax.storage.records import FILE_NAME, Records, store_config
 from mixgan_jax.types import Key
 
 
@@ -42,8 +44,20 @@ def opened(
         return
     with deferred_signals() as inbox, ExitStack() as stack:
         on_first(lambda: stack.enter_context(lock_folder(folder)))
+        _check_shared(folder)
         on_first(lambda: store_config(folder, identity))
         yield inbox, stack.enter_context(Checkpoints(folder, identity))
+
+
+def _check_shared(folder: Path) -> None:
+    """Refuses a folder that is another one in other processes: process 0 has just written who holds it."""
+
+    def holder() -> str:
+        path = folder / lock.FILE_NAME
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    is_shared = holder() == on_first(holder)
+    share_error(None if is_shared else fail("folder", folder, "one that all processes see"))
 
 
 @contextmanager
@@ -61,4 +75,4 @@ def records_of(folder: Path | None, start: int, tensorboard: bool) -> Iterator[R
 
         held: list[Records] = []
         last_step = on_first(open_records)
-        yield held[0] if held else SilentRecords(folder, last_step)
+        yield held[0] if held else SilentRecords(folder / FILE_NAME, last_step)

@@ -1,4 +1,4 @@
-"""Deals out to several devices: independent runs, and the parts of one game."""
+"""Several devices and processes: joins them, and deals out independent runs or the parts of one game."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +10,57 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from mixgan_jax.checked import checked
 from mixgan_jax.players.mesh import AXES, RUNS
 from mixgan_jax.runs.steps import RunKey
-from mixgan_jax.types import Count, Key, Tree
+from mixgan_jax.types import Count, Key, Tree, Whole
+
+
+@checked
+def distributed(
+    coordinator_address: str | None = None,
+    num_processes: Count | None = None,
+    process_id: Whole | None = None,
+    *,
+    heartbeat_seconds: Count = 100,
+) -> None:
+    """Joins the processes of a job: afterwards ``jax.devices()`` are those of all of them.
+
+    Call it first in every process: making a solver or a feed already starts JAX's backend. Then let all processes make
+    the same calls, of ``fit`` with a mesh over all devices and one folder that all of them see. JAX finds the job by
+    itself under SLURM, Open MPI and on Cloud TPU; elsewhere give all three arguments.
+
+    Args:
+        coordinator_address: host and port of process 0, as ``10.0.0.1:1234``; the port is free there.
+        num_processes: number of processes.
+        process_id: this process's number, 0 .. ``num_processes`` - 1.
+        heartbeat_seconds: after this time without a sign of life from one process, JAX ends the others.
+
+    Raises:
+        RuntimeError: JAX's backend has started already, or the processes have joined already.
+        ValueError: no job was found, and an argument is missing.
+
+    Example:
+        >>> import mixgan_jax as mg
+        >>> mg.distributed()  # doctest: +SKIP
+    """
+    if jax.distributed.is_initialized():
+        raise RuntimeError("distributed must be called once, got a second call")
+    try:
+        jax.distributed.initialize(
+            coordinator_address,
+            num_processes,
+            process_id,
+            heartbeat_timeout_seconds=heartbeat_seconds,
+        )
+    except ValueError as error:
+        given = f"{coordinator_address = }, {num_processes = }, {process_id = }"
+        raise ValueError(
+            f"distributed must run in a job that JAX detects, or get all three arguments, got {given} ({error})"
+        ) from error
+    except RuntimeError as error:
+        if "must be called before" not in str(error):
+            raise
+        raise RuntimeError(
+            "distributed must be called before anything that computes with JAX, solvers and feeds included"
+        ) from error
 
 
 @checked

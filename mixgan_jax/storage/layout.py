@@ -10,8 +10,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
+from mixgan_jax.storage.checksums import checksums, matches
 from mixgan_jax.storage.records import differences
 from mixgan_jax.types import Tree
 
@@ -84,14 +84,11 @@ def compare_layout(step: int, stored: list[list[Any]], like: Tree) -> None:
 
 def verify(stored: list[list[Any]], tree: Tree) -> None:
     """Raises a ValueError that names a leaf if the restored tree is not what was saved."""
-    expected = {entry[0]: entry for entry in stored}
-    for found in _with_checksums(tree):
+    expected = {entry[0]: (entry[:3], entry[3]) for entry in stored}
+    for found, leaf in zip(_entries(tree), jax.tree.leaves(tree), strict=True):
         # A tree with other nodes than dicts has other names when it is read without a template.
-        entry = expected.get(found[0], found)
-        # A process that holds only a part of an array cannot compute its checksum.
-        if None in (found[3], entry[3]):
-            found, entry = found[:3], entry[:3]
-        if found != entry:
+        entry, checksum = expected.get(found[0], (found, None))
+        if found != entry or (checksum is not None and not matches(leaf, checksum)):
             raise ValueError(f"{found[0]} is not what was stored: dtype, shape or checksum differ")
 
 
@@ -109,8 +106,8 @@ def _node_classes(tree: Tree) -> list[str]:
 
 
 def _with_checksums(tree: Tree) -> list[list[Any]]:
-    pairs = zip(_entries(tree), jax.tree.leaves(tree), strict=True)
-    return [[*entry, _checksum(leaf)] for entry, leaf in pairs]
+    pairs = zip(_entries(tree), checksums(jax.tree.leaves(tree)), strict=True)
+    return [[*entry, checksum] for entry, checksum in pairs]
 
 
 def _entries(tree: Tree) -> list[list[Any]]:
@@ -124,16 +121,6 @@ def _entries(tree: Tree) -> list[list[Any]]:
 
 def _name(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def _checksum(leaf: Any) -> int | None:
-    """Returns the CRC-32 of a leaf's bytes; None if this process holds only a part of the array."""
-    if isinstance(leaf, jax.Array):
-        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            leaf = jax.random.key_data(leaf)
-        if not leaf.is_fully_addressable and not leaf.is_fully_replicated:
-            return None
-    return zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).data)
 
 
 def _text_checksum(items: object) -> int:

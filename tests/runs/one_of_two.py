@@ -63,7 +63,7 @@ def train(folder, *, pairing="full", read=None, component=2, data=4, num_steps=1
 
 
 def norm(state):
-    return optax.global_norm((state.generators.params, state.discriminators.params))
+    return optax.tree.norm((state.generators.params, state.discriminators.params))
 
 
 def outcome(call):
@@ -104,6 +104,14 @@ def other_config(root):
     return outcome(lambda: train(root / "other", config=own))
 
 
+def folder_of_each(root):
+    """The same relative path, from different places."""
+    own = root / f"home{jax.process_index()}"
+    own.mkdir()
+    os.chdir(own)
+    return outcome(lambda: train("run"))
+
+
 def log_on_a_full_disk(root):
     def refuse(self, line):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -113,10 +121,6 @@ def log_on_a_full_disk(root):
         return outcome(lambda: train(root / "full_disk"))
     finally:
         mg.Records._append = whole
-
-
-def failing_callback(root):
-    return outcome(lambda: train(root / "callback", on_log=lambda step, entry: {}[step]))
 
 
 def disturb(number, at):
@@ -134,18 +138,21 @@ def stopped(root):
     disturb(signal.SIGTERM, at=4)
     found = outcome(lambda: train(root / "stopped"))
     disturb(signal.SIGTERM, at=None)
-    return [*found, train(root / "stopped") and None]
-
-
-def killed(root):
-    """The last of a plan: process 1 dies, and process 0 must not wait for it forever."""
-    disturb(signal.SIGKILL, at=8)
-    train(root / "killed")
+    return found
 
 
 def continued(root):
-    """One process trained up to step 6 on another mesh; these two go on."""
+    """One process has trained up to step 4 on another mesh."""
     train(root / "continued")
+
+
+def killed(root):
+    """Process 1 dies when step 8 is being saved, if it has not died before."""
+    disturb(signal.SIGKILL, at=10)
+    train(root / "killed")
+
+
+def again(root):
     train(root / "killed")
 
 
