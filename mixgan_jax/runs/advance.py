@@ -48,7 +48,13 @@ _PIECE = 4 * 2**20
 
 @contextlib.contextmanager
 def advancing(
-    key: Key, solver: Solver, feed: Feed | Stream, start: int, num_steps: int, log_every: int
+    key: Key,
+    solver: Solver,
+    feed: Feed | Stream,
+    start: int,
+    num_steps: int,
+    log_every: int,
+    hold: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> Iterator[Advance]:
     """Makes the :class:`Advance` of one run, or of S runs.
 
@@ -63,6 +69,8 @@ def advancing(
         start: the step to begin at. It alone says where in a stream's epoch to go on.
         num_steps: the step where the run ends.
         log_every: steps between entries of the log.
+        hold: a context that keeps an error of reading to itself, if other processes must hear of it first. The steps
+            then get black images, and are not to be kept.
 
     Yields:
         The :class:`Advance`. Threads end with the context.
@@ -88,10 +96,15 @@ def advancing(
     with contextlib.ExitStack() as stack:
         part = _own_part(key, feed.batch_size)
         seeds = _shuffle_seeds(key)[part.runs]
-        batches = open_stream(feed, seeds, start, num_steps, ahead=most, rows=part.rows)
-        place = partial(_placed, key, part, feed.batch_size)
-        pieces = _ahead(place, stack.enter_context(batches), plan)
-        run = partial(_in_pieces, partial(compiled, key), stack.enter_context(pieces))
+        opened = open_stream(feed, seeds, start, num_steps, ahead=most, rows=part.rows)
+        batches = stack.enter_context(opened)
+        own = (len(seeds), part.rows.stop - part.rows.start, *feed.source.shape[1:])
+
+        def prepare(piece: _Piece) -> Array:
+            return _placed(key, part, feed.batch_size, _stacked(batches, hold, own, piece))
+
+        pieces = stack.enter_context(_ahead(prepare, plan))
+        run = partial(_in_pieces, partial(compiled, key), pieces)
         yield Advance(run, partial(info_of, jax.ShapeDtypeStruct(shape, np.uint8), first))
 
 
@@ -184,17 +197,21 @@ def _pieces(start: int, num_steps: int, log_every: int, most: int) -> Iterator[_
         start = stop
 
 
+def _stacked(
+    batches: Iterator[np.ndarray], hold: Callable, shape: tuple[int, ...], piece: _Piece
+) -> np.ndarray:
+    """Reads the batches ``[S, B, ...]`` of a piece as ``[S, n, B, ...]``."""
+    steps = [np.zeros(shape, np.uint8)] * (piece.stop - piece.start)
+    with hold():
+        steps = [next(batches) for _ in steps]
+    return np.stack(steps, axis=1)
+
+
 @contextlib.contextmanager
 def _ahead(
-    place: Callable[[np.ndarray], Array], batches: Iterator[np.ndarray], plan: Iterator[_Piece]
+    prepare: Callable[[_Piece], Array], plan: Iterator[_Piece]
 ) -> Iterator[Iterator[tuple[_Piece, Array]]]:
-    """Yields pieces with their batches on the devices of their runs, where ``place`` puts ``[S, n, B, ...]``.
-
-    While one piece is in use, a thread prepares the next.
-    """
-
-    def prepare(piece: _Piece) -> Array:
-        return place(np.stack([next(batches) for _ in range(*piece)], axis=1))
+    """Yields pieces with their batches on the devices of their runs. A thread prepares the next while one is in use."""
 
     def pieces(thread: ThreadPoolExecutor) -> Iterator[tuple[_Piece, Array]]:
         under_way = ((piece, thread.submit(prepare, piece)) for piece in plan)

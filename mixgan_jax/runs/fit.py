@@ -155,7 +155,9 @@ def fit(
         quarantine = Quarantine(on_nan, known, partial(kept, checkpoints), sweep=is_sweep)
         told = on_log if jax.process_index() == 0 else None
         log = Log(records, quarantine, checkpoints, told, is_sweep)
-        advance = stack.enter_context(advancing(key, solver, feed, before, num_steps, log_every))
+        steps = (before, num_steps, log_every)
+        advancer = advancing(key, solver, feed, *steps, hold=together.holding_errors)
+        advance = stack.enter_context(advancer)
         if before < num_steps:
             measures = _traced(look, key, state)
             _check_outputs(advance.info_of(state), measures, checkpoints, state, is_sweep)

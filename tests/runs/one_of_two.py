@@ -52,14 +52,12 @@ def stream(read=None):
     return made._replace(sample=lambda key, batch: made.sample(key, batch).reshape(BATCH, 2))
 
 
-def train(folder, *, pairing="full", read=None, component=2, data=4, num_steps=12, **options):
-    given = {"log_every": 2, "save_every": 4, "config": {"rate": 0.1}, **options}
-    if component * data == len(jax.devices()):
-        given["mesh"] = mg.make_mesh(component=component, data=data)
-    look = {"evaluate": lambda key, state: {"norm": norm(state)}, "evaluate_every": 4}
-    return mg.fit(
-        KEY(0), game(pairing), stream(read), num_steps=num_steps, folder=folder, **look, **given
-    )
+def train(folder, *, pairing="full", read=None, component=2, data=4, key=None, **options):
+    key = KEY(0) if key is None else key
+    given = {"num_steps": 12, "log_every": 2, "save_every": 4, "config": {"rate": 0.1}}
+    given |= {"evaluate": lambda key, state: {"norm": norm(state)}, "evaluate_every": 4}
+    given["mesh"] = mg.make_mesh(component=component, data=data)
+    return mg.fit(key, game(pairing), stream(read), folder=folder, **{**given, **options})
 
 
 def norm(state):
@@ -112,6 +110,19 @@ def folder_of_each(root):
     return outcome(lambda: train("run"))
 
 
+class Unreadable(list):
+    """Indices read, until process 1 cannot read on."""
+
+    def extend(self, indices):
+        super().extend(indices)
+        if jax.process_index() == 1 and len(self) > 6 * BATCH:
+            raise OSError(errno.EIO, "Input/output error")
+
+
+def unreadable_stream(root):
+    return outcome(lambda: train(root / "unreadable", read=Unreadable()))
+
+
 def log_on_a_full_disk(root):
     def refuse(self, line):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -132,6 +143,13 @@ def disturb(number, at):
             os.kill(os.getpid(), number)
 
     SilentRecords.write = write
+
+
+def sweep(root):
+    """Runs are split too: each process reads for its own two."""
+    read, mesh = [], mg.make_mesh(runs=2, component=2, data=2)
+    train(root / "sweep", read=read, key=jax.random.split(KEY(0), 4), mesh=mesh)
+    return len(read)
 
 
 def stopped(root):

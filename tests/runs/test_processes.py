@@ -78,13 +78,15 @@ def root(tmp_path_factory):
     one_of_two.train(root / "continued", component=4, data=2, num_steps=4)
     with lock_folder(root / "locked"):
         quick = ("locked", "other_config", "folder_of_each", "log_on_a_full_disk")
+        quick += ("unreadable_stream", "sweep")
         processes = start_both(root, "full", "latin", *quick, "stopped", "continued", "killed")
         printed = finish(processes)
     assert processes[1].returncode == -9, printed
     assert processes[0].returncode != 0, printed
     (root / "printed").write_text(printed[0])
-    for pairing, name in (("full", "one"), ("latin", "one_latin")):
-        one_of_two.train(root / name, pairing=pairing, component=1, data=1)
+    one_of_two.train(root / "one", mesh=None)
+    one_of_two.train(root / "one_latin", mesh=None, pairing="latin")
+    one_of_two.train(root / "one_sweep", mesh=None, key=jax.random.split(jax.random.key(0), 4))
     return root
 
 
@@ -93,6 +95,7 @@ def root(tmp_path_factory):
 def test_two_processes_train_as_one(root):
     assert_same_log(root / "full", root / "one")
     assert_same_log(root / "latin", root / "one_latin")
+    assert_same_log(root / "sweep", root / "one_sweep")
     assert found(root, "full") == [list(range(2, STEPS + 1, 2)), []], "process 0 alone calls on_log"
     saved = [mg.load_for_sampling(root / name).log_weights for name in ("full", "one")]
     np.testing.assert_allclose(*saved, rtol=1e-5)
@@ -101,10 +104,11 @@ def test_two_processes_train_as_one(root):
 @pytest.mark.slow
 def test_each_process_reads_its_rows_of_a_stream(root):
     read = []
-    one_of_two.train(root / "whole", pairing="latin", read=read, component=1, data=1)
+    one_of_two.train(root / "whole", pairing="latin", read=read, mesh=None)
     ours = found(root, "latin")
     assert [len(part) for part in ours] == [STEPS * one_of_two.BATCH // 2] * 2
     assert sorted(ours[0] + ours[1]) == sorted(read)
+    assert found(root, "sweep") == [2 * STEPS * one_of_two.BATCH] * 2, "two runs of four each"
 
 
 @pytest.mark.slow
@@ -115,6 +119,7 @@ def test_each_process_reads_its_rows_of_a_stream(root):
         ("other_config", "ValueError", "config.rate: process 0 has 0.1, process 1 has 0.2"),
         ("folder_of_each", "ValueError", "folder must be one that all processes see"),
         ("log_on_a_full_disk", "SaveError", "cannot write the log"),
+        ("unreadable_stream", "OSError", "Input/output error"),
         ("stopped", "Interrupted", "stopped by SIGTERM after step 8"),
     ],
 )
