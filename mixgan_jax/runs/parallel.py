@@ -8,6 +8,7 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_kind
 from mixgan_jax.players.mesh import AXES, RUNS
 from mixgan_jax.runs.steps import RunKey
 from mixgan_jax.types import Count, Key, Tree, Whole
@@ -91,10 +92,12 @@ def make_mesh(
         {'runs': 1, 'component': 1, 'data': 1}
     """
     shape = (runs, component, data)
-    chosen = jax.devices() if devices is None else list(devices)
+    given = jax.devices() if devices is None else check_kind("devices", devices, Sequence)
+    chosen = [check_kind("a device of devices", device, jax.Device) for device in given]
     if math.prod(shape) > len(chosen):
         raise ValueError(
-            f"a mesh of {runs = }, {component = }, {data = } needs {math.prod(shape)} devices, got {len(chosen)}"
+            f"a mesh of {runs = }, {component = }, {data = } needs {math.prod(shape)} devices, got {len(chosen)}; "
+            "their product must be at most that"
         )
     chosen = chosen[: math.prod(shape)]
     missing = set(range(jax.process_count())) - {device.process_index for device in chosen}

@@ -101,6 +101,8 @@ RUNS = {
     "run_steps": Case(
         partial(mg.run_steps, arrays=(), state=jnp.zeros(())), {**trains, "start": counts(low=0)}
     ),
+    "distributed": Case(mg.distributed, errors=(RuntimeError,)),  # since JAX has started
+    "on_mesh": Case(mg.on_mesh, {"solver": st.just(SOLVER), "mesh": st.just(mg.make_mesh())}),
     "spread_over_devices": Case(
         mg.spread_over_devices, {"keys": st.just(jax.random.split(jax.random.key(0), 3))}
     ),
