@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,13 +80,22 @@ def check_same(fields: Mapping[str, Any]) -> None:
         )
 
 
-def code_version() -> str:
-    """Returns a checksum of the package's source, and the version of JAX."""
-    folder = Path(__file__).parent
+def code_versions() -> dict[str, str]:
+    """Returns checksums of the package's source and of the script that runs, and JAX's version, by name."""
+    package = Path(__file__).parent
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    return {
+        "mixgan_jax": _checksum(sorted(package.rglob("*.py"))),
+        "script": _checksum([Path(script)]) if script else "none",
+        "jax": jax.__version__,
+    }
+
+
+def _checksum(paths: list[Path]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        digest.update(f"{path.relative_to(folder).as_posix()}\n".encode() + path.read_bytes())
-    return f"mixgan_jax {digest.hexdigest()[:12]}, jax {jax.__version__}"
+    for path in paths:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _portable(error: Exception | None) -> Exception | None:

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from mixgan_jax.checks import fail
-from mixgan_jax.processes import check_same, code_version, on_first, share_error
+from mixgan_jax.processes import check_same, code_versions, on_first, share_error
 from mixgan_jax.runs.agreement import SilentRecords
 from mixgan_jax.runs.interrupt import Inbox, deferred_signals
 from mixgan_jax.storage import lock
@@ -31,7 +31,7 @@ def check_call(identity: Mapping[str, Any], **options: Any) -> None:
     """Insists that all processes make the same call with the same code."""
     if jax.process_count() > 1:
         config = {f"config.{name}": value for name, value in identity["config"].items()}
-        check_same({**identity, "config": None, **config, **options, "code": code_version()})
+        check_same({**identity, "config": None, **config, **options, **code_versions()})
 
 
 @contextmanager
@@ -44,7 +44,8 @@ def opened(
         return
     with deferred_signals() as inbox, ExitStack() as stack:
         on_first(lambda: stack.enter_context(lock_folder(folder)))
-        _check_shared(folder)
+        if jax.process_count() > 1:
+            _check_shared(folder)
         on_first(lambda: store_config(folder, identity))
         yield inbox, stack.enter_context(Checkpoints(folder, identity))
 

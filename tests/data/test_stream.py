@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -130,7 +131,14 @@ def test_each_device_gets_the_batches_of_its_runs() -> None:
     assert len(keys.sharding.device_set) == 4
     with open_stream(stream(), [1, 2, 3, 4], 0, 6, ahead=2) as batches:
         plan = advance._pieces(0, 6, log_every=6, most=3)
-        with advance._ahead(keys, batches, plan) as pieces:
+        own = advance._own_part(keys, BATCH)
+        assert own == (slice(0, 4), slice(0, BATCH))
+
+        def prepare(piece):
+            read = advance._stacked(batches, nullcontext, (4, BATCH, *IMAGES.shape[1:]), piece)
+            return advance._placed(keys, own, BATCH, read)
+
+        with advance._ahead(prepare, plan) as pieces:
             got = dict(pieces)
     assert [tuple(piece) for piece in got] == [(0, 3), (3, 6)]
     for piece, arrays in got.items():
