@@ -21,6 +21,8 @@ PROGRAM = Path(one_of_two.__file__)
 ROOT = PROGRAM.parents[2]
 STEPS = 12
 
+pytestmark = pytest.mark.timeout(900)
+
 
 def start_both(root, *plan):
     """Starts both processes. Each plans the same."""
@@ -31,6 +33,7 @@ def start_both(root, *plan):
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "JAX_PLATFORMS": "cpu",
+        "NPROC": "16",  # threads for four devices that wait for each other
         "JAX_COMPILATION_CACHE_DIR": str(root / "cache"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
@@ -47,7 +50,7 @@ def start_both(root, *plan):
     ]
 
 
-def finish(processes, timeout=400):
+def finish(processes, timeout=800):
     """Waits for both, and returns what they printed."""
     try:
         return [process.communicate(timeout=timeout)[0] for process in processes]
@@ -91,7 +94,6 @@ def root(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_two_processes_train_as_one(root):
     assert_same_log(root / "full", root / "one")
     assert_same_log(root / "latin", root / "one_latin")
@@ -165,7 +167,6 @@ def test_parts_of_arrays_have_checksums(root):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(root):
     assert "unhealthy" in (root / "printed").read_text(), "JAX names the lost process"
     assert mg.load_for_sampling(root / "killed").num_components == 4
