@@ -1,7 +1,7 @@
 """What several processes that train one run tell one another, besides arrays."""
 
 import hashlib
-import pickle
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,17 +17,17 @@ _BLOCK = 4096
 
 
 def gather(message: Any) -> list[Any]:
-    """Returns the messages of all processes, in their order. Every process must call it, and waits for the others."""
+    """Returns the messages, JSON values, of all processes, in their order. Every process must call it, and waits."""
     if jax.process_count() == 1:
         return [message]
     from jax.experimental.multihost_utils import process_allgather
 
-    own = np.frombuffer(pickle.dumps(message), np.uint8)
+    own = np.frombuffer(json.dumps(message).encode(), np.uint8)
     sizes = np.ravel(process_allgather(np.int32(own.size)))
     padded = np.zeros(-(-int(sizes.max()) // _BLOCK) * _BLOCK, np.uint8)
     padded[: own.size] = own
     rows = np.reshape(process_allgather(padded), (len(sizes), -1))
-    return [pickle.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
+    return [json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
 
 def share_error(error: Exception | None) -> None:
@@ -36,11 +36,13 @@ def share_error(error: Exception | None) -> None:
         if error is not None:
             raise error
         return
-    errors = gather(_portable(error))
+    errors = gather(_described(error))
     first = next((number for number, one in enumerate(errors) if one is not None), None)
     if first is None:
         return
-    found = error if error is not None and first == jax.process_index() else errors[first]
+    found = (
+        error if error is not None and first == jax.process_index() else _rebuilt(*errors[first])
+    )
     found.add_note(f"It comes from process {first} of {jax.process_count()}.")
     raise found
 
@@ -98,10 +100,27 @@ def _checksum(paths: list[Path]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _portable(error: Exception | None) -> Exception | None:
-    """Returns an error that another process can rebuild: the same, or a RuntimeError that has its words."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+def _described(error: Exception | None) -> list[str] | None:
+    """Returns the name of an error's class, and its words."""
+    return None if error is None else [type(error).__name__, str(error)]
+
+
+def _rebuilt(name: str, text: str) -> Exception:
+    """Returns an error of the class of that name, or a RuntimeError that has its words."""
+    kind = _known_errors().get(name)
+    if kind is not None:
+        error = kind.__new__(kind)
+        error.args = (text,)
+        if str(error) == text:
+            return error
+    return RuntimeError(f"{name}: {text}")
+
+
+def _known_errors() -> dict[str, type[Exception]]:
+    found: dict[str, type[Exception]] = {}
+    waiting: list[type[Exception]] = [Exception]
+    while waiting:
+        kind = waiting.pop()
+        found[kind.__name__] = kind
+        waiting += kind.__subclasses__()
+    return found

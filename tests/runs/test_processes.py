@@ -184,16 +184,17 @@ def test_joining_after_the_start_of_jax_is_refused():
         mg.distributed("localhost:1", 0, 0)
 
 
-class Unpicklable(Exception):
-    def __init__(self, first, second):
-        super().__init__(first)
+def test_an_error_of_another_process_has_its_class_and_words():
+    def sent(error):
+        return processes._rebuilt(*processes._described(error))
 
-
-def test_an_error_that_cannot_travel_arrives_in_words():
-    sent = processes._portable(Unpicklable("no room", None))
-    assert isinstance(sent, RuntimeError) and str(sent) == "Unpicklable: no room"
-    kept = processes._portable(mg.SaveError("full"))
+    kept = sent(mg.SaveError("full"))
     assert isinstance(kept, mg.SaveError) and str(kept) == "full"
+    found = sent(FileNotFoundError(2, "No such file", "a.txt"))
+    assert isinstance(found, FileNotFoundError) and "No such file" in str(found)
+    # Its class writes other words around them.
+    assert repr(sent(KeyError("a"))) == repr(RuntimeError("KeyError: 'a'"))
+    assert processes._rebuilt("NowhereError", "lost").args == ("NowhereError: lost",)
 
 
 def test_each_field_that_differs_is_named(monkeypatch):
