@@ -22,7 +22,7 @@ Initializer: TypeAlias = Annotated[nn.initializers.Initializer, check_function]
 
 def check_dtype(name: str, value: Any) -> Any:
     """Returns a floating-point dtype, or None."""
-    with contextlib.suppress(TypeError):  # what is no dtype at all
+    with contextlib.suppress(Exception):  # NumPy raises several for what is no dtype at all
         if value is None or jnp.issubdtype(value, jnp.floating):
             return value
     raise fail(name, value, "a floating-point dtype or None", TypeError)
