@@ -5,7 +5,6 @@ was one scan, a loop, or killed and restarted. With a stream, step t also reads 
 shuffles, and t alone finds it.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
@@ -119,46 +118,33 @@ def run_steps(
     steps_key = run_keys(key).steps
     streamed = isinstance(feed, Stream)
 
+    @partial(jax.jit, inline=True)  # whose trace the scan finds
     def step(state: Tree, at: tuple[Array, Tree]) -> tuple[Tree, Info]:
         index, own = at
         batch_key, step_key = jax.random.split(jax.random.fold_in(steps_key, index))
         batch = feed.sample(batch_key, own if streamed else arrays)
         return solver.step(step_key, state, batch)
 
+    def body(carry: tuple[Tree, list[Array]], at: Any) -> tuple[tuple[Tree, list], list[Array]]:
+        state, info = step(carry[0], at)
+        small, large = _split(info)
+        return (state, list(map(_add, carry[1], large))), small
+
+    # Infos are stacked and then averaged. Those with more numbers than the log takes are summed in the loop instead: a
+    # stack of 100 payoff matrices of 1024 players takes 0.4 GB. Such a sum has other bits than a stack's, so smaller
+    # infos, which all logs hold, are not summed.
     indices = jnp.asarray(start) + jnp.arange(num_steps, dtype=jnp.int32)
-    return _scan_averaged(step, state, (indices, arrays if streamed else None))
-
-
-def _scan_averaged(
-    step: Callable[[Tree, Any], tuple[Tree, Info]], state: Tree, inputs: Any
-) -> tuple[Tree, Info]:
-    """Scans ``step`` over inputs ``[n, ...]``; returns the last state, and the info averaged over the n steps.
-
-    Infos are stacked and then averaged. Those with more numbers than the log takes are summed in the loop instead: a
-    stack of 100 payoff matrices of 1024 players takes 0.4 GB. Such a sum has other bits than a stack's, so smaller
-    infos, which all logs hold, are not summed.
-    """
-    step = jax.jit(step, inline=True)  # whose trace the scan finds
-    first = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), inputs)
-    form = jax.eval_shape(step, state, first)[1]
-
-    def is_large(leaf: Any) -> bool:
-        return leaf.size > MAX_VALUES
-
-    def body(carry: tuple[Tree, list[Array]], own: Any) -> tuple[tuple[Tree, list], list[Array]]:
-        state, info = step(carry[0], own)
-        small, large = _split(info, is_large)
-        totals = [
-            total + leaf.astype(total.dtype) for total, leaf in zip(carry[1], large, strict=True)
-        ]
-        return (state, totals), small
-
-    zeros = [jnp.zeros(leaf.shape, _sum_dtype(leaf)) for leaf in _split(form, is_large)[1]]
+    inputs = (indices, arrays if streamed else None)
+    form = jax.eval_shape(step, state, jax.tree.map(lambda leaf: leaf[0], inputs))[1]
+    zeros = [jnp.zeros(leaf.shape, _sum_dtype(leaf)) for leaf in _split(form)[1]]
     (state, totals), stacked = jax.lax.scan(body, (state, zeros), inputs)
-    num_steps = jax.tree.leaves(inputs)[0].shape[0]
     small = iter([jnp.mean(leaf, axis=0) for leaf in stacked])
     large = iter([total / num_steps for total in totals])
-    return state, jax.tree.map(lambda leaf: next(large if is_large(leaf) else small), form)
+    return state, jax.tree.map(lambda leaf: next(large if _is_large(leaf) else small), form)
+
+
+def _add(total: Array, leaf: Array) -> Array:
+    return total + leaf.astype(total.dtype)
 
 
 def _sum_dtype(leaf: Any) -> Any:
@@ -167,10 +153,14 @@ def _sum_dtype(leaf: Any) -> Any:
     return leaf.dtype if is_long else jnp.float32
 
 
-def _split(tree: Tree, belongs: Callable[[Any], bool]) -> tuple[list[Any], list[Any]]:
-    """Splits a tree's leaves into those that do not belong, and those that do."""
-    leaves = jax.tree.leaves(tree)
-    return [leaf for leaf in leaves if not belongs(leaf)], list(filter(belongs, leaves))
+def _is_large(leaf: Any) -> bool:
+    return leaf.size > MAX_VALUES
+
+
+def _split(info: Info) -> tuple[list[Any], list[Any]]:
+    """Splits an info's leaves into small ones and large ones."""
+    leaves = jax.tree.leaves(info)
+    return [leaf for leaf in leaves if not _is_large(leaf)], list(filter(_is_large, leaves))
 
 
 @checked
