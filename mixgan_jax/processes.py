@@ -96,7 +96,10 @@ def code_versions() -> dict[str, str]:
 def _checksum(paths: list[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
-        digest.update(path.name.encode() + path.read_bytes())
+        try:
+            digest.update(path.name.encode() + path.read_bytes())
+        except OSError:  # a script inside of an archive, or moved since
+            return "unreadable"
     return digest.hexdigest()[:12]
 
 

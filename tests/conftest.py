@@ -68,6 +68,7 @@ def pytest_configure(config):
 TOGETHER = {
     "tests/experiments/test_first_principles.py",
     "tests/runs/test_kills.py",
+    "tests/runs/test_processes.py",
     "tests/solvers/test_double_oracle.py",
     "tests/solvers/test_gradients.py",
     "tests/test_types.py",

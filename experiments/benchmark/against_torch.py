@@ -76,7 +76,7 @@ AGREEMENTS: dict[tuple, float] = {}  # by the kind of the game
 
 
 def agreement(game: Game) -> float:
-    """Computes :func:`disagreement` of the same game at a small size; each kind of game is compared once."""
+    """Computes the disagreement of the same game at a small size; each kind of game is compared once."""
     kind = len(game.shape), game.components > 1, game.pairing, game.half
     if kind not in AGREEMENTS:
         AGREEMENTS[kind] = disagreement(small(game))

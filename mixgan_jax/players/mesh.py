@@ -144,16 +144,22 @@ def collect(shares: Array) -> Array:
     return _exchange(exchanged, shares, P(COMPONENT, None, data), P(COMPONENT, data))
 
 
-def in_dealing_order(chunks: Array) -> Array:
+def in_dealing_order(chunks: Array, num_generators: int) -> Array:
     """Orders ``[I, J, F, ...]`` so that each device of the data axis finds its part of every chunk; merges the chunks.
 
-    On one device chunks follow each other. On D devices the first F / D of every chunk come first: :func:`deal` then
-    hands out the same fakes as on one device.
+    On one device, and where devices do not deal, chunks follow each other. On D devices the first F / D of every chunk
+    come first: :func:`deal` then hands out the same fakes as on one device.
+
+    Args:
+        chunks: ``[I, J, F, ...]``, or ``[1, J, F, ...]`` for all generators.
+        num_generators: I.
 
     Returns:
-        ``[I, J F, ...]``.
+        ``[I, J F, ...]``, or ``[1, J F, ...]``.
     """
-    parts = jnp.moveaxis(_by_device(chunks, 2), 0, 1)
+    parts = chunks[:, None]
+    if _both_split(num_generators, chunks.shape[1]):
+        parts = jnp.moveaxis(_by_device(chunks, 2), 0, 1)
     return parts.reshape(chunks.shape[0], -1, *chunks.shape[3:])
 
 

@@ -19,8 +19,9 @@ Batch norm in a discriminator makes the pairing part of the game. Reals and fake
 each pair (i, j) sees generator i's batch alone; with ``latin`` and ``stratified`` all fakes of a discriminator form one
 pass, which mixes the generators. Measure such a game with the pairing that it was trained with.
 
-``sparse`` is for the training of many players. It costs what ``latin`` does, and r divides the batch where J need not;
-see :mod:`mixgan_jax.players.meetings`. In one step most pairs do not meet, so a game is never measured by it.
+``sparse`` is for the training of many players. It does the work of ``latin``, and r divides the batch where J need not;
+see :mod:`mixgan_jax.players.meetings`. On a mesh it exchanges more than ``full``. In one step most pairs do not meet,
+so a game is never measured by it.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from mixgan_jax.checked import checked
 from mixgan_jax.players.meetings import Meetings
 from mixgan_jax.players.mesh import collect, deal, undeal
 from mixgan_jax.players.mixture import Mixture, Strategy, map_stacked
+from mixgan_jax.players.player import Player, check_packs
 from mixgan_jax.types import Array, Count
 
 Pairing: TypeAlias = Literal["full", "latin", "stratified"]
@@ -64,6 +66,30 @@ def fakes_per_generator(
             f"got a batch of {batch}"
         )
     return batch // num_generators if pairing == "stratified" else batch
+
+
+def chunks_of(pairing: TrainingPairing, num_discriminators: int, meetings: int) -> int:
+    """Returns the number of chunks in which each generator's fakes are dealt out."""
+    return {"latin": num_discriminators, "sparse": meetings}.get(pairing, 1)
+
+
+def check_batch(
+    discriminator: Player,
+    pairing: TrainingPairing,
+    num_discriminators: int,
+    meetings: int,
+    real: Array,
+    fakes: Array,
+) -> None:
+    """Checks that reals ``[B, ...]`` and fakes ``[I, F, ...]``, dealt in chunks, fit each other and the packing."""
+    chunks = chunks_of(pairing, num_discriminators, meetings)
+    if real.ndim < 1 or fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
+        dims = ", ".join(map(str, fakes.shape[2:]))
+        raise ValueError(
+            f"real must have the shape of the generators' samples, [B, {dims}], got {real.shape}"
+        )
+    for name, size in (("real", real.shape[0]), ("fakes", fakes.shape[1] // chunks)):
+        check_packs(name, size, discriminator.packing)
 
 
 def map_discriminators(

@@ -24,10 +24,11 @@ from mixgan_jax.players.mixture import FEW, Mixture, Strategy, has_kernels, map_
 from mixgan_jax.players.pairing import (
     Pairing,
     TrainingPairing,
+    check_batch,
     fakes_per_generator,
     map_discriminators,
 )
-from mixgan_jax.players.player import Discriminator, Generator, Player, apply_player, check_packs
+from mixgan_jax.players.player import Discriminator, Generator, Player, apply_player
 from mixgan_jax.players.sampling import generate
 from mixgan_jax.types import (
     Array,
@@ -110,7 +111,7 @@ def meet(
     """
     real, fakes = jnp.asarray(real), jnp.asarray(fakes)
     num_discriminators = discriminators.num_components
-    check_batch(discriminator, num_discriminators if pairing == "latin" else 1, real, fakes)
+    check_batch(discriminator, pairing, num_discriminators, 1, real, fakes)
     expected = fakes_per_generator(pairing, real.shape[0], fakes.shape[0], num_discriminators)
     if fakes.shape[1] != expected:
         raise ValueError(
@@ -119,7 +120,8 @@ def meet(
         )
     if pairing == "latin":
         fakes = in_dealing_order(
-            fakes.reshape(fakes.shape[0], num_discriminators, -1, *fakes.shape[2:])
+            fakes.reshape(fakes.shape[0], num_discriminators, -1, *fakes.shape[2:]),
+            fakes.shape[0],
         )
     return fill_matrix(
         discriminator,
@@ -266,17 +268,6 @@ def held_out_values(
         return meet(discriminator, discriminators, real, fakes, loss, **options).values
 
     return jax.lax.map(one, (jax.random.split(key, reals.shape[0]), reals))
-
-
-def check_batch(discriminator: Player, chunks: int, real: Array, fakes: Array) -> None:
-    """Checks that reals ``[B, ...]`` and fakes ``[I, F, ...]``, dealt in chunks, fit each other and the packing."""
-    if real.ndim < 1 or fakes.ndim != real.ndim + 1 or fakes.shape[2:] != real.shape[1:]:
-        dims = ", ".join(map(str, fakes.shape[2:]))
-        raise ValueError(
-            f"real must have the shape of the generators' samples, [B, {dims}], got {real.shape}"
-        )
-    for name, size in (("real", real.shape[0]), ("fakes", fakes.shape[1] // chunks)):
-        check_packs(name, size, discriminator.packing)
 
 
 def _passes(params: Params, num_generators: int) -> Strategy:

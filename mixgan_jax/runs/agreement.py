@@ -34,6 +34,11 @@ class Agreement:
         self._error: Exception | None = None
         self._votes: Array | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether one process trains by itself."""
+        return self._mesh is None
+
     @contextmanager
     def holding_errors(self) -> Iterator[None]:
         """Holds an error until all processes can raise it, for work that one process may fail at."""

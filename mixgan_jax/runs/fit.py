@@ -137,7 +137,11 @@ def fit(
     identity = identity_of(key, config)
     if mesh is not None:
         options = {"num_steps": num_steps, "log_every": log_every, "save_every": save_every}
-        check_call(identity, mesh=mesh.shape, folder=path, evaluate_every=evaluate_every, **options)
+        options |= {"evaluate": evaluate is not None, "evaluate_every": evaluate_every}
+        devices = [device.id for device in mesh.devices.flat]
+        check_call(
+            identity, mesh=mesh.shape, devices=devices, folder=path, on_nan=on_nan, **options
+        )
         key, feed = spread(mesh, key, feed)
         solver = on_mesh(solver, mesh)
         evaluate = evaluate and traced_for(mesh, evaluate)
@@ -153,7 +157,7 @@ def fit(
         records = stack.enter_context(records_of(path, before, tensorboard))
         known, is_sweep = replicated(key, getattr(state, "frozen", {})), key.ndim > 0
         quarantine = Quarantine(on_nan, known, partial(kept, checkpoints), sweep=is_sweep)
-        told = on_log if jax.process_index() == 0 else None
+        told = on_log if mesh is None or jax.process_index() == 0 else None
         log = Log(records, quarantine, checkpoints, told, is_sweep)
         steps = (before, num_steps, log_every)
         advancer = advancing(key, solver, feed, *steps, hold=together.holding_errors)
@@ -171,14 +175,18 @@ def fit(
         while before < num_steps:
             step = chunk_end(before, log_every, num_steps)
             state, info = advance(state, before, step)
+            # Processes vote first: steps after an error of one of them are not logged.
+            voted = together.stop_signal(inbox.signal, wait=step == num_steps)
             with together.holding_errors():
                 log.put(before, step, replicated(key, info))
-            signal = together.stop_signal(inbox.signal, wait=step == num_steps)
+            signal = inbox.signal if together.alone else voted
             saver = checkpoints if signal or due(step, save_every) else None
             if saver:
                 # Save first: evaluate and on_log may fail.
                 with together.holding_errors():
                     entry = log.keep()
+                    if not together.alone:
+                        saver.wait()  # as Orbax would, but all hear of a failure
                 together.check()
                 generators = getattr(state, "generators", None)
                 saver.save(step, state, generators=generators, log=entry)
@@ -187,8 +195,9 @@ def fit(
                 with together.holding_errors():
                     log.flush()
             if saver and signal:
+                with together.holding_errors():
+                    saver.wait()
                 together.check()
-                saver.wait()
                 raise Interrupted(signal, step, saver.directory)
             before = step
         with together.holding_errors():

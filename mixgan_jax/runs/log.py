@@ -1,5 +1,6 @@
 """The log of a run: what an entry may hold, when it is written, and what a checkpoint keeps of it."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -72,8 +73,10 @@ class Log:
 
     def put(self, start: int, step: int, info: Mapping[str, Any]) -> None:
         """Takes the solver's info of the steps after ``start``, and writes the entry before it."""
-        self.flush()
-        self._held, self._measures, self._is_looked_at = (start, step, info), {}, False
+        try:
+            self.flush()
+        finally:
+            self._held, self._measures, self._is_looked_at = (start, step, info), {}, False
 
     def add(self, measures: Mapping[str, Any]) -> None:
         """Takes what ``evaluate`` measured after the steps of the entry."""
@@ -90,7 +93,8 @@ class Log:
         try:
             self._quarantine.look(start, step, known)
         except NonFiniteError:
-            self._write()
+            with contextlib.suppress(SaveError):  # the worse news
+                self._write()
             raise
 
     def keep(self) -> Any:

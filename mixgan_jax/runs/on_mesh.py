@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec as P, Sharding
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec as P, Sharding
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_kind, fail
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 def _check_mesh(name: str, mesh: Any) -> Mesh:
     check_kind(name, mesh, Mesh)
-    if mesh.axis_names != AXES:
+    if mesh.axis_names != AXES or set(mesh.axis_types) != {AxisType.Auto}:
         expected = f"one of make_mesh, with the axes {', '.join(AXES)}"
         raise fail(name, mesh.axis_names, expected)
     return mesh
@@ -104,10 +104,13 @@ def traced_for(mesh: Mesh, function: Callable[..., T]) -> Callable[..., T]:
     """Returns the function, traced for a mesh. Its first argument is whole on every device."""
 
     def traced(first: Any, *rest: Any) -> T:
-        if (
-            jax.sharding.get_abstract_mesh().axis_names
-        ):  # within map_runs, which has dealt out the runs
+        context = dict(jax.sharding.get_abstract_mesh().shape)
+        if context == dict(
+            mesh.shape
+        ):  # map_runs has dealt out the runs, or jax.set_mesh has set this mesh
             return function(first, *rest)
+        if context:
+            raise ValueError(f"mesh must be the one that is set, {context}, got {dict(mesh.shape)}")
         # A concrete sharding: without one, a program whose arguments are nowhere yet is compiled for one device.
         everywhere = NamedSharding(mesh, P())
         first = jax.tree.map(lambda leaf: lax.with_sharding_constraint(leaf, everywhere), first)

@@ -125,6 +125,11 @@ def spread_over_devices(keys: RunKey) -> Key:
     """
     if keys.ndim == 0:
         raise ValueError("keys must be keys [S], got a single key")
+    if jax.process_count() > 1:
+        raise ValueError(
+            f"keys are spread over the devices of one process, got {jax.process_count()} processes: hand "
+            "mesh=make_mesh(runs=...) to fit"
+        )
     count = max(n for n in range(1, len(jax.devices()) + 1) if keys.shape[0] % n == 0)
     mesh = make_mesh(runs=count)
     return jax.device_put(keys, NamedSharding(mesh, PartitionSpec(RUNS)))

@@ -82,7 +82,7 @@ def mix_gan(
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
         shared_latents: whether all generators get the same latents, as in the released code.
         pairing: which fakes meet which discriminators; see ``pairing``. With ``sparse``, hundreds of players on each
-            side cost what ``latin`` does, at any batch that ``meetings`` divides.
+            side take the work of ``latin``, at any batch that ``meetings`` divides.
         meetings: number r of discriminators that each generator meets in a step with ``sparse``, drawn at random: a
             divisor of J such that J / r divides I.
         update: ``alternating`` (the generators answer the updated discriminators, with fresh latents) or

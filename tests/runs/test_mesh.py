@@ -107,6 +107,8 @@ OPTIONS = {
     "clipped": {"generator_tx": optax.chain(optax.clip_by_global_norm(0.01), SGD)},
     "sparse": {"pairing": "sparse", "meetings": 2, "penalty": mg.penalties.r2(1.0)},
     "sums in loops": {"num_discriminators": 20, "strategy": "scan"},
+    "one generator": {"num_generators": 1, "pairing": "latin"},
+    "shared latents": {"num_generators": 2, "pairing": "latin", "shared_latents": True},
     "one discriminator": {"num_discriminators": 1, "num_generators": 4},
 }
 
@@ -352,6 +354,34 @@ def test_what_does_not_divide_is_refused_before_anything_compiles(where, sweep, 
         mg.fit(key, game(), helpers.feed(BATCH), num_steps=2, log_every=2, mesh=where)
 
 
+def test_parts_of_a_batch_that_do_not_divide_are_refused():
+    solver = mg.on_mesh(game(discriminator_steps=2), mesh(data=4))
+    state = jax.eval_shape(solver.init, jax.random.key(0))
+    words = "discriminator_steps = 2 times the mesh's data axis of 4, got 4 reals"
+    with pytest.raises(ValueError, match=words):
+        jax.eval_shape(solver.step, jax.random.key(0), state, reals(0)[:4])
+
+
+@pytest.mark.parametrize("num_generators", [3, 4])
+def test_given_fakes_meet_whom_they_meet_on_one_device(num_generators):
+    fakes = jnp.stack([reals(index) for index in range(num_generators)])
+    state = game().init(jax.random.key(0))
+
+    def values(discriminators, fakes):
+        judged = (helpers.DISCRIMINATOR, discriminators, reals(9), fakes, LOSS)
+        return mg.meet(*judged, pairing="latin").values
+
+    with jax.set_mesh(mesh(2, 2)):
+        got = jax.jit(values)(state.discriminators, fakes)
+    np.testing.assert_allclose(got, values(state.discriminators, fakes), rtol=1e-5, atol=1e-6)
+
+
+def test_another_mesh_in_the_context_is_refused():
+    solver = mg.on_mesh(game(), mesh(2))
+    with jax.set_mesh(mesh(4)), pytest.raises(ValueError, match="mesh must be the one that is set"):
+        jax.eval_shape(solver.init, jax.random.key(0))
+
+
 def test_meshes_that_cannot_be_are_refused():
     with pytest.raises(ValueError, match="component = 16, data = 1 needs 16 devices, got 8"):
         mg.make_mesh(component=16)
@@ -360,3 +390,6 @@ def test_meshes_that_cannot_be_are_refused():
         ValueError, match="mesh must be one of make_mesh, with the axes runs, component, data"
     ):
         mg.on_mesh(game(), other)
+    explicit = jax.make_mesh((1, 2, 2), ("runs", "component", "data"), devices=jax.devices()[:4])
+    with pytest.raises(ValueError, match="mesh must be one of make_mesh"):
+        mg.on_mesh(game(), explicit)

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from mixgan_jax.checks import check_logits, fail
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
-from mixgan_jax.players.meetings import Meetings, draw_meetings
 from mixgan_jax.players.mixture import Mixture, Strategy, start_components
 from mixgan_jax.players.pairing import TrainingPairing
 from mixgan_jax.players.player import Player, apply_player
@@ -53,17 +52,6 @@ class Game(NamedTuple):
     pairing: TrainingPairing = "full"
     strategy: Strategy = "auto"
     meetings: int = 1
-
-    def chunks_for(self, num_discriminators: int) -> int:
-        """Returns the number of chunks in which each generator's fakes are dealt out."""
-        return {"latin": num_discriminators, "sparse": self.meetings}.get(self.pairing, 1)
-
-
-def draw_who_meets(game: Game, key: Key) -> Meetings | None:
-    """Draws who meets whom with the pairing ``sparse``, from the key of ``draw_latents``; None with others."""
-    if game.pairing != "sparse":
-        return None
-    return draw_meetings(jax.random.split(key)[1], *game.sizes, game.meetings)
 
 
 def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:

@@ -30,8 +30,13 @@ from mixgan_jax import penalties
 from mixgan_jax.players.meetings import Meetings, check_chunks
 from mixgan_jax.players.mesh import COMPONENT, DATA, axis_size, in_dealing_order, place
 from mixgan_jax.players.mixture import Mixture, make_samples
-from mixgan_jax.players.pairing import fakes_per_generator, map_discriminators, sum_shares
-from mixgan_jax.players.payoff import Logits, Outcome, check_batch, column, fill_matrix
+from mixgan_jax.players.pairing import (
+    check_batch,
+    fakes_per_generator,
+    map_discriminators,
+    sum_shares,
+)
+from mixgan_jax.players.payoff import Logits, Outcome, column, fill_matrix
 from mixgan_jax.solvers.core.game import Game
 from mixgan_jax.solvers.core.side import Gradients
 from mixgan_jax.types import Array, Info, Key, ModelState, Params
@@ -88,7 +93,7 @@ def discriminator_gradients(
     """
     chex.assert_equal_shape_prefix((p, fakes), 1)
     num_discriminators, q = discriminators.num_components, discriminators.weights
-    check_batch(game.discriminator, game.chunks_for(num_discriminators), real, fakes)
+    check_batch(game.discriminator, game.pairing, q.size, game.meetings, real, fakes)
     own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
     extra_shared = None if extra is None else extra.shared
 
@@ -199,8 +204,7 @@ def generator_gradients(
 
     # Each discriminator says where its fakes should go; the generators are differentiated once, for the sum over j.
     fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
-    chunks = game.chunks_for(discriminators.num_components)
-    check_batch(game.discriminator, chunks, real, fakes)
+    check_batch(game.discriminator, game.pairing, q.size, game.meetings, real, fakes)
     by_share, columns = map_discriminators(
         one,
         discriminators,
@@ -251,7 +255,7 @@ def draw_latents(game: Game, key: Key, batch: int) -> Array:
     if game.pairing == "latin" and axis_size(DATA) > 1:
         # The same numbers, drawn in chunks, so that no latent has to move.
         shape = (num_sets, num_discriminators, fakes // num_discriminators, game.latent_size)
-        latents = in_dealing_order(game.latent_sampler(key, shape))
+        latents = in_dealing_order(game.latent_sampler(key, shape), num_generators)
     else:
         latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
     latents = jnp.broadcast_to(latents, (num_generators, *latents.shape[1:]))

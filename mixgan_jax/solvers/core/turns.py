@@ -18,8 +18,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 import jax
 
 from mixgan_jax.checks import check_array, check_count, check_key
+from mixgan_jax.players.meetings import Meetings, draw_meetings
+from mixgan_jax.players.mesh import DATA, axis_size
 from mixgan_jax.players.mixture import Mixture, make_samples
-from mixgan_jax.solvers.core.game import Game, draw_who_meets, first_mixtures
+from mixgan_jax.solvers.core.game import Game, first_mixtures
 from mixgan_jax.solvers.core.gradients import (
     ExtraTerm,
     Reaction,
@@ -148,6 +150,11 @@ def parts_of(key: Key, batch: Array, parts: int = 1) -> Array:
         raise ValueError(
             f"batch must hold a multiple of discriminator_steps = {parts} reals, got shape {batch.shape}"
         )
+    if batch.shape[0] // parts % axis_size(DATA):
+        raise ValueError(
+            f"batch must hold a multiple of discriminator_steps = {parts} times the mesh's {DATA} axis of "
+            f"{axis_size(DATA)}, got {batch.shape[0]} reals"
+        )
     return batch.reshape(parts, -1, *batch.shape[1:])
 
 
@@ -210,6 +217,13 @@ def generators_turn(
         latents = draw_latents(game, key, real.shape[0])
         gradients, info = total_generator_gradients(game, side.mixture, opponents, real, latents)
     return update_side(rules, side, gradients), info
+
+
+def draw_who_meets(game: Game, key: Key) -> Meetings | None:
+    """Draws who meets whom with the pairing ``sparse``, from the key of ``draw_latents``; None with others."""
+    if game.pairing != "sparse":
+        return None
+    return draw_meetings(jax.random.split(key)[1], *game.sizes, game.meetings)
 
 
 def turn_keys(key: Key, discriminator_steps: int = 1) -> tuple[Key, Key]:
