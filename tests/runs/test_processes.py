@@ -136,6 +136,12 @@ def test_one_process_stops_both_for_the_same_reason(root, name, kind, words):
 
 
 @pytest.mark.slow
+def test_steps_without_their_images_are_not_logged(root):
+    """Process 1 cannot read the images of step 7. The newest checkpoint is that of step 4."""
+    assert [line["step"] for line in mg.read_records(root / "unreadable")] == [2, 4]
+
+
+@pytest.mark.slow
 def test_runs_change_their_mesh_and_number_of_processes(root):
     """From two processes to one, and from one to two."""
     saved = sorted(path.name for path in (root / "stopped" / "checkpoints").iterdir())
