@@ -14,7 +14,7 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments.benchmark.timing import interleaved, ratio
-from experiments.benchmark.workloads import Game, Training, dcgan_game, ring_game
+from experiments.benchmark.workloads import Game, Training, chunk_of, dcgan_game, ring_game
 from mixgan_jax.players.pairing import PAIRINGS, Pairing
 
 Shape = tuple[int, int]
@@ -111,12 +111,7 @@ def _on(
     solver, real, key = game.solver(**options), jnp.asarray(game.real()), jax.random.key(1)
     if shape is not None:
         solver = mg.on_mesh(solver, mg.make_mesh(component=shape[0], data=shape[1]))
-
-    def chunk(key: Any, state: Any, real: Any) -> Any:
-        def body(state: Any, index: Any) -> tuple[Any, None]:
-            return solver.step(jax.random.fold_in(key, index), state, real)[0], None
-
-        return jax.lax.scan(body, state, jnp.arange(steps))[0]
+    chunk = chunk_of(solver, steps)
 
     def begin() -> tuple[Any, Callable[[Any], Any]]:
         state = jax.jit(solver.init)(key)

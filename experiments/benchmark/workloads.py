@@ -115,6 +115,18 @@ class Training:
         return self._state
 
 
+def chunk_of(solver: mg.Solver, steps: int) -> Callable[[Array, Any, Array], Any]:
+    """Makes a function of key, state and batch that trains by ``steps`` steps, one scan."""
+
+    def chunk(key: Array, state: Any, real: Array) -> Any:
+        def body(state: Any, index: Array) -> tuple[Any, None]:
+            return solver.step(jax.random.fold_in(key, index), state, real)[0], None
+
+        return jax.lax.scan(body, state, jnp.arange(steps))[0]
+
+    return chunk
+
+
 def scanned(
     game: Game, steps: int, seeds: int | None = None, *, spread: bool = False, **options: Any
 ) -> Training:
@@ -128,13 +140,7 @@ def scanned(
         **options: options of ``mix_gan``.
     """
     solver, real = game.solver(**options), jnp.asarray(game.real())
-
-    def chunk(key: Array, state: Any, real: Array) -> Any:
-        def body(state: Any, index: Array) -> tuple[Any, None]:
-            return solver.step(jax.random.fold_in(key, index), state, real)[0], None
-
-        return jax.lax.scan(body, state, jnp.arange(steps))[0]
-
+    chunk = chunk_of(solver, steps)
     keys = jax.random.split(jax.random.key(1), seeds) if seeds else jax.random.key(1)
     keys = mg.spread_over_devices(keys) if spread else keys
     sharding = keys.sharding if spread else None

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec as P
 
+from mixgan_jax.arrays import is_concrete
 from mixgan_jax.types import Array
 
 T = TypeVar("T")
@@ -179,7 +180,7 @@ def merge_rows(rows: Array, unit: int) -> Array:
 def split_rows(merged: Array, count: int) -> Array:
     """Splits ``[I F]`` to ``[I, F]``, I = ``count``: the inverse of :func:`merge_rows` with one row to a unit."""
     each = merged.shape[0] // count
-    size = axis_size(DATA) if each % axis_size(DATA) == 0 else 1
+    size = _data_parts(each)
     if size == 1:
         return merged.reshape(count, -1)
     return merged.reshape(size, count, -1).swapaxes(0, 1).reshape(count, -1)
@@ -187,7 +188,7 @@ def split_rows(merged: Array, count: int) -> Array:
 
 def _by_device(array: Array, axis: int) -> Array:
     """Splits an axis F into D devices' parts, ``[D, ..., F / D, ...]``; D = 1 where the data axis does not divide F."""
-    size = axis_size(DATA) if array.shape[axis] % axis_size(DATA) == 0 else 1
+    size = _data_parts(array.shape[axis])
     shape = (*array.shape[:axis], size, array.shape[axis] // size, *array.shape[axis + 1 :])
     parts = jnp.moveaxis(array.reshape(shape), axis, 0)
     return place(parts, DATA, *[P.UNCONSTRAINED] * (parts.ndim - 1)) if size > 1 else parts
@@ -210,6 +211,11 @@ def _both_split(*counts: int) -> bool:
     return is_spread() and all(count % axis_size(COMPONENT) == 0 for count in counts)
 
 
+def _data_parts(size: int) -> int:
+    """Returns over how many devices of the data axis so many rows are split."""
+    return axis_size(DATA) if size % axis_size(DATA) == 0 else 1
+
+
 def _data_axis(size: int) -> str | None:
     return DATA if size % axis_size(DATA) == 0 else None
 
@@ -230,8 +236,8 @@ def _by_devices(
     )
 
     def call(*arguments: Any) -> T:
-        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(arguments))
         # Outside of jit, JAX cannot leave the other axes to XLA.
-        return mapped(*arguments) if traced else jax.jit(mapped)(*arguments)
+        known = all(map(is_concrete, jax.tree.leaves(arguments)))
+        return jax.jit(mapped)(*arguments) if known else mapped(*arguments)
 
     return call

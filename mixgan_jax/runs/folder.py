@@ -46,7 +46,7 @@ def opened(
         on_first(lambda: stack.enter_context(lock_folder(folder)))
         if jax.process_count() > 1:
             _check_shared(folder)
-        on_first(lambda: store_config(folder, identity))
+            on_first(lambda: store_config(folder, identity))
         yield inbox, stack.enter_context(Checkpoints(folder, identity))
 
 

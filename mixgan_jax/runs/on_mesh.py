@@ -105,9 +105,8 @@ def traced_for(mesh: Mesh, function: Callable[..., T]) -> Callable[..., T]:
 
     def traced(first: Any, *rest: Any) -> T:
         context = dict(jax.sharding.get_abstract_mesh().shape)
-        if context == dict(
-            mesh.shape
-        ):  # map_runs has dealt out the runs, or jax.set_mesh has set this mesh
+        # map_runs has dealt out the runs, or jax.set_mesh has set this mesh
+        if context == dict(mesh.shape):
             return function(first, *rest)
         if context:
             raise ValueError(f"mesh must be the one that is set, {context}, got {dict(mesh.shape)}")
