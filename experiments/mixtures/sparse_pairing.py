@@ -3,7 +3,7 @@
 Claim: with k = 8 and k = 32 in MIX+GAN (Arora et al. 2017, arXiv 1703.00573), a sparse pairing of 4 meetings is not
 worse than Latin pairing at the same batch, nor than full pairing at as many network evaluations a step, by half a mode
 and by 0.05 nats of reverse KL.
-Time: 25 minutes each for k = 8 on two CPU cores, 50 minutes for k = 32 (estimated from 60 steps).
+Time: 4 minutes each for k = 8 on two CPU cores, 10 to 14 minutes for k = 32, with other work beside them.
 
     python -m experiments sparse_pairing                     8 modes, k = 8
     python -m experiments sparse_pairing --preset grid       25 modes, k = 8
