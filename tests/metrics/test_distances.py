@@ -75,6 +75,7 @@ def test_sliced_wasserstein_in_one_dimension_is_exact(real, fake, expected) -> N
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_sliced_wasserstein_of_a_shift_is_the_closed_form() -> None:
     """|mu| E|theta_1|, which is 2 / pi in the plane and 1/2 in space; other samples with equal quantiles cancel."""
     for mu, mean in (((3.0, 4.0), 2 / math.pi), ((0.0, 3.0, 4.0), 0.5)):

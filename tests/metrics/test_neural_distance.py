@@ -98,6 +98,7 @@ def test_the_split_shows_what_was_only_learnt_by_heart() -> None:
     np.testing.assert_allclose(result["gap"], result["value"] - result["held_out"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_restart_is_chosen_by_its_training_value_alone() -> None:
     """The held-out sides are swapped: what is best in training is worst there, and is reported all the same."""
     result = distance(REAL, FAKE, FAKE, REAL, steps=5, restarts=5, learning_rate=0.1)

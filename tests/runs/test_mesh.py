@@ -214,6 +214,7 @@ def test_only_samples_are_exchanged(pairing):
     assert with_data_axis <= 1.2 * alone / 8
 
 
+@pytest.mark.slow
 def test_sixty_four_components_are_no_longer_a_program_than_eight():
     def length(components):
         sizes = {"num_generators": components, "num_discriminators": components}

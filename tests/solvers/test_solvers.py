@@ -224,6 +224,7 @@ def test_a_components_gradient_is_k_times_its_weighted_gradient():
     assert close(after.discriminators.params, expected, 1e-5)
 
 
+@pytest.mark.slow
 def test_latents_are_shared_only_when_asked_for():
     def init(key, z):
         return {"zero": jnp.zeros(())}, {}
@@ -470,6 +471,7 @@ def test_logits_are_counted_in_every_batch():
         rule.step(jax.random.key(1), state, batch(jax.random.key(2)))
 
 
+@pytest.mark.slow
 def test_players_may_need_an_axis_or_many_examples_in_training():
     net = mg.networks.MLP((8,), batch_norm=True, axis_name="data")
     critic = mg.from_linen(net)

@@ -47,6 +47,7 @@ def test_a_depth_of_0_is_mix_gan_bit_for_bit():
     assert same(one_step(solver()), one_default_step(0))
 
 
+@pytest.mark.slow
 def test_virtual_turns_are_thrown_away_but_are_looked_at():
     (_, plain, _), (_, after, _) = (one_default_step(depth) for depth in (0, 2))
     assert close(after.discriminator_side, plain.discriminator_side, 1e-6)

@@ -106,6 +106,7 @@ def test_solvers_trace(name, players):
     trace(SOLVERS[name](PLAYERS[players]), ring_feed())
 
 
+@pytest.mark.slow
 def test_training_ends_with_finite_players_and_weights_on_the_simplex(tmp_path):
     solver = mixed(LINEN, weight_tx=mg.optimistic_exponentiated_gradient(0.1))
     options = {"log_every": 2, "folder": tmp_path / "run"}

@@ -118,6 +118,7 @@ def test_thresholds_are_normal_quantiles_in_both_tails():
     np.testing.assert_allclose(edges, expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_components_of_weight_zero_are_never_selected():
     log_weights = jnp.log(jnp.asarray([0.0, 0.4, 0.0, 0.6, 0.0]))
     components, inputs = mixture(log_weights), latents()
