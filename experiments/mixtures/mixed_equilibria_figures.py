@@ -28,7 +28,8 @@ def three_curves(part: Mapping[str, Any], steps: int, particles: int) -> "Figure
         curves = np.array(part[name])
         times = np.linspace(0, steps, curves.shape[1])
         axes.plot(times, curves.T, color=COLOURS[name], lw=0.6, alpha=0.35)
-        axes.plot(times, np.median(curves, axis=0), color=COLOURS[name], lw=2.2, label=label)
+        middle, above = np.median(curves, axis=0), 3 + (name == "positions only")
+        axes.plot(times, middle, color=COLOURS[name], lw=2.2, label=label, zorder=above)
     axes.set(
         xlabel="steps",
         ylabel="Nikaido-Isoda error",
