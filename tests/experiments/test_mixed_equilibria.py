@@ -7,18 +7,18 @@ import pytest
 from experiments.mixtures import mixed_equilibria
 from experiments.mixtures.particle_play import BASIC, RULES, Plan, decay, play_all
 
-STEPS = np.arange(61) * 50
+STEPS = np.arange(101) * 100
 
 
 def test_a_rate_by_hand():
-    exponential = decay(10.0 ** (-2 * STEPS / 1000), 50)
+    exponential = decay(10.0 ** (-2 * STEPS / 1000), 100)
     assert exponential["rate"] == pytest.approx(2)
     assert exponential["exponential"] < 1e-9 < 0.01 < exponential["power"]
-    power = decay(0.5 * (1 + STEPS) ** -1.0, 50)
+    power = decay(0.5 * (1 + STEPS) ** -1.0, 100)
     assert power["power"] < power["exponential"]
-    floor = decay(np.maximum(10.0 ** (-20 * STEPS / 1000), 1e-15), 50)
-    assert floor["rate"] == pytest.approx(20), "points at the floor do not count"
-    assert np.isnan(decay(np.full(61, 2.0), 50)["rate"])
+    floor = decay(np.maximum(10.0 ** (-10 * STEPS / 1000), 1e-15), 100)
+    assert floor["rate"] == pytest.approx(10), "points at the floor do not count"
+    assert np.isnan(decay(np.full(101, 2.0), 100)["rate"])
 
 
 def verdict(both: float, factor: float) -> list[str]:
@@ -32,7 +32,7 @@ def verdict(both: float, factor: float) -> list[str]:
                 name, 0
             )
             rate = rate if particles > 5 else 0
-            noise = np.exp(0.1 * rng.normal(size=(8, 61)))
+            noise = np.exp(0.1 * rng.normal(size=(8, 101)))
             drop = 0.5 if name == "weights only, mirror-prox" else 1.0
             parts[particles][name] = drop * noise * 10.0 ** (-rate * STEPS / 1000)
     rows = mixed_equilibria.rows_of(config, parts)
@@ -40,7 +40,7 @@ def verdict(both: float, factor: float) -> list[str]:
 
 
 def test_a_verdict_can_hold_and_fail():
-    assert set(verdict(both=2.0, factor=1.0)) == {"holds"}
+    assert set(verdict(both=1.0, factor=0.5)) == {"holds"}
     outcomes = verdict(both=-0.1, factor=1.0)
     assert outcomes.count("fails") >= 4
 
@@ -55,7 +55,7 @@ def test_large_numbers_of_particles_play_the_first_rules():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--steps", "100"], "--steps must be a multiple of 60, got 100"),
+        (["--steps", "150"], "--steps must be a multiple of 100, got 150"),
         (["--particles", "5"], "--particles must be two numbers or more"),
     ],
 )
