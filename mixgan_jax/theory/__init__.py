@@ -6,6 +6,8 @@ from mixgan_jax.theory.continuous_games import (
     Particles as Particles,
     feature_game as feature_game,
     particle_players as particle_players,
+    point_gan as point_gan,
+    polynomial_game as polynomial_game,
     trigonometric_game as trigonometric_game,
 )
 from mixgan_jax.theory.dirac_gan import (

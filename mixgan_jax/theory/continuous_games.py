@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from mixgan_jax.checked import checked
+from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.checks import check_counts
 from mixgan_jax.losses import GanLoss, separable
 from mixgan_jax.players.player import Player
@@ -150,6 +150,53 @@ def trigonometric_game(key: Key, frequencies: Count = 3, dimension: Count = 1) -
     size = jax.eval_shape(features, jax.ShapeDtypeStruct((dimension,), jnp.float32)).shape[0]
     matrix = jax.random.normal(key, (size, size), jnp.float32)
     return feature_game(matrix, features, features, dimensions=(dimension, dimension))
+
+
+@checked
+def polynomial_game(matrix: Annotated[Array, Shaped(2, floating=True)]) -> ContinuousGame:
+    """Makes a polynomial game on the box [-1, 1], ``f(x, y) = sum_mn a_mn x^m y^n``.
+
+    Such games have equilibria of finite support (Dresher, Karlin and Shapley 1950), often with atoms on the walls.
+
+    Args:
+        matrix: a ``[M, N]``, coefficients of the powers 0..M-1 of x and 0..N-1 of y.
+
+    Returns:
+        The game.
+    """
+
+    def powers(count: int) -> Features:
+        def features(x: Array) -> Array:
+            return jnp.cumprod(jnp.concatenate([jnp.ones_like(x), *[x] * (count - 1)]))
+
+        return features
+
+    return unchecked(feature_game)(matrix, *map(powers, matrix.shape), domain="box")
+
+
+@checked
+def point_gan(
+    data: Annotated[Array, Shaped(1, floating=True)], frequencies: Count = 3
+) -> ContinuousGame:
+    r"""Makes the GAN whose generator is a point on the circle and whose discriminator is a wave packet around y.
+
+    .. math:: f(x, y) = \frac1N \sum_n D(x_n - y) - D(x - y), \qquad D(t) = \sum_{k = 1}^K \cos(2 \pi k t),
+
+    the payoff of a Wasserstein GAN. A mixture of points is at an equilibrium, of value 0, exactly if its first K
+    Fourier coefficients are those of the data: no discriminator then tells them apart. Weights must move where modes of
+    the data have unequal mass.
+
+    Args:
+        data: N points of the circle ``[N]``.
+        frequencies: K >= 1.
+
+    Returns:
+        The game on the torus.
+    """
+    waves = trigonometric_features(frequencies, 1)
+    moments = jnp.mean(jax.vmap(waves)(data[:, None]), axis=0)[1:]
+    matrix = jnp.concatenate([moments[None], -jnp.eye(len(moments), dtype=moments.dtype)])
+    return unchecked(feature_game)(matrix, waves, lambda y: waves(y)[1:])
 
 
 class ParticlePlayers(NamedTuple):

@@ -55,7 +55,7 @@ def mixed_equilibrium(
     game and its slope is 0. The certificate is the Nikaido-Isoda error over all deviations.
 
     Args:
-        game: a game of one or two dimensions a side. On a box no atom of the equilibrium may lie on a wall.
+        game: a game of one or two dimensions a side.
         grid: points of the first grid on each axis; None for 64 in one dimension and 12 in two.
         tolerance: the largest ``gap`` allowed, as a fraction of the range of the payoffs on the grid.
 
@@ -75,16 +75,14 @@ def mixed_equilibrium(
         spread = max(float(np.ptp(payoffs(*points))), np.finfo(np.float64).tiny)
         sides, value = _exchange(game, payoffs, points, spread)
         # Merge what stands for one atom, and drop what Newton's method leaves without weight
-        sides = _polish(game, value, *(_merge(game.domain, side, 0.02, _TINY) for side in sides))
-        again = [_merge(game.domain, side, 1e-6, _TINY) for side in sides]
-        if [len(side.weights) for side in again] != [len(side.weights) for side in sides]:
-            sides = _polish(game, value, *again)
-        rows, columns = sides
-        gap = np.inf
-        if all(
-            side.weights.min() >= 0.0 and abs(side.weights.sum() - 1.0) < 1e-9 for side in sides
-        ):
-            gap = max(float(nikaido_isoda(game, *(_on_device(side) for side in sides))), 0.0)
+        sharp = _polish(game, value, *(_merge(game.domain, side, 0.02, _TINY) for side in sides))
+        again = [_merge(game.domain, side, 1e-6, _TINY) for side in sharp]
+        if [len(side.weights) for side in again] != [len(side.weights) for side in sharp]:
+            sharp = _polish(game, value, *again)
+        # Games with many equilibria are singular for Newton's method: there the exchange is the better one
+        gap, _, (rows, columns) = min(
+            (_gap(game, pair), place, pair) for place, pair in enumerate((sharp, sides))
+        )
         value = float(rows.weights @ payoffs(rows.positions, columns.positions) @ columns.weights)
     if not gap <= tolerance * spread:
         raise EquilibriumError(
@@ -106,7 +104,7 @@ def _exchange(
         ]
         found = peaks(*(_on_device(_padded(side)) for side in sides))
         (rows, losses), (columns, gains) = jax.tree.map(np.asarray, found)
-        if gains.max() + losses.max() <= 1e-8 * spread:
+        if gains.max() + losses.max() <= 1e-10 * spread:
             break
         near = 0.05 * spread
         points = [
@@ -114,6 +112,13 @@ def _exchange(
             np.concatenate([points[1], columns[gains > gains.max() - near]]),
         ]
     return sides, solved.value
+
+
+def _gap(game: ContinuousGame, sides: list[Particles]) -> float:
+    """Computes the Nikaido-Isoda error; infinite where weights are none."""
+    if any(side.weights.min() < 0.0 or abs(side.weights.sum() - 1.0) > 1e-9 for side in sides):
+        return np.inf
+    return max(float(nikaido_isoda(game, *(_on_device(side) for side in sides))), 0.0)
 
 
 def _both_peaks(
@@ -162,7 +167,9 @@ def _merge(domain: Domain, side: Particles, radius: float, least: float) -> Part
                 apart -= np.round(apart)
             near = left & (np.abs(apart).max(axis=1) <= radius)
             mass = weights[near].sum()
-            merged.append((positions[index] + weights[near] @ apart[near] / mass, mass))
+            moved = weights[near] @ apart[near] / mass
+            walls = (domain == "box") & (np.abs(positions[index]) >= 1.0)
+            merged.append((positions[index] + np.where(walls, 0.0, moved), mass))
             left &= ~near
     found, masses = (np.array(part) for part in zip(*merged, strict=True))
     return Particles(found % 1.0 if domain == "torus" else found, masses / masses.sum())
@@ -175,6 +182,12 @@ def _polish(
     shapes = [np.shape(part) for part in (*rows, *columns)]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
 
+    # Of coordinates on a wall, which: -1 or 1; 0 of others
+    walls = {
+        level: np.trunc(side.positions) if game.domain == "box" else np.zeros(shape)
+        for level, side, shape in zip((-2, -1), (rows, columns), shapes[::2], strict=True)
+    }
+
     def split(unknowns: Array) -> list[Array]:
         parts = jnp.split(unknowns, ends)[:-1]
         return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
@@ -185,6 +198,8 @@ def _polish(
         parts = []
         for potential, points, level in ((of_rows, x, -2), (of_columns, y, -1)):
             heights, slopes = jax.vmap(jax.value_and_grad(potential))(points)
+            # An atom on a wall stays there
+            slopes = jnp.where(walls[level] != 0.0, points - walls[level], slopes)
             parts += [heights - unknowns[level], slopes.ravel()]
         return jnp.concatenate([*parts, jnp.stack([p.sum() - 1.0, q.sum() - 1.0])])
 
@@ -196,7 +211,7 @@ def _polish(
         if not (np.isfinite(jacobian).all() and np.abs(error).max() > 1e-14):
             break
         # Degenerate games have many solutions: take the nearest
-        move = np.linalg.lstsq(jacobian, -error, rcond=1e-10)[0]
+        move = np.linalg.lstsq(jacobian, -error, rcond=1e-7)[0]
         unknowns = unknowns + move
         if np.abs(move).max() < 1e-15:
             break

@@ -308,6 +308,12 @@ PLAY = {
         {"frequencies": counts(2), "dimension": counts(2)},
         payoff_is_a_number,
     ),
+    "theory.polynomial_game": Case(
+        theory.polynomial_game, {"matrix": array(3, 2)}, payoff_is_a_number
+    ),
+    "theory.point_gan": Case(
+        theory.point_gan, {"data": array(4), "frequencies": counts(2)}, payoff_is_a_number
+    ),
     "theory.particle_players": Case(theory.particle_players, {"game": game}, players_play),
     "theory.potentials": Case(theory.potentials, mixed, potentials_are_numbers),
     "theory.nikaido_isoda": Case(

@@ -196,8 +196,46 @@ def test_bad_input_is_refused():
         theory.feature_game(jnp.ones((7, 7)), features, features, domain="sphere")
 
 
+@pytest.mark.slow
+def test_a_polynomial_game_with_atoms_on_the_walls():
+    """(x - y)^2: the middle against both walls, half the time each; value 1."""
+    game = theory.polynomial_game(jnp.asarray([[0.0, 0, 1], [0, -2, 0], [1, 0, 0]]))
+    found = theory.mixed_equilibrium(game)
+    np.testing.assert_allclose(found.rows.positions, [[0.0]], atol=1e-9)
+    order = np.argsort(found.columns.positions[:, 0])
+    np.testing.assert_allclose(found.columns.positions[order], [[-1.0], [1.0]])
+    np.testing.assert_allclose(found.columns.weights, [0.5, 0.5], atol=1e-9)
+    assert found.value == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", range(3))
+def test_random_polynomial_games_are_certified(key):
+    matrix = np.random.default_rng(key).normal(size=(5, 4)).astype(np.float32)
+    game = theory.polynomial_game(jnp.asarray(matrix))
+    found = theory.mixed_equilibrium(game)
+    points = np.linspace(-1, 1, 20_001)
+    column_moments = np.vander(found.columns.positions[:, 0], 4, increasing=True).T
+    row_moments = np.vander(found.rows.positions[:, 0], 5, increasing=True).T
+    losses = np.vander(points, 5, increasing=True) @ matrix @ column_moments @ found.columns.weights
+    gains = found.rows.weights @ row_moments.T @ matrix @ np.vander(points, 4, increasing=True).T
+    assert losses.min() >= found.value - 1e-9
+    assert gains.max() <= found.value + 1e-9
+
+
+@pytest.mark.slow
+def test_points_match_the_moments_of_data():
+    """Three modes of unequal mass: as many Fourier coefficients as the discriminator sees are those of the data."""
+    data = np.repeat(np.float32([0.1, 0.4, 0.7]), [5, 3, 2])
+    found = theory.mixed_equilibrium(theory.point_gan(jnp.asarray(data), 3))
+    assert found.value == pytest.approx(0, abs=1e-7)
+    for k in (1, 2, 3):
+        moment = found.rows.weights @ np.exp(2j * np.pi * k * found.rows.positions[:, 0])
+        assert abs(moment - np.exp(2j * np.pi * k * data).mean()) < 1e-6
+
+
 def test_no_certificate_no_equilibrium():
-    """The saddle point on a wall has slopes, which Newton's method for inner atoms cannot make 0."""
-    game = theory.ContinuousGame(lambda x, y: x[0] + y[0], (1, 1), "box")
-    with pytest.raises(mg.EquilibriumError, match=r"the certificate, .* exceeds tolerance 1e-09"):
-        theory.mixed_equilibrium(game)
+    """No equilibrium in float64 is exact to 1e-30."""
+    game = theory.trigonometric_game(jax.random.key(1))
+    with pytest.raises(mg.EquilibriumError, match=r"the certificate, .* exceeds tolerance 1e-30"):
+        theory.mixed_equilibrium(game, tolerance=1e-30)
