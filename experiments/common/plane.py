@@ -18,7 +18,7 @@ from experiments.common.setup import Setup, num_parameters
 from mixgan_jax.data import feed_from_distribution, grid, ring
 from mixgan_jax.metrics import component_coverage, mode_coverage
 from mixgan_jax.networks import MLP, pacgan_discriminator, pacgan_generator, widen
-from mixgan_jax.players.pairing import Pairing
+from mixgan_jax.players.pairing import TrainingPairing
 from mixgan_jax.types import Array, Key
 
 
@@ -79,13 +79,14 @@ COLUMNS = {
 
 
 class Method(NamedTuple):
-    """One row of the table; a batch of None stands for the config's."""
+    """One row of the table; a batch of None stands for the config's, meetings are the sparse pairing's."""
 
     name: str
     components: int
     wide: bool = False
-    pairing: Pairing = "full"
+    pairing: TrainingPairing = "full"
     batch: int | None = None
+    meetings: int = 1
 
 
 def build(config: Config, method: Method) -> Setup:
@@ -109,6 +110,7 @@ def build(config: Config, method: Method) -> Setup:
         weight_tx=mg.exponentiated_gradient(config.weight_rate),
         weight_barrier=config.weight_barrier,
         pairing=method.pairing,
+        meetings=method.meetings,
         update=config.update,
     )
     feed = feed_from_distribution(target, method.batch or config.batch)

@@ -15,15 +15,12 @@ Protocol, departures and trials are in experiments/mixtures/README.md.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from experiments.common import harness, options, plane, report, verdicts
 from experiments.common.plane import Config, Method
 from experiments.common.session import session
-from mixgan_jax.plots import drawing
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from experiments.mixtures.pairing_figure import COLUMNS, measure, quality_over_time
 
 
 def _preset(name: str, **changes: Any) -> Config:
@@ -37,12 +34,6 @@ PRESETS = {
     "paper": _preset("paper"),
     "paper_grid": _preset("paper_grid"),
     "smoke": _preset("smoke", components=(3,)),
-}
-
-COLUMNS = {
-    **{name: plane.COLUMNS[name] for name in ("modes", "high_quality", "reverse_kl")},
-    "nash_conv": plane.COLUMNS["nash_conv"],
-    "step_ms": ("ms/step", 2),
 }
 
 
@@ -65,12 +56,6 @@ def methods(config: Config) -> list[Method]:
         Method(f"Latin, B={2 * batch}", k, pairing="latin", batch=2 * batch),
         Method(f"stratified, B={batch}", k, pairing="stratified", batch=batch),
     ]
-
-
-def measure(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[str, Any]:
-    """Trains all seeds of a method at once; returns the table's row."""
-    row, _ = plane.measure(run, method, bar)
-    return row | report.measured_once(step_ms=harness.step_milliseconds(run, method.name))
 
 
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -99,31 +84,9 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-@drawing.styled
-def quality_over_time(rows: Sequence[Mapping[str, Any]], total: int) -> "Figure":
-    """Draws modes, mean ± standard error, over milliseconds a step; a dotted line marks the data's number of modes."""
-    figure = drawing.new_figure(4.6, 2.9)
-    axes = figure.add_subplot()
-    for row, colour, marker in zip(rows, drawing.COLOURS, drawing.MARKERS, strict=False):
-        axes.errorbar(
-            row["step_ms_mean"],
-            row["modes_mean"],
-            yerr=row["modes_stderr"],
-            color=colour,
-            fmt=marker,
-            capsize=3,
-            label=row["method"],
-        )
-    axes.axhline(total, color="0.3", ls=":", lw=1.0, label="all modes")
-    axes.set(xlabel=f"milliseconds a step, {rows[0]['n']} seeds at once", ylabel="modes")
-    axes.set_xlim(0, 1.08 * max(row["step_ms_mean"] for row in rows))
-    figure.legend(loc="outside right center")
-    return figure
-
-
 def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
     """Draws the figure; returns its path by the name under which it is kept."""
-    figure = quality_over_time(rows, 8 if run.config.target == "ring" else 25)
+    figure = quality_over_time(rows, run.config.target)
     return {"quality": report.save_figure(run, figure, "quality")}
 
 

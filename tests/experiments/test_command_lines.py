@@ -15,7 +15,7 @@ import mixgan_jax as mg
 from experiments import __main__ as overview
 from experiments.common import catalogue, harness, options, plane
 from experiments.family import stacked_mnist
-from experiments.mixtures import mix_gan_mnist, mix_gan_ring, mix_weights, pairing
+from experiments.mixtures import mix_gan_mnist, mix_gan_ring, mix_weights, pairing, sparse_pairing
 from experiments.rotation import dirac_gan, jare
 from experiments.theorems import theory_equilibrium_exists, theory_small_mixtures
 from experiments.width import overparam_features, overparam_gda, overparam_mnist
@@ -229,6 +229,7 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
         ),
         (pairing, ["--batch", "64"], "--batch must be a multiple of k = 5, got 64"),
         (pairing, ["--components", "3", "5"], "--components must be one number, got (3, 5)"),
+        (sparse_pairing, ["--components", "6"], "--components must be a multiple of 4, got 6"),
         (jare, ["--gammas", "10", "10"], "--gammas must differ from each other, got (10.0, 10.0)"),
         (dirac_gan, ["--step-size", "0.6"], "--step-size must be at most 0.5, got 0.6"),
         (dirac_gan, ["--steps", "500"], "--steps must be at least 100 / step size = 1000, got 500"),

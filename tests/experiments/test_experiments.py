@@ -22,7 +22,7 @@ from experiments.common import (
     report,
 )
 from experiments.common.session import session
-from experiments.mixtures import mix_gan_mnist, mix_gan_ring, pairing
+from experiments.mixtures import mix_gan_mnist, mix_gan_ring, pairing, sparse_pairing
 from mixgan_jax.data import digits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ def test_smoke_preset_runs_and_a_second_start_reads_the_same_numbers(name, tmp_p
         assert row["n"] == len(results["seeds"]) == 2
         for metric in results["columns"]:
             assert np.isfinite(row[f"{metric}_mean"])
-            measured_once = metric in {"step_ms", "parameters"}
+            measured_once = metric in {"step_ms", "parameters", "evaluations"}
             assert measured_once or np.isfinite(row[f"{metric}_stderr"])
         assert row["method"] in printed
     assert all(set(line) == {"claim", "expected", "got", "outcome"} for line in results["verdict"])
@@ -251,6 +251,19 @@ def test_the_pairings_differ_in_nothing_but_pairing_and_batch():
     for row in rows:
         feed = plane.build(config, row).feed
         assert feed.sample(jax.random.key(0), feed.arrays).shape == (row.batch, 2)
+
+
+@pytest.mark.parametrize("preset", ["cpu", "grid_32"])
+def test_pairings_of_many_components_do_the_same_work(preset):
+    config = sparse_pairing.PRESETS[preset]
+    rows = sparse_pairing.methods(config)
+    (k,) = config.components
+    counts = [sparse_pairing.evaluations(k, row.batch, row.pairing) for row in rows]
+    assert counts[1:] == 3 * [k * 64 * 5]  # draw twice, judge twice, reals once
+    assert counts[0] == pytest.approx(counts[1], rel=0.05)
+    # One fake more or fewer of each generator would be further away.
+    assert abs(counts[0] - counts[1]) <= sparse_pairing.evaluations(k, 1, "full") / 2
+    assert [row.meetings for row in rows] == [1, 1, 4, 1]
 
 
 @pytest.mark.parametrize("preset", ["cpu", "paper"])

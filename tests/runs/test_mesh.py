@@ -3,6 +3,7 @@
 States are compared in float64 after gradient steps with momentum: in float32, or with Adam, rounding hides mistakes.
 """
 
+import re
 from dataclasses import replace
 
 import chex
@@ -16,7 +17,7 @@ from helpers import first_quick
 from jax.sharding import NamedSharding, PartitionSpec as P
 
 import mixgan_jax as mg
-from experiments.benchmark.meshes import exchanges
+from experiments.benchmark.meshes import EXCHANGES, exchanges
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.runs.parallel import map_runs
 
@@ -209,6 +210,20 @@ def test_only_samples_are_exchanged(pairing):
     assert rest <= 64 * (4 * 4 + 4 + 4), "payoffs, losses, flags"
     _, alone = exchanged(solver, mesh())
     assert flops <= 1.2 * alone / 4
+    _, with_data_axis = exchanged(solver, mesh(4, 2))
+    assert with_data_axis <= 1.2 * alone / 8
+
+
+def test_sixty_four_components_are_no_longer_a_program_than_eight():
+    def length(components):
+        sizes = {"num_generators": components, "num_discriminators": components}
+        solver = game(IMAGE_PLAYERS, **sizes)
+        state = jax.eval_shape(solver.init, jax.random.key(0))
+        return len(
+            jax.jit(solver.step).lower(jax.random.key(0), state, reals(0, (8, 8, 3))).as_text()
+        )
+
+    assert length(64) < 2 * length(8)
 
 
 def test_components_stay_on_their_devices():
@@ -276,12 +291,64 @@ def test_runs_are_a_third_axis():
     assert kernel.sharding == NamedSharding(where, P("runs", "component"))
 
 
-def test_nothing_crosses_runs():
-    where, solver = mesh(runs=2), mg.on_mesh(game(num_discriminators=4), mesh(runs=2))
+def step_of_two_runs(where):
+    solver = mg.on_mesh(game(num_discriminators=4), where)
     keys = jax.device_put(jax.random.split(jax.random.key(1), 2), NamedSharding(where, P("runs")))
     states = jax.jit(map_runs(keys, solver.init))(keys)
     step = jax.jit(map_runs(keys, lambda key, state: solver.step(key, state, reals(0))))
-    assert exchanges(step.lower(keys, states).compile()) == []
+    return step.lower(keys, states).compile()
+
+
+def test_nothing_crosses_runs():
+    assert exchanges(step_of_two_runs(mesh(runs=2))) == []
+    # With all three axes, devices 0 to 3 have the first run: whoever exchanges is on one side.
+    groups = partners(step_of_two_runs(mesh(2, 2, runs=2)))
+    assert groups
+    for group in groups:
+        assert len({device // 4 for device in group}) == 1, group
+
+
+def test_what_crosses_runs_is_seen():
+    numbers = jax.device_put(jnp.zeros((8, 8)), NamedSharding(mesh(2, 2, runs=2), P("runs")))
+    summed = jax.jit(lambda numbers: numbers.sum(axis=0)).lower(numbers).compile()
+    assert partners(summed) == [[0, 4], [1, 5], [2, 6], [3, 7]]
+
+
+def numbers_in(text):
+    return [int(one) for one in re.findall(r"\d+", text)]
+
+
+def partners(compiled):
+    """Lists the groups of devices that exchange something with each other in a compiled program.
+
+    XLA writes groups in three forms: {{0,1},{2,3}}; [groups,members]<=[sizes]T(order), the devices counted through
+    transposed axes; and mesh['a'=2,'b'=4] {'a'}, groups along some axes of a mesh.
+    """
+    groups, found = [], 0
+    for line in compiled.as_text().splitlines():
+        if not re.search(rf" ({'|'.join(EXCHANGES)})(-start)?\(", line):
+            continue
+        found += 1
+        if listed := re.search(r"(?:replica_groups|source_target_pairs)=\{(\{.*?\})\}", line):
+            groups += [numbers_in(each) for each in re.findall(r"\{(.*?)\}", listed[1])]
+            continue
+        counted = re.search(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?", line)
+        if counted:
+            shape, sizes = numbers_in(counted[1]), numbers_in(counted[2])
+            order = numbers_in(counted[3]) if counted[3] else range(len(sizes))
+            devices = np.arange(8).reshape(sizes).transpose(order)
+            groups += devices.reshape(shape).tolist()
+            continue
+        named = re.search(r"replica_groups=mesh\[([^\]]*)\] \{([^}]*)\}", line)
+        assert named, line
+        names, along = re.findall(r"'(\w+)'=", named[1]), re.findall(r"'(\w+)'", named[2])
+        devices = np.arange(8).reshape([int(size) for size in re.findall(r"=(\d+)", named[1])])
+        places = [names.index(name) for name in along]
+        devices = np.moveaxis(devices, places, range(-len(places), 0))
+        members = int(np.prod(devices.shape[-len(places) :]))
+        groups += devices.reshape(-1, members).tolist()
+    assert found == len(exchanges(compiled))
+    return groups
 
 
 @pytest.mark.slow
