@@ -88,6 +88,8 @@ EXCEPTIONS = {
         CONTAINERS,
     ),
     **dict.fromkeys(("theory.IntervalGame", "theory.IntervalState"), CONTAINERS),
+    **dict.fromkeys(("theory.ContinuousGame", "theory.MixedEquilibrium"), CONTAINERS),
+    **dict.fromkeys(("theory.ParticlePlayers", "theory.Particles"), CONTAINERS),
 }
 
 
@@ -104,6 +106,7 @@ DEAR = {
     "metrics.best_discriminator": "metrics/test_neural_distance.py",
     "metrics.neural_net_distance": "metrics/test_neural_distance.py",
     "theory.best_interval": "theory/test_interval_game.py",
+    "theory.mixed_equilibrium": "theory/test_continuous_games.py",
 }
 
 

@@ -42,6 +42,7 @@ PAPERS = (
     Paper("nie2019", ("jare",)),
     Paper("mescheder2018", ("dirac_gan",)),
     Paper("mescheder2017", ("game_optimisers", "jare")),
+    Paper("domingoenrich2020", ("mixed_equilibria",)),
     Paper("balaji2021", ("overparam_gda", "overparam_features", "overparam_mnist")),
 )
 

@@ -16,10 +16,10 @@ from mixgan_jax.players.player import Discriminator, Generator
 from mixgan_jax.solvers.core.game import Game, first_mixtures
 from mixgan_jax.solvers.core.gradients import (
     discriminator_gradients,
-    draw_latents,
     generator_gradients,
 )
 from mixgan_jax.solvers.core.side import MixGanState, Rules, start_side, update_side
+from mixgan_jax.solvers.core.turns import draw_latents
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Count, Info, Key, LatentSampler
 

@@ -13,7 +13,7 @@ from mixgan_jax.players.meetings import check_meetings
 from mixgan_jax.players.mixture import Strategy
 from mixgan_jax.players.pairing import TrainingPairing
 from mixgan_jax.players.player import Discriminator, Generator
-from mixgan_jax.solvers.core.game import DiscriminatorPenalty, Game
+from mixgan_jax.solvers.core.game import ComponentSpeed, DiscriminatorPenalty, Game
 from mixgan_jax.solvers.core.side import make_rules
 from mixgan_jax.solvers.core.simultaneous import simultaneous
 from mixgan_jax.solvers.core.turns import (
@@ -40,6 +40,7 @@ def mix_gan(
     discriminator_tx: Transform,
     weight_tx: Transform | None = None,
     weight_barrier: NonNegative = 0.1,
+    component_speed: ComponentSpeed = "weighted",
     penalty: DiscriminatorPenalty | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
     shared_latents: bool = False,
@@ -63,7 +64,8 @@ def mix_gan(
     which keeps the mixture from collapsing to one component. With I = J = 1 this is ordinary GAN training.
 
     Departures from the paper: the gradient of component k is multiplied by K, so that under uniform weights every
-    component moves as a single GAN would. I and J may differ. There are pairings other than ``full``.
+    component moves as a single GAN would; ``component_speed`` has other factors. I and J may differ. There are pairings
+    other than ``full``.
 
     Args:
         generator: latents ``[B, Z]`` to samples ``[B, ...]``.
@@ -77,6 +79,11 @@ def mix_gan(
         weight_tx: optimiser of the log-weights of both sides, fed gradients with respect to the weights; any optax
             transform, since log-weights are normalised after it. ``exponentiated_gradient(1e-3)`` if not given.
         weight_barrier: coefficient >= 0 of R; 0.1 in the released code.
+        component_speed: ``weighted``, the default, multiplies the gradient of component k, and its penalty, by K times
+            its weight: all components then descend one function, K times their side's loss. ``equal`` lets every
+            component descend its own loss, whatever its weight. With SGD, exponentiated gradient and no barrier,
+            simultaneous steps are then Wasserstein-Fisher-Rao descent-ascent (Domingo-Enrich et al. 2020,
+            arXiv 2002.06277); see :func:`particle_players`.
         penalty: a regulariser of each discriminator, added to its loss but not to the payoffs. Over the fakes of
             several generators it is averaged with weights p.
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
@@ -133,6 +140,7 @@ def mix_gan(
         pairing,
         strategy,
         meetings,
+        component_speed,
     )
     if pairing == "sparse":
         check_meetings(meetings, num_generators, num_discriminators)
@@ -144,6 +152,8 @@ def mix_gan(
         raise fail("update", update, "'alternating' where sides take several steps or skip some")
     if update == "alternating" and adjust is not None:
         raise fail("update", update, "'simultaneous' where gradients are adjusted")
+    if component_speed == "equal" and adjust is not None:
+        raise fail("component_speed", component_speed, "'weighted' where gradients are adjusted")
     if update == "simultaneous":
         step = simultaneous(game, rules, adjust)
     else:

@@ -12,9 +12,15 @@ from mixgan_jax.optim.components import Transform
 from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.players.player import Discriminator, Generator
 from mixgan_jax.solvers.core.game import DiscriminatorPenalty, Game
-from mixgan_jax.solvers.core.gradients import Reaction, discriminator_gradients, draw_latents
+from mixgan_jax.solvers.core.gradients import Reaction, discriminator_gradients
 from mixgan_jax.solvers.core.side import MixGanState, Rules, Side, make_rules, update_side
-from mixgan_jax.solvers.core.turns import SideName, alternating, current_opponents, first_state
+from mixgan_jax.solvers.core.turns import (
+    SideName,
+    alternating,
+    current_opponents,
+    draw_latents,
+    first_state,
+)
 from mixgan_jax.solvers.solver import Solver
 from mixgan_jax.types import Array, Count, Key, LatentSampler, NonNegative, Params, Whole
 

@@ -1,5 +1,15 @@
 """Closed forms and constructions from theorems on GANs and on mixtures of GANs, without any training loop."""
 
+from mixgan_jax.theory.continuous_games import (
+    ContinuousGame as ContinuousGame,
+    ParticlePlayers as ParticlePlayers,
+    Particles as Particles,
+    feature_game as feature_game,
+    particle_players as particle_players,
+    point_gan as point_gan,
+    polynomial_game as polynomial_game,
+    trigonometric_game as trigonometric_game,
+)
 from mixgan_jax.theory.dirac_gan import (
     dirac_gan_inward_pull as dirac_gan_inward_pull,
     dirac_gan_jacobian as dirac_gan_jacobian,
@@ -42,6 +52,11 @@ from mixgan_jax.theory.linearized_gda import (
     reachable_probability as reachable_probability,
     relu_kernel as relu_kernel,
 )
+from mixgan_jax.theory.mixed_equilibria import (
+    MixedEquilibrium as MixedEquilibrium,
+    mixed_equilibrium as mixed_equilibrium,
+)
+from mixgan_jax.theory.nikaido_isoda import nikaido_isoda as nikaido_isoda, potentials as potentials
 from mixgan_jax.theory.packing import (
     mode_collapse_region as mode_collapse_region,
     packed_total_variation as packed_total_variation,

@@ -269,7 +269,63 @@ line = {
     "nodes": st.just(NODES),
 }
 rule = st.sampled_from(theory.scoring_rules())
+ROW = jnp.full((2, 1), 0.25)
+strategy = array(2, low=0.125, high=1).map(
+    lambda values: theory.Particles(ROW, values / values.sum())
+)
+game = st.just(theory.trigonometric_game(jax.random.key(0)))
+mixed = {"game": game, "rows": strategy, "columns": strategy}
+
+
+def payoff_is_a_number(given: Any, made: theory.ContinuousGame) -> None:
+    x, y = (jnp.full(size, 0.25) for size in made.dimensions)
+    assert np.isfinite(made.payoff(x, y))
+
+
+def potentials_are_numbers(given: Any, made: Any) -> None:
+    for potential in made:
+        assert np.isfinite(potential(jnp.zeros(1)))
+
+
+def players_play(given: Any, made: theory.ParticlePlayers) -> None:
+    params, _ = made.generator.init(jax.random.key(0), jnp.zeros((2, 1)))
+    assert made.generator.apply(params, {}, jnp.zeros((2, 1)), train=True)[0].shape == (2, 1)
+
+
 PLAY = {
+    "theory.feature_game": Case(
+        theory.feature_game,
+        {
+            "matrix": array(2, 2),
+            "row_features": st.just(lambda x: jnp.concatenate([x, x**2])),
+            "column_features": st.just(lambda y: jnp.concatenate([y, y**2])),
+            "dimensions": st.just((1, 1)),
+        },
+        payoff_is_a_number,
+    ),
+    "theory.trigonometric_game": Case(
+        theory.trigonometric_game,
+        {"frequencies": counts(2), "dimension": counts(2)},
+        payoff_is_a_number,
+    ),
+    "theory.polynomial_game": Case(
+        theory.polynomial_game, {"matrix": array(3, 2)}, payoff_is_a_number
+    ),
+    "theory.point_gan": Case(
+        theory.point_gan, {"data": array(4), "frequencies": counts(2)}, payoff_is_a_number
+    ),
+    "theory.particle_players": Case(theory.particle_players, {"game": game}, players_play),
+    "theory.potentials": Case(theory.potentials, mixed, potentials_are_numbers),
+    "theory.nikaido_isoda": Case(
+        theory.nikaido_isoda,
+        {**mixed, "grid": st.just(8), "newton_steps": st.just(1)},
+        lies_in(-1e-3, np.inf),
+    ),
+    "theory.mixed_equilibrium": Case(
+        theory.mixed_equilibrium,
+        {"game": game, "grid": st.sampled_from([None, 32]), "tolerance": floats(0.125, 1)},
+        lambda given, found: lies_in(0, 1)(given, found.rows.weights),
+    ),
     "theory.line_divergences": Case(theory.line_divergences, line, divergences_are_in_range),
     "theory.parallel_segments": Case(
         theory.parallel_segments,

@@ -1,7 +1,7 @@
 """The game of a solver: one mixture of generators against one of discriminators."""
 
 import inspect
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -32,12 +32,17 @@ DiscriminatorPenalty: TypeAlias = Annotated[Penalty, _check_penalty]
 """A regulariser of each discriminator, added to its loss but not to the payoffs."""
 
 
+ComponentSpeed: TypeAlias = Literal["weighted", "equal"]
+"""Whether a component's gradient has the factor ``K w_k``, K times its weight, or 1."""
+
+
 class Game(NamedTuple):
     """Everything about a game between two mixtures that training does not change; see ``mix_gan``.
 
     Attributes:
         sizes: numbers I of generators and J of discriminators.
         meetings: discriminators that a generator meets in a step, for the pairing ``sparse``.
+        component_speed: factor of a component's gradient.
     """
 
     generator: Player
@@ -52,6 +57,7 @@ class Game(NamedTuple):
     pairing: TrainingPairing = "full"
     strategy: Strategy = "auto"
     meetings: int = 1
+    component_speed: ComponentSpeed = "weighted"
 
 
 def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:

@@ -13,9 +13,11 @@ discriminators  ``grad_v(-J p'Fq)``          ``-p @ F + barrier'(q)``
 generators      ``grad_u(-I p'Fq)``          ``-F @ q + barrier'(p)``
 ==============  ===========================  ==================================
 
-The factors J and I cancel uniform weights: every component then moves as a single GAN would. Both gradients are taken
-inside the map over discriminators, one column of F at a time. So a backward pass keeps what it needs for one
-discriminator at a time: for three discriminators that is a third of the memory.
+The factors J and I cancel uniform weights: every component then moves as a single GAN would. With the component speed
+``equal`` a component descends its own loss instead, without the factors ``J q_j`` and ``I p_i``.
+
+Both gradients are taken inside the map over discriminators, one column of F at a time. So a backward pass keeps what it
+needs for one discriminator at a time: for three discriminators that is a third of the memory.
 """
 
 from collections.abc import Callable
@@ -27,15 +29,10 @@ import jax
 import jax.numpy as jnp
 
 from mixgan_jax import penalties
-from mixgan_jax.players.meetings import Meetings, check_chunks
-from mixgan_jax.players.mesh import COMPONENT, DATA, axis_size, in_dealing_order, place
+from mixgan_jax.players.meetings import Meetings
+from mixgan_jax.players.mesh import place
 from mixgan_jax.players.mixture import Mixture, make_samples
-from mixgan_jax.players.pairing import (
-    check_batch,
-    fakes_per_generator,
-    map_discriminators,
-    sum_shares,
-)
+from mixgan_jax.players.pairing import check_batch, map_discriminators, sum_shares
 from mixgan_jax.players.payoff import Logits, Outcome, column, fill_matrix
 from mixgan_jax.solvers.core.game import Game
 from mixgan_jax.solvers.core.side import Gradients
@@ -123,7 +120,9 @@ def discriminator_gradients(
                 total = total + _penalty(game, key, params, state, real, fakes, p)
             if extra is not None:
                 total = total + extra.loss(own, extra_shared, logits, p)
-            return num_discriminators * (q_j * total), (loss, F_j)
+            if game.component_speed == "weighted":
+                total = num_discriminators * (q_j * total)
+            return total, (loss, F_j)
 
         (total, (loss, F_j)), gradient = jax.value_and_grad(objective, has_aux=True)(params)
         return gradient, total, loss, F_j
@@ -177,6 +176,9 @@ def generator_gradients(
     """
     p, q = generators.weights, discriminators.weights
     chex.assert_equal_shape_prefix((p, latents), 1)
+    num_generators = generators.num_components
+    # With equal speeds every generator moves as under uniform weights
+    moving = p if game.component_speed == "weighted" else jnp.full_like(p, 1.0 / num_generators)
 
     def make(params: Params) -> tuple[Array, ModelState]:
         players = replace(generators, params=params)
@@ -198,7 +200,7 @@ def generator_gradients(
                 game.discriminator, params, state, real, fakes, game.loss, pairing=game.pairing
             )
             losses = -F_j.payoffs.generator
-            return generators.num_components * (q_j * (p @ losses)), losses  # the sum over i
+            return num_generators * (q_j * (p @ losses)), losses  # the sum over i
 
         return jax.grad(objective, has_aux=True)(fakes)
 
@@ -208,9 +210,9 @@ def generator_gradients(
     by_share, columns = map_discriminators(
         one,
         discriminators,
-        None if met is None else met.weights_met(p),
+        None if met is None else met.weights_met(moving),
         fakes=fakes,
-        shared=(real, p),
+        shared=(real, moving),
         pairing=game.pairing,
         met=met,
         strategy=game.strategy,
@@ -241,25 +243,6 @@ def total_generator_gradients(
     gradients = jax.tree.map(lambda leaf: generators.num_components * leaf, gradients)
     info = {"generator_loss": loss, "generator_weights": p}
     return Gradients(gradients, p_gradient + barrier_gradient(game, p), state, p_gradient), info
-
-
-def draw_latents(game: Game, key: Key, batch: int) -> Array:
-    """Draws latents ``[I, F, Z]`` for a batch of reals: each generator's own, or one set for all of them."""
-    num_generators, num_discriminators = game.sizes
-    if game.pairing == "sparse":
-        check_chunks(batch, game.meetings)
-        key, fakes = jax.random.split(key)[0], batch
-    else:
-        fakes = fakes_per_generator(game.pairing, batch, num_generators, num_discriminators)
-    num_sets = 1 if game.shared_latents else num_generators
-    if game.pairing == "latin" and axis_size(DATA) > 1:
-        # The same numbers, drawn in chunks, so that no latent has to move.
-        shape = (num_sets, num_discriminators, fakes // num_discriminators, game.latent_size)
-        latents = in_dealing_order(game.latent_sampler(key, shape), num_generators)
-    else:
-        latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
-    latents = jnp.broadcast_to(latents, (num_generators, *latents.shape[1:]))
-    return place(latents, COMPONENT, DATA)
 
 
 def barrier_gradient(game: Game, weights: Array) -> Array:

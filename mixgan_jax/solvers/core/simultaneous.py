@@ -11,11 +11,10 @@ from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.solvers.core.game import Game
 from mixgan_jax.solvers.core.gradients import (
     discriminator_gradients,
-    draw_latents,
     generator_gradients,
 )
 from mixgan_jax.solvers.core.side import Gradients, Rules, update_side
-from mixgan_jax.solvers.core.turns import Step, draw_who_meets, parts_of
+from mixgan_jax.solvers.core.turns import Step, draw_latents, draw_who_meets, parts_of
 from mixgan_jax.types import Array, Info, Key, Params
 
 

@@ -16,17 +16,18 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 
 import jax
+import jax.numpy as jnp
 
 from mixgan_jax.checks import check_array, check_count, check_key
-from mixgan_jax.players.meetings import Meetings, draw_meetings
-from mixgan_jax.players.mesh import DATA, axis_size
+from mixgan_jax.players.meetings import Meetings, check_chunks, draw_meetings
+from mixgan_jax.players.mesh import COMPONENT, DATA, axis_size, in_dealing_order, place
 from mixgan_jax.players.mixture import Mixture, make_samples
+from mixgan_jax.players.pairing import fakes_per_generator
 from mixgan_jax.solvers.core.game import Game, first_mixtures
 from mixgan_jax.solvers.core.gradients import (
     ExtraTerm,
     Reaction,
     discriminator_gradients,
-    draw_latents,
     generator_gradients,
     total_generator_gradients,
 )
@@ -217,6 +218,25 @@ def generators_turn(
         latents = draw_latents(game, key, real.shape[0])
         gradients, info = total_generator_gradients(game, side.mixture, opponents, real, latents)
     return update_side(rules, side, gradients), info
+
+
+def draw_latents(game: Game, key: Key, batch: int) -> Array:
+    """Draws latents ``[I, F, Z]`` for a batch of reals: each generator's own, or one set for all of them."""
+    num_generators, num_discriminators = game.sizes
+    if game.pairing == "sparse":
+        check_chunks(batch, game.meetings)
+        key, fakes = jax.random.split(key)[0], batch
+    else:
+        fakes = fakes_per_generator(game.pairing, batch, num_generators, num_discriminators)
+    num_sets = 1 if game.shared_latents else num_generators
+    if game.pairing == "latin" and axis_size(DATA) > 1:
+        # The same numbers, drawn in chunks, so that no latent has to move.
+        shape = (num_sets, num_discriminators, fakes // num_discriminators, game.latent_size)
+        latents = in_dealing_order(game.latent_sampler(key, shape), num_generators)
+    else:
+        latents = game.latent_sampler(key, (num_sets, fakes, game.latent_size))
+    latents = jnp.broadcast_to(latents, (num_generators, *latents.shape[1:]))
+    return place(latents, COMPONENT, DATA)
 
 
 def draw_who_meets(game: Game, key: Key) -> Meetings | None:

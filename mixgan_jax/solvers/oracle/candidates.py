@@ -8,9 +8,13 @@ import jax.numpy as jnp
 from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.players.payoff import fill_matrix
 from mixgan_jax.solvers.core.game import Game
-from mixgan_jax.solvers.core.gradients import draw_latents
 from mixgan_jax.solvers.core.side import MixGanState, Rules, choose, start_side
-from mixgan_jax.solvers.core.turns import discriminators_turn, generators_turn, turn_keys
+from mixgan_jax.solvers.core.turns import (
+    discriminators_turn,
+    draw_latents,
+    generators_turn,
+    turn_keys,
+)
 from mixgan_jax.solvers.oracle.restricted_game import Meeting, RestrictedGame
 from mixgan_jax.types import Array, Key
 
