@@ -25,6 +25,7 @@ from mixgan_jax.metrics.histograms import (
     histogram_reverse_kl as histogram_reverse_kl,
 )
 from mixgan_jax.metrics.images.atlas import component_atlas as component_atlas
+from mixgan_jax.metrics.images.duplicates import birthday_support as birthday_support
 from mixgan_jax.metrics.images.estimates import (
     inception_score as inception_score,
     kernel_distance as kernel_distance,

@@ -164,6 +164,9 @@ IMAGES = {
         {"real": array(4, 2), "fake": array(3, 3, 2), "neighbours": counts(2)},
         is_not_negative,
     ),
+    "metrics.birthday_support": Case(
+        metrics.birthday_support, {"fake": array(4, 2), "batch": counts(3, low=2)}, is_not_negative
+    ),
     "metrics.ms_ssim_diversity": Case(
         metrics.ms_ssim_diversity,
         {"fake": array(2, 11, 11, 1), "span": floats(1, 4), "num_pairs": counts(3)},

@@ -224,6 +224,7 @@ def scored(x):
 
 METRICS = {
     "best_discriminator": lambda x: neural(metrics.best_discriminator, x),
+    "birthday_support": lambda x: metrics.birthday_support(fake=x[0], batch=3, threshold=0.1),
     "birthday_test": lambda x: metrics.birthday_test(x, threshold=0.1),
     "class_coverage": lambda x: metrics.class_coverage(CLASSES[0], 3),
     "closest_pairs": lambda x: metrics.closest_pairs(x[0]),
