@@ -1,4 +1,8 @@
-"""Metrics: arrays in, a dict of arrays out, scalars unless they are per component."""
+"""Metrics: arrays in, a dict of arrays out, scalars unless they are per component.
+
+Metrics of images take features. :func:`score` joins their numbers with where the features came from, and
+:func:`compare` refuses scores that measure different things.
+"""
 
 from mixgan_jax.metrics.birthday import (
     birthday_test as birthday_test,

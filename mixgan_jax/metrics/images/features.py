@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_array, check_kind, check_number, fail
@@ -105,8 +106,9 @@ def extract(
     if devices is not None:
         if block % len(devices):
             raise ValueError(f"block must be a multiple of the {len(devices)} devices, got {block}")
-        mesh = jax.make_mesh((len(devices),), ("data",), devices=devices)
-        places = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+        # Explicit axes, the default, want a sharding said at every product of a network.
+        mesh = jax.make_mesh((len(devices),), ("data",), (AxisType.Auto,), devices=devices)
+        places = NamedSharding(mesh, PartitionSpec("data"))
     compute = jax.jit(extractor.function)
     parts: list[np.ndarray] = []
     pending: tuple[Array, int] | None = None

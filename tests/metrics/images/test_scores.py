@@ -37,8 +37,17 @@ def test_extraction_in_blocks_is_the_function_on_all_and_traces_once():
 def test_devices_share_a_block():
     devices = jax.devices()[:4]
     images = np.random.default_rng(0).normal(size=(11, 3)).astype(np.float32)
-    spread = metrics.extract(PIXELS, images, block=8, devices=devices)
-    np.testing.assert_array_equal(spread.array, images)
+    kernel = jnp.arange(6.0).reshape(3, 2)
+    shards = []
+
+    def network(images):
+        jax.debug.inspect_array_sharding(images, callback=shards.append)
+        return images @ kernel
+
+    layer = metrics.Extractor(network, "layer")
+    spread = metrics.extract(layer, images, block=8, devices=devices)
+    np.testing.assert_allclose(spread.array, images @ np.asarray(kernel), rtol=1e-5, atol=1e-6)
+    assert shards[0].shard_shape((8, 3)) == (2, 3)
     with pytest.raises(ValueError, match="block must be a multiple of the 4 devices, got 6"):
         metrics.extract(PIXELS, images, block=6, devices=devices)
 
@@ -154,6 +163,12 @@ def test_reals_and_fakes_must_come_from_one_extractor_and_cannot_be_swapped():
     for metric in (metrics.precision_recall, metrics.density_coverage):
         with pytest.raises(TypeError, match="positional"):
             metric(real.array, real.array)
+
+
+def test_features_reach_a_metric_by_score_alone():
+    """Without it their provenance would be lost."""
+    with pytest.raises(TypeError, match=r"real must be an array of real numbers, got Features\("):
+        metrics.frechet_distance(real=made(0), fake=made(1))
 
 
 def test_the_hash_of_weights_sees_names_shapes_dtypes_and_values():
