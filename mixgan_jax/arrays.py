@@ -93,7 +93,10 @@ def to_host(
 
 
 def _in_jax_precision(name: str, known: np.ndarray, moved: bool) -> Any:
-    fitted = _fitted(name, known, jax.dtypes.canonicalize_dtype(known.dtype))
+    dtype = jax.dtypes.canonicalize_dtype(known.dtype)
+    if known.dtype == dtype and not moved:
+        return known  # features of many images are not copied
+    fitted = _fitted(name, known, dtype)
     return jnp.asarray(fitted) if moved else fitted
 
 

@@ -80,6 +80,10 @@ EXCEPTIONS = {
         CONTAINERS,
     ),
     **dict.fromkeys(
+        ("metrics.Estimate", "metrics.Provenance", "metrics.Score"),
+        CONTAINERS,
+    ),
+    **dict.fromkeys(
         ("data.Feed", "data.ImageSource", "data.Images", "data.Stream"),
         CONTAINERS,
     ),

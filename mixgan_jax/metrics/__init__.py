@@ -1,4 +1,8 @@
-"""Metrics: arrays in, a dict of arrays out, scalars unless they are per component."""
+"""Metrics: arrays in, a dict of arrays out, scalars unless they are per component.
+
+Metrics of images take features. :func:`score` joins their numbers with where the features came from, and
+:func:`compare` refuses scores that measure different things.
+"""
 
 from mixgan_jax.metrics.birthday import (
     birthday_test as birthday_test,
@@ -24,6 +28,30 @@ from mixgan_jax.metrics.histograms import (
     histogram_overlap as histogram_overlap,
     histogram_reverse_kl as histogram_reverse_kl,
 )
+from mixgan_jax.metrics.images.atlas import component_atlas as component_atlas
+from mixgan_jax.metrics.images.duplicates import birthday_support as birthday_support
+from mixgan_jax.metrics.images.estimates import (
+    inception_score as inception_score,
+    kernel_distance as kernel_distance,
+)
+from mixgan_jax.metrics.images.features import (
+    Extractor as Extractor,
+    Features as Features,
+    extract as extract,
+    hash_weights as hash_weights,
+)
+from mixgan_jax.metrics.images.neighbours import (
+    density_coverage as density_coverage,
+    precision_recall as precision_recall,
+)
+from mixgan_jax.metrics.images.scores import (
+    Estimate as Estimate,
+    Provenance as Provenance,
+    Score as Score,
+    compare as compare,
+    score as score,
+)
+from mixgan_jax.metrics.images.similarity import ms_ssim_diversity as ms_ssim_diversity
 from mixgan_jax.metrics.modes import (
     component_coverage as component_coverage,
     mode_coverage as mode_coverage,

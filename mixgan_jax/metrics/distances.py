@@ -19,9 +19,9 @@ from mixgan_jax.checks import check_array, check_on_host
 from mixgan_jax.types import Array, Count, Key, Positive, Shaped
 
 
-def check_samples(at_least: int, name: str, value: Any) -> Array:
-    """Returns a finite floating-point array of shape ``[N, ...]``, N >= ``at_least``."""
-    array = check_array(name, value, floating=True, finite=True)
+def check_samples(at_least: int, name: str, value: Any, *, moved: bool = True) -> Array:
+    """Returns a finite floating-point array ``[N, ...]``, N >= ``at_least``; unless ``moved``, NumPy's stays there."""
+    array = check_array(name, value, floating=True, finite=True, moved=moved)
     if array.ndim < 2 or 0 in array.shape or array.shape[0] < at_least:
         raise ValueError(
             f"{name} must have shape [N, ...] with N >= {at_least}, none of it 0, got {array.shape}"

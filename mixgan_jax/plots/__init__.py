@@ -6,6 +6,7 @@ colour-blind readers can tell apart. Markers and line styles differ too, for pri
 from 0.
 """
 
+from mixgan_jax.plots.atlas import plot_atlas as plot_atlas
 from mixgan_jax.plots.panels import (
     image_grid as image_grid,
     plot_curves as plot_curves,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mixgan_jax.metrics import frechet_distance
+from mixgan_jax.metrics import frechet, frechet_distance
 
 KEY = jax.random.key(0)
 
@@ -71,6 +71,14 @@ def test_axes_after_the_first_are_features_and_the_order_of_sets_does_not_matter
     flat = frechet_distance(x.reshape(9, 6), y.reshape(9, 6))
     assert frechet_distance(x, y) == flat
     assert frechet_distance(y, x) == pytest.approx(flat, rel=1e-12)
+
+
+def test_samples_that_enter_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fake = jax.random.normal(KEY, (40, 6)), 2.0 * jax.random.normal(KEY, (33, 6)) + 1.0
+    whole = frechet_distance(real, fake)
+    for rows in (1, 7, 33):
+        monkeypatch.setattr(frechet, "_ROWS_AT_ONCE", rows)
+        assert frechet_distance(real, fake) == pytest.approx(whole, rel=1e-12)
 
 
 def test_one_sample_has_no_covariance() -> None:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from hypothesis import strategies as st
-from properties.arguments import array, counts, floats, integers, keys, log_weights
+from properties.arguments import array, counts, floats, integers, keys, log_weights, weights
 from properties.case import Case
 from properties.games_and_losses import is_not_nan, lies_in, on_the_simplex
 
@@ -111,7 +111,69 @@ def distance_is_in_range(given: Any, result: Any) -> None:
     lies_in(0.0, float(given["bound"]) * (1 + 1e-5))(given, result["norm"])
 
 
-METRICS = {
+def entries_lie_in_0_to_1(given: Any, result: Any) -> None:
+    for values in result.values():
+        lies_in(0.0, 1.0)(given, values)
+
+
+def is_not_negative(given: Any, result: Any) -> None:
+    assert all(np.all(np.isnan(v) | (v >= 0)) for n, v in result.items() if n != "frechet_loss")
+
+
+def scores() -> st.SearchStrategy[metrics.Score]:
+    source = metrics.Provenance("pixels", None, None, None, "float32", 4, 4, 0)
+    return floats().map(lambda value: metrics.Score("m", value, None, source))
+
+
+pixels = metrics.Extractor(lambda images: images, "pixels")
+features = array(4, 2).map(lambda rows: metrics.Features(rows, pixels))
+IMAGES = {
+    "metrics.Extractor": Case(metrics.Extractor, {"function": st.just(abs), "name": st.just("a")}),
+    "metrics.Features": Case(metrics.Features, {"extractor": st.just(pixels)}),
+    "metrics.extract": Case(
+        metrics.extract, {"extractor": st.just(pixels), "images": array(3, 2)}, names=("extractor",)
+    ),
+    "metrics.hash_weights": Case(metrics.hash_weights, {"weights": array(2)}),
+    "metrics.score": Case(
+        metrics.score,
+        {"metric": st.just(metrics.frechet_distance), "real": features, "fake": features},
+        lambda given, result: lies_in(0, np.inf)(given, result.value),
+    ),
+    "metrics.compare": Case(metrics.compare, {"a": scores(), "b": scores()}),
+    "metrics.inception_score": Case(
+        metrics.inception_score,
+        {"fake": st.tuples(*[weights(3)] * 4).map(np.stack), "splits": counts(2)},
+        lambda given, result: lies_in(1 - 1e-9, 3 + 1e-9)(given, result.value),
+    ),
+    "metrics.kernel_distance": Case(
+        metrics.kernel_distance,
+        {"real": array(4, 2), "fake": array(4, 2), "num_subsets": counts(2)},
+    ),
+    "metrics.precision_recall": Case(
+        metrics.precision_recall,
+        {"real": array(4, 2), "fake": array(3, 2), "neighbours": counts(2)},
+        entries_lie_in_0_to_1,
+    ),
+    "metrics.density_coverage": Case(
+        metrics.density_coverage,
+        {"real": array(4, 2), "fake": array(3, 2), "neighbours": counts(3)},
+        is_not_negative,
+    ),
+    "metrics.component_atlas": Case(
+        metrics.component_atlas,
+        {"real": array(4, 2), "fake": array(3, 3, 2), "neighbours": counts(2)},
+        is_not_negative,
+    ),
+    "metrics.birthday_support": Case(
+        metrics.birthday_support, {"fake": array(4, 2), "batch": counts(3, low=2)}, is_not_negative
+    ),
+    "metrics.ms_ssim_diversity": Case(
+        metrics.ms_ssim_diversity,
+        {"fake": array(2, 11, 11, 1), "span": floats(1, 4), "num_pairs": counts(3)},
+        lambda given, result: lies_in(0.0, 1.0 + 1e-5)(given, result.value),
+    ),
+}
+METRICS = IMAGES | {
     "metrics.neural_net_distance": Case(
         metrics.neural_net_distance, learning, distance_is_in_range
     ),

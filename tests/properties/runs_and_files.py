@@ -206,6 +206,20 @@ FIGURES = {
         },
         is_a_figure,
     ),
+    "plots.plot_atlas": Case(
+        plots.plot_atlas,
+        {
+            "atlas": st.fixed_dictionaries(
+                {
+                    "coverage": weights(3),
+                    "coverage_alone": weights(3),
+                    "overlap": array(3, 3),
+                    "frechet_loss": array(3),
+                }
+            )
+        },
+        is_a_figure,
+    ),
     "plots.plot_weights": Case(
         plots.plot_weights,
         {"steps": array(1), "weights": weights(3).map(lambda w: w[None]), **texts},

@@ -215,30 +215,51 @@ def neural(function, x, batch=None):
     return jax.eval_shape(lambda: function(KEY, LINEN[1], phi, *samples, batch=batch, **NEURAL))
 
 
+PIXELS = metrics.Extractor(lambda images: images, "pixels")
+
+
+def scored(x):
+    real, fake = (metrics.Features(side, PIXELS) for side in x)
+    return metrics.score(metrics.frechet_distance, real=real, fake=fake)
+
+
 METRICS = {
     "best_discriminator": lambda x: neural(metrics.best_discriminator, x),
+    "birthday_support": lambda x: metrics.birthday_support(fake=x[0], batch=3, threshold=0.1),
     "birthday_test": lambda x: metrics.birthday_test(x, threshold=0.1),
     "class_coverage": lambda x: metrics.class_coverage(CLASSES[0], 3),
     "closest_pairs": lambda x: metrics.closest_pairs(x[0]),
     "closest_pairs, across": lambda x: metrics.closest_pairs(x[0], x[1], block=2, num_pairs=3),
+    "compare": lambda x: metrics.compare(*[scored(x)] * 2),
+    "component_atlas": lambda x: metrics.component_atlas(real=x[0], fake=x, neighbours=2),
     "component_class_coverage": lambda x: metrics.component_class_coverage(CLASSES, 3),
     "component_coverage": lambda x: metrics.component_coverage(x, CENTERS, 1.0),
+    "density_coverage": lambda x: metrics.density_coverage(real=x[0], fake=x[1]),
     "detectable_support": lambda x: metrics.detectable_support(5),
     "duplicate_probability": lambda x: metrics.duplicate_probability(10.0, 5),
     "empirical_jensen_shannon": lambda x: metrics.empirical_jensen_shannon(x[0], x[1]),
     "equilibrium_report": lambda x: metrics.equilibrium_report(
         np.stack([x[0, :2], x[1, :2]]), np.log([0.5, 0.5]), np.log([0.5, 0.5]), num_bootstrap=5
     ),
+    "extract": lambda x: metrics.extract(PIXELS, x[0], block=4).array,
     "exact_wasserstein": lambda x: metrics.exact_wasserstein(x[0], x[1]),
     "frechet_distance": lambda x: metrics.frechet_distance(x[0], x[1]),
+    "hash_weights": lambda x: int(metrics.hash_weights(x) > ""),
     "histogram_overlap": lambda x: metrics.histogram_overlap(np.array([[1, 2], [3, 0]])),
     "histogram_reverse_kl": lambda x: metrics.histogram_reverse_kl(np.array([1, 2])),
+    "inception_score": lambda x: metrics.inception_score(fake=np.full_like(x[0], 0.5), splits=2),
+    "kernel_distance": lambda x: metrics.kernel_distance(KEY, real=x[0], fake=x[1]),
     "maximum_mean_discrepancy": lambda x: metrics.maximum_mean_discrepancy(
         x[0], x[1], bandwidth=1.0
     ),
     "mode_coverage": lambda x: metrics.mode_coverage(x[0], CENTERS, 1.0),
     "mode_histogram": lambda x: metrics.mode_histogram(x[0], CENTERS, 1.0),
+    "ms_ssim_diversity": lambda x: metrics.ms_ssim_diversity(
+        KEY, fake=np.tile(x.reshape(2, 12, 1, 1), (1, 1, 12, 1)), span=2.0
+    ),
     "neural_net_distance": lambda x: neural(metrics.neural_net_distance, x, batch=3),
+    "precision_recall": lambda x: metrics.precision_recall(real=x[0], fake=x[1]),
+    "score": lambda x: scored(x).value,
     "shared_support": lambda x: metrics.shared_support(x, x, threshold=0.1),
     "sliced_wasserstein": lambda x: metrics.sliced_wasserstein(KEY, x[0], x[1], num_projections=4),
     "support_size": lambda x: metrics.support_size(np.array([1, 0]), 10),

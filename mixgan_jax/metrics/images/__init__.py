@@ -1,0 +1,1 @@
+"""Scores of sets of images: metrics on features, and numbers that carry where they came from."""

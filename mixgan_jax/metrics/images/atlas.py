@@ -1,0 +1,104 @@
+"""The component atlas: what each component of a mixture covers, shares with the others, and adds to the mixture."""
+
+from typing import Annotated
+
+import numpy as np
+
+from mixgan_jax.checked import checked
+from mixgan_jax.checks import check_weights
+from mixgan_jax.metrics.frechet import distance_of_moments, mix_moments, moments
+from mixgan_jax.metrics.images.estimates import FeatureRows
+from mixgan_jax.metrics.images.neighbours import (
+    are_occupied,
+    centre,
+    check_sizes,
+    count_balls,
+    squared_radii,
+)
+from mixgan_jax.types import Array, Count, Shaped, Weights
+
+
+@checked
+def component_atlas(
+    *,
+    real: FeatureRows,
+    fake: Annotated[Array, Shaped(3, floating=True, finite=True, moved=False)],
+    weights: Weights | None = None,
+    neighbours: Count = 5,
+) -> dict[str, np.ndarray]:
+    """Measures what each component of a mixture covers, what pairs share, and what the mixture loses without one.
+
+    Frechet distances of mixtures are from exact means and covariances of the weighted components,
+    ``S = sum_k w_k (S_k + (m_k - m)(m_k - m)^T)``: no samples are drawn again. Without component k the weights of the
+    others are divided by ``1 - w_k``. Coverage is that of :func:`~mixgan_jax.metrics.density_coverage`.
+
+    Args:
+        real: features ``[N, D]``, N > neighbours.
+        fake: features ``[K, M, D]``, M samples of each of K components, M > neighbours, M >= 2.
+        weights: of the components ``[K]``; None for equal ones. Coverage and overlap do not depend on them.
+        neighbours: k of the balls.
+
+    Returns:
+        Arrays in float64:
+
+        - ``coverage``: ``[K]``, the share of reals with a sample of the component in their ball; ``coverage_alone``:
+          ``[K]``, of reals that no other component covers; ``coverage_mixture``: scalar, of reals that any covers.
+        - ``overlap``: ``[K, K]``; ``[i, j]`` is the share of samples of i in the ball of a sample of j. 1 for i = j.
+        - ``frechet``: ``[K]``, the Frechet distance of each component alone; ``frechet_mixture``: scalar.
+        - ``frechet_without``: ``[K]``, of the mixture without the component; ``frechet_loss``: ``[K]``, that less
+          ``frechet_mixture``. Negative: the mixture is better without. NaN where no weight is left.
+    """
+    count = fake.shape[0]
+    if 0 in fake.shape:
+        raise ValueError(f"fake must have shape [K, M, D], none of it 0, got {fake.shape}")
+    shares = np.full(count, 1.0 / count)
+    if weights is not None:
+        shares = np.asarray(check_weights("weights", weights, count), np.float64)
+        if shares.ndim != 1:
+            raise ValueError(f"weights must be [K], got shape {shares.shape}")
+    for name, rows in (("real", real), ("fake", fake[0])):
+        if len(rows) < 2:
+            raise ValueError(f"{name} must be 2 samples or more of each component, got {len(rows)}")
+    check_sizes(real, fake[0], neighbours)
+    return _cover(real, fake, neighbours) | _distances(real, fake, shares / shares.sum())
+
+
+def _cover(real: Array, fake: Array, neighbours: int) -> dict[str, np.ndarray]:
+    """Computes all entries about coverage and overlap."""
+    real, *parts = centre(real, *fake)
+    real_radii = squared_radii(real, neighbours)
+    covered = np.stack([np.asarray(are_occupied(real, real_radii, part)) for part in parts])
+    overlap = np.eye(len(parts))
+    for j, part in enumerate(parts):
+        radii = squared_radii(part, neighbours)
+        for i, other in enumerate(parts):
+            if i != j:
+                overlap[i, j] = np.mean(np.asarray(count_balls(other, part, radii)) > 0)
+    return {
+        "coverage": covered.mean(axis=1),
+        "coverage_alone": (covered & (covered.sum(axis=0) == 1)).mean(axis=1),
+        "coverage_mixture": covered.any(axis=0).mean(),
+        "overlap": overlap,
+    }
+
+
+def _distances(real: Array, fake: Array, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Computes all entries about Frechet distances."""
+    goal = moments(np.asarray(real, np.float32))
+    parts = [moments(np.asarray(part, np.float32)) for part in fake]
+
+    def distance(shares: np.ndarray) -> float:
+        return distance_of_moments(goal, mix_moments(shares, parts))
+
+    without = np.full(len(parts), np.nan)
+    for k, own in enumerate(weights):
+        if own < 1.0:
+            rest = np.where(np.arange(len(parts)) == k, 0.0, weights)
+            without[k] = distance(rest / rest.sum())
+    mixture = distance(weights)
+    return {
+        "frechet": np.array([distance_of_moments(goal, part) for part in parts]),
+        "frechet_mixture": np.array(mixture),
+        "frechet_without": without,
+        "frechet_loss": without - mixture,
+    }
