@@ -3,7 +3,7 @@
 Claim: on random games on the circle, players of uniform weight stall, weights over players that rest never settle, and
 the two together reach the exact mixed equilibrium at an exponential rate (after Domingo-Enrich et al. 2020, arXiv
 2002.06277). A barrier on the weights sets a floor; mirror-prox changes little where both move.
-Time: 3,000 steps in place of 10,000 take 71 seconds on two idle CPU cores.
+Time: 100 seconds on two idle CPU cores.
 
     python -m experiments mixed_equilibria   two CPU cores
 

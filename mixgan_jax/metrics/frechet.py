@@ -70,10 +70,11 @@ def moments(samples: np.ndarray) -> Moments:
     blocks = [
         samples[start : start + _ROWS_AT_ONCE] for start in range(0, len(samples), _ROWS_AT_ONCE)
     ]
-    mean = np.sum([block.sum(axis=0, dtype=np.float64) for block in blocks], axis=0) / len(samples)
+    sums = [np.asarray(block, np.float64).sum(axis=0) for block in blocks]
+    mean = np.sum(sums, axis=0) / len(samples)
     factor = np.zeros((0, samples.shape[1]))
     for block in blocks:
-        centred = block - mean
+        centred = np.asarray(block, np.float64) - mean
         centred /= np.sqrt(len(samples) - 1)
         factor = _triangle(np.concatenate([factor, centred]))
     return Moments(mean, factor)
@@ -98,12 +99,12 @@ def _triangle(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _on_host(real: Array, fake: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Returns both sets on the host, ``[N, D]`` and ``[M, D]`` in float32, without a copy where they are so."""
+    """Returns both sets on the host, ``[N, D]`` and ``[M, D]``; :func:`moments` makes float64 of a block at a time."""
     if real.shape[1:] != fake.shape[1:]:
         raise ValueError(f"fake must be of samples like real's {real.shape}, got {fake.shape}")
     sides = []
     for name, side in (("real", real), ("fake", fake)):
         known = np.asarray(side) if is_concrete(side) else side
         Shaped(finite=True, moved=False)(name, known)
-        sides.append(np.asarray(known, np.float32).reshape(len(known), -1))
+        sides.append(np.asarray(known).reshape(len(known), -1))
     return sides[0], sides[1]

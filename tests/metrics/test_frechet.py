@@ -84,3 +84,12 @@ def test_samples_that_enter_block_by_block(monkeypatch: pytest.MonkeyPatch) -> N
 def test_one_sample_has_no_covariance() -> None:
     with pytest.raises(ValueError, match=r"fake must have shape \[N, ...\] with N >= 2"):
         frechet_distance(jnp.ones((4, 2)), jnp.ones((1, 2)))
+
+
+def test_a_large_offset_in_float64_and_features_in_bfloat16() -> None:
+    x, y = (np.random.default_rng(seed).normal(size=(50, 3)) for seed in range(2))
+    expected = frechet_distance(x, y)
+    with jax.enable_x64(True):
+        assert frechet_distance(x + 1e8, y + 1e8) == pytest.approx(expected, rel=1e-5)
+    rounded = [jnp.asarray(rows, jnp.bfloat16) for rows in (x, y)]
+    assert frechet_distance(*rounded) == pytest.approx(expected, rel=0.05)

@@ -84,8 +84,8 @@ def _cover(real: Array, fake: Array, neighbours: int) -> dict[str, np.ndarray]:
 
 def _distances(real: Array, fake: Array, weights: np.ndarray) -> dict[str, np.ndarray]:
     """Computes all entries about Frechet distances."""
-    goal = moments(np.asarray(real, np.float32))
-    parts = [moments(np.asarray(part, np.float32)) for part in fake]
+    goal = moments(np.asarray(real))
+    parts = [moments(np.asarray(part)) for part in fake]
 
     def distance(shares: np.ndarray) -> float:
         return distance_of_moments(goal, mix_moments(shares, parts))
