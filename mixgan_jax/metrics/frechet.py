@@ -5,8 +5,7 @@ features, from equally many samples, can be compared with each other.
 """
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,15 @@ from mixgan_jax.checks import is_concrete
 from mixgan_jax.metrics.distances import check_samples
 from mixgan_jax.types import Array, Shaped
 
-_Samples: TypeAlias = Annotated[Array, partial(check_samples, 2, moved=False)]
+
+def _check_samples(name: str, value: Any) -> Any:
+    """Returns samples as :func:`check_samples` does, but NumPy's float64 as it is."""
+    checked_samples = check_samples(2, name, value, moved=False)
+    is_float64 = isinstance(value, np.ndarray) and value.dtype == np.float64
+    return value if is_float64 else checked_samples
+
+
+_Samples: TypeAlias = Annotated[Array, _check_samples]
 
 _ROWS_AT_ONCE = 4096  # in float64
 

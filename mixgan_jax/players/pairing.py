@@ -21,7 +21,7 @@ pass, which mixes the generators. Measure such a game with the pairing that it w
 
 ``sparse`` is for the training of many players. It does the work of ``latin``, and r divides the batch where J need not;
 see :mod:`mixgan_jax.players.meetings`. On a mesh it exchanges more than ``full``. With few meetings samples are worse
-than with ``latin``. In one step most pairs do not meet, so a game is never measured by it.
+than with ``latin`` at the same batch. In one step most pairs do not meet, so a game is never measured by it.
 """
 
 from collections.abc import Callable

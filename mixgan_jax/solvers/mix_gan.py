@@ -91,8 +91,8 @@ def mix_gan(
         pairing: which fakes meet which discriminators; see ``pairing``. With ``sparse``, hundreds of players on each
             side take the work of ``latin``, at any batch that ``meetings`` divides.
         meetings: number r of discriminators that each generator meets in a step with ``sparse``, drawn at random: a
-            divisor of J such that J / r divides I. Samples get worse with fewer meetings: with I = J = 8 on a ring of
-            Gaussians 94 % are good with ``latin``, 33 % with r = 4.
+            divisor of J such that J / r divides I. At the same batch samples are worse than with ``latin``: with I = J
+            = 8 on a ring of Gaussians 33 % are good with r = 4, and 94 % with ``latin``.
         update: ``alternating`` (the generators answer the updated discriminators, with fresh latents) or
             ``simultaneous`` (both sides' gradients at one point, on the same fakes).
         adjust: a function of simultaneous gradients, from ``adjustments``, between the components at fixed weights.

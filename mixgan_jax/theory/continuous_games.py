@@ -104,7 +104,7 @@ def feature_game(
 def trigonometric_features(frequencies: int, dimension: int) -> Features:
     """Makes the features 1, ``cos 2 pi k.x`` and ``sin 2 pi k.x`` for ``0 < |k_1| + ... + |k_D| <= frequencies``.
 
-    Of k and -k only one counts. On the circle there are ``1 + 2 frequencies`` features.
+    Only one of k and -k is used. On the circle there are ``1 + 2 frequencies`` features.
     """
 
     def vectors(length: int, budget: int) -> list[tuple[int, ...]]:

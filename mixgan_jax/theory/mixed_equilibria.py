@@ -13,6 +13,7 @@ from mixgan_jax.game import EquilibriumError, zero_sum_equilibrium
 from mixgan_jax.theory.continuous_games import ContinuousGame, Domain, Particles
 from mixgan_jax.theory.nikaido_isoda import (
     Grid,
+    are_inside,
     grid_points,
     nikaido_isoda,
     peaks_of,
@@ -52,7 +53,9 @@ def mixed_equilibrium(
     The game on a grid is solved by :func:`mixgan_jax.zero_sum_equilibrium`, and again with the peaks of both potentials
     as further positions, until these gain next to nothing: an exchange method, double oracle with exact best responses.
     Newton's method then solves for all positions and weights at once: at every atom the potential is the value of the
-    game and its slope is 0. The certificate is the Nikaido-Isoda error over all deviations.
+    game and its slope is 0. The certificate is the Nikaido-Isoda error over all deviations: exact where 256 points
+    on an axis, or 64 in two dimensions, resolve the payoff, and a lower bound where they do not. A game holds the
+    numbers that it was made of in JAX's precision, float32 unless made under ``jax.enable_x64``.
 
     Args:
         game: a game of one or two dimensions a side.
@@ -115,9 +118,11 @@ def _exchange(
 
 
 def _gap(game: ContinuousGame, sides: list[Particles]) -> float:
-    """Computes the Nikaido-Isoda error; infinite where weights are none."""
-    if any(side.weights.min() < 0.0 or abs(side.weights.sum() - 1.0) > 1e-9 for side in sides):
-        return np.inf
+    """Computes the Nikaido-Isoda error; infinite unless both sides are distributions over points of the domain."""
+    for side in map(_on_device, sides):
+        is_distribution = side.weights.min() >= 0.0 and abs(side.weights.sum() - 1.0) <= 1e-9
+        if not (is_distribution and are_inside(game.domain, side)):
+            return np.inf
     return max(float(nikaido_isoda(game, *(_on_device(side) for side in sides))), 0.0)
 
 
@@ -182,7 +187,7 @@ def _polish(
     shapes = [np.shape(part) for part in (*rows, *columns)]
     ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
 
-    # Of coordinates on a wall, which: -1 or 1; 0 of others
+    # -1 or 1 for a coordinate on that wall, else 0
     walls = {
         level: np.trunc(side.positions) if game.domain == "box" else np.zeros(shape)
         for level, side, shape in zip((-2, -1), (rows, columns), shapes[::2], strict=True)

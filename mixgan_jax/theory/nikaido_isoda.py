@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from annotated_types import Ge
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array, check_kind, check_weights
+from mixgan_jax.checks import check_array, check_kind, check_weights, is_concrete
 from mixgan_jax.theory.continuous_games import ContinuousGame, Domain, Particles
 from mixgan_jax.types import Array, Whole
 
@@ -29,7 +29,7 @@ _GRIDS = {1: 256, 2: 64}  # points on an axis, by dimension
 def check_particles(name: str, value: Any) -> Particles:
     """Returns positions ``[K, D]`` with weights ``[K]``."""
     positions, weights = check_kind(name, value, Particles)
-    positions = check_array(f"{name}.positions", positions, rank=2, floating=True)
+    positions = check_array(f"{name}.positions", positions, rank=2, floating=True, finite=True)
     weights = check_array(f"{name}.weights", check_weights(f"{name}.weights", weights), rank=1)
     if len(weights) != len(positions):
         raise ValueError(
@@ -100,13 +100,17 @@ def nikaido_isoda(
         newton_steps: steps >= 0 of Newton's method.
 
     Returns:
-        Scalar in the dtype of the positions; negative by rounding alone.
+        Scalar in the dtype of the positions; negative by rounding alone. In traced code NaN where positions or weights
+        are not finite, or positions lie outside the box.
     """
     of_rows, of_columns = potentials(game, rows, columns)
+    inside = [
+        _check_inside(name, game, side) for name, side in (("rows", rows), ("columns", columns))
+    ]
     dtype = rows.positions.dtype
     _, losses = peaks_of(lambda x: -of_rows(x), game, 0, dtype, grid, newton_steps)
     _, gains = peaks_of(of_columns, game, 1, dtype, grid, newton_steps)
-    return jnp.max(gains) + jnp.max(losses)
+    return jnp.where(inside[0] & inside[1], jnp.max(gains) + jnp.max(losses), jnp.nan)
 
 
 def peaks_of(
@@ -169,6 +173,23 @@ def _climb(potential: Potential, domain: Domain, point: Array, steps: int) -> tu
         return jnp.where(higher, moved, point), jnp.where(higher, height, value)
 
     return jax.lax.fori_loop(0, steps, step, (point, potential(point)))
+
+
+def are_inside(domain: Domain, side: Particles) -> Array:
+    """Returns whether all positions are finite points of the domain, and all weights are finite."""
+    positions, weights = side
+    furthest = 1.0 if domain == "box" else jnp.inf
+    inside = jnp.isfinite(positions) & (jnp.abs(positions) <= furthest)
+    return jnp.all(inside) & jnp.all(jnp.isfinite(weights))
+
+
+def _check_inside(name: str, game: ContinuousGame, side: Particles) -> Array:
+    inside = are_inside(game.domain, side)
+    if is_concrete(inside) and not inside:
+        raise ValueError(
+            f"{name} must have positions in the {game.domain} and finite weights, got {side}"
+        )
+    return inside
 
 
 def _check_fit(game: ContinuousGame, rows: Particles, columns: Particles) -> None:

@@ -152,7 +152,7 @@ def test_equal_speeds_are_weighted_ones_divided_by_k_times_the_weight():
         moved, start = ([side.params for side in each.iterate] for each in (after, state))
         return jax.tree.map(lambda a, b: np.asarray(a - b), moved, start), info
 
-    for pairing in ("full",):
+    for pairing in ("full", "latin", "stratified"):
         (up, down), info = change("weighted", pairing)
         (own_up, own_down), own_info = change("equal", pairing)
         for weighted, equal, factors in (

@@ -10,6 +10,7 @@ from scipy.optimize import linprog
 import mixgan_jax as mg
 from mixgan_jax import theory
 from mixgan_jax.theory.continuous_games import trigonometric_features
+from mixgan_jax.theory.mixed_equilibria import _gap
 
 FREQUENCIES = 3
 
@@ -239,3 +240,20 @@ def test_no_certificate_no_equilibrium():
     game = theory.trigonometric_game(jax.random.key(1))
     with pytest.raises(mg.EquilibriumError, match=r"the certificate, .* exceeds tolerance 1e-30"):
         theory.mixed_equilibrium(game, tolerance=1e-30)
+
+
+def test_strategies_that_are_nowhere_or_outside_have_no_error():
+    game = theory.polynomial_game(jnp.ones((2, 2)))
+    half = jnp.full((2,), 0.5)
+    good = theory.Particles(jnp.zeros((2, 1)), half)
+    for positions, words in (
+        (jnp.nan, "rows.positions must be finite"),
+        (-3.0, "rows must have positions in the box"),
+    ):
+        bad = theory.Particles(jnp.full((2, 1), positions), half)
+        with pytest.raises(ValueError, match=words):
+            theory.nikaido_isoda(game, bad, good)
+        assert jnp.isnan(jax.jit(lambda rows: theory.nikaido_isoda(game, rows, good))(bad))
+        with jax.enable_x64(True):
+            sides = [theory.Particles(*map(np.asarray, side)) for side in (bad, good)]
+            assert _gap(game, sides) == np.inf

@@ -65,15 +65,16 @@ def component_atlas(
 
 def _cover(real: Array, fake: Array, neighbours: int) -> dict[str, np.ndarray]:
     """Computes all entries about coverage and overlap."""
-    real, *parts = centre(real, *fake)
-    real_radii = squared_radii(real, neighbours)
-    covered = np.stack([np.asarray(are_occupied(real, real_radii, part)) for part in parts])
+    reals, *parts = centre(real, *fake)
+    radii = squared_radii(reals, neighbours)
+    covered = np.stack([np.asarray(are_occupied(reals, radii, part)) for part in parts])
     overlap = np.eye(len(parts))
-    for j, part in enumerate(parts):
-        radii = squared_radii(part, neighbours)
-        for i, other in enumerate(parts):
+    for j in range(len(parts)):
+        centres, *others = centre(fake[j], *fake)
+        radii = squared_radii(centres, neighbours)
+        for i, other in enumerate(others):
             if i != j:
-                overlap[i, j] = np.mean(np.asarray(count_balls(other, part, radii)) > 0)
+                overlap[i, j] = np.mean(np.asarray(count_balls(other, centres, radii)) > 0)
     return {
         "coverage": covered.mean(axis=1),
         "coverage_alone": (covered & (covered.sum(axis=0) == 1)).mean(axis=1),

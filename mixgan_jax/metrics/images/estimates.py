@@ -1,6 +1,7 @@
 """Inception score and kernel distance: means over parts of the samples, with their standard errors, in float64."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import jax
@@ -44,7 +45,7 @@ def inception_score(
 
     Args:
         fake: class probabilities ``[N, C]`` of the images, in random order, N >= 2 splits.
-        splits: how many.
+        splits: number of splits.
 
     Returns:
         The mean, in 1..C, and its standard error: the standard deviation of the splits over the root of their number,
@@ -59,7 +60,7 @@ def inception_score(
     rows = rows / rows.sum(axis=1, keepdims=True)
     edges = [index * len(rows) // splits for index in range(splits + 1)]
     parts = [rows[low:high] for low, high in itertools.pairwise(edges)]
-    return _mean([float(np.exp(_information(part))) for part in parts])
+    return mean_of([float(np.exp(_information(part))) for part in parts])
 
 
 def _information(rows: np.ndarray) -> float:
@@ -113,7 +114,7 @@ def kernel_distance(
     for places in zip(*(np.split(order, subsets) for order in dealt), strict=True):
         x, y = (rows[own].astype(np.float64) for rows, own in zip(sides, places, strict=True))
         estimates.append(_within(x) + _within(y) - 2.0 * float(_kernel(x, y).mean()))
-    return _mean(estimates)
+    return mean_of(estimates)
 
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -126,13 +127,15 @@ def _within(x: np.ndarray) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (len(x) * (len(x) - 1)))
 
 
-def _mean(parts: list[float]) -> Estimate:
-    stderr = np.std(parts, ddof=1) / np.sqrt(len(parts)) if len(parts) > 1 else np.nan
-    return Estimate(float(np.mean(parts)), float(stderr))
+def mean_of(parts: Sequence[float] | np.ndarray) -> Estimate:
+    """Returns the mean of independent numbers and its standard error, NaN for one, in float64."""
+    known = np.asarray(parts, np.float64)
+    stderr = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan
+    return Estimate(float(known.mean()), float(stderr))
 
 
 def check_widths(real: Array, fake: Array) -> None:
-    """Refuses features of different numbers."""
+    """Refuses sets whose rows have different lengths."""
     if real.shape[1] != fake.shape[1]:
         raise ValueError(
             f"fake must have {real.shape[1]} features each, as real, got {fake.shape[1]}"

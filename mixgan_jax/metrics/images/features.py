@@ -56,14 +56,14 @@ class Features:
     """Features of one set of images, which :func:`score` takes.
 
     Attributes:
-        array: ``[N, D]``, floating point.
+        array: ``[N, D]``, floating point and finite. NumPy's is not copied: do not write to it.
         extractor: what computed them.
         seed: of the images: from which they were generated, or drawn from the data set; None for none.
     """
 
-    array: Annotated[Array, partial(check_array, rank=2, floating=True, moved=False)] = field(
-        repr=False
-    )
+    array: Annotated[
+        Array, partial(check_array, rank=2, floating=True, finite=True, moved=False)
+    ] = field(repr=False)
     extractor: Extractor
     seed: Whole | None = None
 
@@ -117,11 +117,11 @@ def extract(
         filled = np.pad(images_at_once, _at_end(block - count, images_at_once.ndim), mode="edge")
         computed = compute(jax.device_put(filled, places)), count
         if pending is not None:
-            parts.append(_fetch(*pending))
+            parts.append(_fetch(*pending, block))
         pending = computed
     if pending is None:
         raise ValueError("images must have one image or more, got none")
-    parts.append(_fetch(*pending))
+    parts.append(_fetch(*pending, block))
     return Features(np.concatenate(parts), extractor, seed)  # type: ignore[arg-type]
 
 
@@ -166,11 +166,11 @@ def _at_end(count: int, rank: int) -> list[tuple[int, int]]:
     return [(0, count)] + [(0, 0)] * (rank - 1)
 
 
-def _fetch(features: Array, count: int) -> np.ndarray:
-    """Waits for the features of a block, and returns those of its ``count`` images, ``[count, D]``."""
+def _fetch(features: Array, count: int, block: int) -> np.ndarray:
+    """Waits for the features of a block, and returns those of its first ``count`` images, ``[count, D]``."""
     name = "what the extractor returns"
     array = np.asarray(check_array(name, features, floating=True))
-    if array.ndim < 1 or len(array) < count or 0 in array.shape:
+    if array.ndim < 1 or len(array) != block or 0 in array.shape:
         raise ValueError(f"extractor must return one row for each image, got shape {array.shape}")
     rows = array[:count].reshape(count, -1)
     if not np.isfinite(rows).all():

@@ -11,7 +11,7 @@ import numpy as np
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_choice, fail
-from mixgan_jax.metrics.images.features import Extractor, Features
+from mixgan_jax.metrics.images.features import Extractor, Features, hash_weights
 
 
 class Estimate(NamedTuple):
@@ -39,7 +39,8 @@ class Provenance:
         num_real: the number of reals; 0 for a metric of fakes alone.
         num_fake: the number of fakes.
         seed: of the fakes, or None.
-        options: the metric's options and their values as text, defaults included.
+        real_sha256: the hash of the reals' features, or None: two sets of reals give different scores.
+        options: the metric's options and their values as text, defaults included; of an array its hash.
     """
 
     extractor: str
@@ -50,6 +51,7 @@ class Provenance:
     num_real: int
     num_fake: int
     seed: int | None
+    real_sha256: str | None = None
     options: tuple[tuple[str, str], ...] = ()
 
 
@@ -76,8 +78,8 @@ def score(
 ) -> Any:
     """Applies a metric to features, and joins its numbers with where they came from.
 
-    A metric is any function of arrays with arguments named ``fake`` and ``real``, or ``fake`` alone: those of this
-    room, or your own. It sees arrays. Reals and fakes must come from one extractor.
+    A metric is any function of features with arguments named ``fake`` and ``real``, or ``fake`` alone, that returns
+    scalars: those of this room, or your own. It sees arrays. Reals and fakes must come from one extractor.
 
     Args:
         metric: ``metric(real=[N, D], fake=[M, D], **options)``. It returns a number, an :class:`Estimate`, or a
@@ -102,9 +104,9 @@ def score(
     if real is not None:
         _check_alike(real, fake)
     sets = {} if real is None else {"real": real.array}
+    name = _name_of(metric)
     result = metric(fake=fake.array, **sets, **options)
     provenance = _provenance(real, fake, _stated_options(metric, options))
-    name = getattr(metric, "func", metric).__name__ if _is_named(metric) else repr(metric)
     if not isinstance(result, Mapping):
         return _score(name, result, provenance)
     return {entry: _score(f"{name}.{entry}", own, provenance) for entry, own in result.items()}
@@ -129,7 +131,7 @@ def compare(a: Score, b: Score, *, ignore: Annotated[Sequence[str], _check_parts
         ignore: fields of :class:`Provenance` that may differ, such as ``["seed"]``.
 
     Returns:
-        ``a - b`` and its standard error, as of independent scores: NaN where a score has none.
+        ``a - b`` and its standard error, for independent scores: NaN where a score has none.
     """
     if a.metric != b.metric:
         raise ValueError(f"b must be of a's metric, {a.metric}, got {b.metric}")
@@ -171,6 +173,7 @@ def _provenance(
         dtype=str(fake.array.dtype),
         num_real=0 if real is None else len(real.array),
         num_fake=len(fake.array),
+        real_sha256=None if real is None else hash_weights(real.array),
         seed=fake.seed,
         options=options,
     )
@@ -184,7 +187,7 @@ def _stated_options(
     defaults = {one.name: one.default for one in known if one.default is not one.empty}
     stated = {**defaults, **options}
     return tuple(
-        (name, repr(value))
+        (name, _text(value))
         for name, value in sorted(stated.items())
         if name not in ("real", "fake") and not _is_key(value)
     )
@@ -194,8 +197,21 @@ def _is_key(value: Any) -> bool:
     return isinstance(value, jax.Array) and jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
-def _is_named(metric: Callable[..., Any]) -> bool:
-    return hasattr(getattr(metric, "func", metric), "__name__")
+def _text(value: Any) -> str:
+    """Returns a text that differs for options that differ."""
+    if isinstance(value, np.ndarray | jax.Array) and np.ndim(value):
+        return f"{value.dtype}{list(value.shape)} {hash_weights(value)}"
+    return repr(value.item() if isinstance(value, np.ndarray | np.generic | jax.Array) else value)
+
+
+def _name_of(metric: Callable[..., Any]) -> str:
+    """Returns a metric's name: two metrics of one name would be compared."""
+    name = str(getattr(getattr(metric, "func", metric), "__name__", "<unnamed>"))
+    if name.startswith("<"):
+        raise ValueError(
+            f"metric must be a function with a name, got {metric}: scores are compared by it"
+        )
+    return name
 
 
 def _score(name: str, result: Any, provenance: Provenance) -> Score:

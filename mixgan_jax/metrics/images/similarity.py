@@ -9,6 +9,7 @@ import numpy as np
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_array
+from mixgan_jax.metrics.images.estimates import mean_of
 from mixgan_jax.metrics.images.scores import Estimate
 from mixgan_jax.types import Array, Count, Key, Positive
 
@@ -37,8 +38,9 @@ def ms_ssim_diversity(
 ) -> Estimate:
     """Returns the mean structural similarity of pairs of images at several scales: low if images are diverse.
 
-    ``MS-SSIM = l_S^(a_S) prod_s cs_s^(a_s)``, the mean over pixels of the contrast and structure of each scale, and of
-    the luminance of the coarsest (Wang, Simoncelli and Bovik 2003), with means over 2 x 2 pixels between the scales.
+    ``MS-SSIM = m_S^(a_S) prod_{s < S} m_s^(a_s)``, where m_s is the mean over pixels of the contrast and structure of
+    scale s, for the coarsest, S, times the luminance (Wang, Simoncelli and Bovik 2003), with means over 2 x 2 pixels
+    between the scales.
     The windows are Gaussian, of 11 pixels and standard deviation 1.5. Odena, Olah and Shlens 2017 (arXiv 1610.09585)
     use it as a measure of collapse. There are five scales where the shorter side has 176 pixels or more; smaller
     images have as many as fit, with the first exponents scaled to a sum of 1. A negative mean counts as 0. It compares
@@ -54,14 +56,10 @@ def ms_ssim_diversity(
         The mean over pairs, in 0..1, and its standard error; NaN for one pair. The error is of the draw of pairs, for
         the N images given.
     """
-    return mean_similarity(_similarity_of_pairs(key, fake, span, num_pairs))
-
-
-def mean_similarity(values: Array) -> Estimate:
-    """Returns the mean and its standard error, in float64."""
-    known = np.asarray(values, np.float64)
-    stderr = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan
-    return Estimate(float(known.mean()), float(stderr))
+    used = float(jnp.max(fake) - jnp.min(fake))
+    if used > span * (1 + 1e-6):
+        raise ValueError(f"span must be that of the images or more, {used:g}, got {span}")
+    return mean_of(np.asarray(_similarity_of_pairs(key, fake, span, num_pairs)))
 
 
 @partial(jax.jit, static_argnames="num_pairs")

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mixgan_jax.metrics import density_coverage, precision_recall
+from mixgan_jax.metrics import component_atlas, density_coverage, precision_recall
 from mixgan_jax.metrics.images import neighbours as module
 
 
@@ -99,3 +99,16 @@ def test_too_few_samples_and_other_widths_are_refused():
         density_coverage(real=x, fake=x)
     with pytest.raises(ValueError, match="fake must have 2 features each, as real, got 1"):
         density_coverage(real=x, fake=x[:, :1], neighbours=2)
+
+
+def test_components_that_are_nearly_one_image_do_not_overlap_by_rounding():
+    key, other_key, real_key = jax.random.split(jax.random.key(4), 3)
+    place = jnp.ones((1, 512))
+    near = jnp.zeros((1, 512)).at[0, 0].set(0.03)
+    parts = [
+        place + offset + 1e-4 * jax.random.normal(own, (32, 512))
+        for own, offset in ((key, 0.0), (other_key, near))
+    ]
+    real = jax.random.normal(real_key, (32, 512))
+    atlas = component_atlas(real=real, fake=jnp.stack(parts))
+    np.testing.assert_array_equal(atlas["overlap"], np.eye(2))

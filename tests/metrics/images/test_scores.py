@@ -78,8 +78,50 @@ def test_a_score_records_where_it_came_from():
         num_real=15,
         num_fake=12,
         seed=1,
+        real_sha256=metrics.hash_weights(real.array),
         options=(),
     )
+
+
+def test_reals_that_differ_give_scores_that_are_not_compared():
+    fake = made(2)
+    train, test = (
+        metrics.score(metrics.frechet_distance, real=made(seed), fake=fake) for seed in (0, 1)
+    )
+    with pytest.raises(ValueError, match="b must have a's real_sha256, "):
+        metrics.compare(train, test)
+
+
+def test_options_that_differ_in_one_entry_of_an_array_are_not_compared():
+    def weighted(*, fake, weights):
+        return fake.mean() * weights.sum()
+
+    weights = np.zeros(3000)
+    changed = weights.copy()
+    changed[1500] = 1e-12
+    a, b, c = (
+        metrics.score(weighted, fake=made(0), weights=one)
+        for one in (weights, changed, weights.copy())
+    )
+    assert metrics.compare(a, c).value == 0.0
+    with pytest.raises(ValueError, match="b must have a's options, "):
+        metrics.compare(a, b)
+    one, other = (
+        metrics.score(metrics.precision_recall, real=made(0), fake=made(1), neighbours=k)
+        for k in (2, np.int64(2))
+    )
+    assert metrics.compare(one["recall"], other["recall"]).value == 0.0
+    with pytest.raises(ValueError, match="metric must be a function with a name, got "):
+        metrics.score(lambda fake: fake.mean(), fake=made(0))
+
+
+@pytest.mark.parametrize(
+    "rows", [lambda images: jnp.concatenate([images] * 2), lambda images: images[:-1]]
+)
+def test_an_extractor_returns_one_row_for_each_image(rows):
+    images = np.zeros((3, 2), np.float32)
+    with pytest.raises(ValueError, match="extractor must return one row for each image"):
+        metrics.extract(metrics.Extractor(rows, "patches"), images, block=4)
 
 
 def test_scores_of_several_entries_and_with_standard_errors():
@@ -118,6 +160,7 @@ CHANGES = {
     "num_real": 5,
     "num_fake": 5,
     "seed": 7,
+    "real_sha256": "0" * 64,
     "options": (("neighbours", "9"),),
 }
 

@@ -58,3 +58,9 @@ def test_alike_is_1_and_pairs_are_of_different_images():
 def test_small_images_are_refused():
     with pytest.raises(ValueError, match=r"fake must have shape .* with sides of 11 pixels"):
         ms_ssim_diversity(KEY, fake=np.zeros((3, 8, 12, 1), np.float32), span=2.0)
+
+
+def test_images_of_a_larger_span_are_refused():
+    images = 255.0 * jax.random.uniform(jax.random.key(0), (4, 16, 16, 3))
+    with pytest.raises(ValueError, match="span must be that of the images or more, 25"):
+        ms_ssim_diversity(jax.random.key(1), fake=images, span=2.0)
