@@ -32,9 +32,7 @@ def check_particles(name: str, value: Any) -> Particles:
     positions = check_array(f"{name}.positions", positions, rank=2, floating=True, finite=True)
     weights = check_array(f"{name}.weights", check_weights(f"{name}.weights", weights), rank=1)
     if len(weights) != len(positions):
-        raise ValueError(
-            f"{name} must have one weight for each of {len(positions)} positions, got {len(weights)} weights"
-        )
+        raise ValueError(f"{name} must have {len(positions)} weights, got {len(weights)}")
     return Particles(positions, weights.astype(positions.dtype))
 
 
@@ -186,9 +184,7 @@ def are_inside(domain: Domain, side: Particles) -> Array:
 def _check_inside(name: str, game: ContinuousGame, side: Particles) -> Array:
     inside = are_inside(game.domain, side)
     if is_concrete(inside) and not inside:
-        raise ValueError(
-            f"{name} must have positions in the {game.domain} and finite weights, got {side}"
-        )
+        raise ValueError(f"{name} must have positions in the {game.domain}, got {side.positions}")
     return inside
 
 

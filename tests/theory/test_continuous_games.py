@@ -178,9 +178,7 @@ def test_bad_input_is_refused():
         ValueError, match=r"row_features must return 4 features, as the matrix \(4, 7\)"
     ):
         theory.feature_game(jnp.ones((4, 7)), features, features)
-    with pytest.raises(
-        ValueError, match="rows must have one weight for each of 2 positions, got 3"
-    ):
+    with pytest.raises(ValueError, match="rows must have 2 weights, got 3"):
         theory.nikaido_isoda(game, theory.Particles(good.positions[:2], good.weights), good)
     with pytest.raises(
         ValueError, match=r"columns\.positions must have shape \[K, 1\] in this game"

@@ -68,7 +68,6 @@ def test_the_optimum_earns_half_the_integral_of_the_absolute_gap(means):
     assert float(worth_of(GAME, jnp.asarray(means))) == pytest.approx(expected, abs=2e-6)
 
 
-@pytest.mark.slow
 def test_no_other_intervals_earn_more_and_at_the_optimum_the_gap_is_zero():
     many = starts(runs=300, intervals=3, size=3)
     best = worth_of(UNEVEN, many.means)

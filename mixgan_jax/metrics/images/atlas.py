@@ -7,7 +7,7 @@ import numpy as np
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_weights
 from mixgan_jax.metrics.frechet import distance_of_moments, mix_moments, moments
-from mixgan_jax.metrics.images.estimates import FeatureRows
+from mixgan_jax.metrics.images.features import FeatureRows
 from mixgan_jax.metrics.images.neighbours import (
     are_occupied,
     centre,

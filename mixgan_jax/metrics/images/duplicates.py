@@ -6,7 +6,7 @@ from annotated_types import Ge
 
 from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.metrics.birthday import birthday_test
-from mixgan_jax.metrics.images.estimates import FeatureRows
+from mixgan_jax.metrics.images.features import FeatureRows
 from mixgan_jax.types import Fraction, NonNegative
 
 

@@ -2,27 +2,16 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array, check_on_host, check_weights
+from mixgan_jax.checks import check_on_host, check_weights
+from mixgan_jax.metrics.images.features import FeatureRows, check_features, check_widths
 from mixgan_jax.metrics.images.scores import Estimate
 from mixgan_jax.types import Array, Count, Key
-
-
-def check_features(name: str, value: Any) -> Array:
-    """Returns finite floating-point features ``[N, D]``, N and D >= 1; from NumPy they stay there."""
-    array = check_array(name, value, rank=2, floating=True, finite=True, moved=False)
-    if 0 in array.shape:
-        raise ValueError(f"{name} must have shape [N, D], none of it 0, got {array.shape}")
-    return array
-
-
-FeatureRows: TypeAlias = Annotated[Array, check_features]
-"""Features ``[N, D]``, one row for each image."""
 
 
 def _check_probabilities(name: str, value: Any) -> Any:
@@ -52,10 +41,7 @@ def inception_score(
         NaN for one split. Papers state the standard deviation.
     """
     if len(fake) < 2 * splits:
-        raise ValueError(
-            f"fake must be {2 * splits} images or more, two for each of {splits} splits, got {len(fake)}: "
-            "the score of a split is at most its number of images"
-        )
+        raise ValueError(f"fake must be {2 * splits} images or more, got {len(fake)}")
     rows = np.asarray(fake, np.float64)
     rows = rows / rows.sum(axis=1, keepdims=True)
     edges = [index * len(rows) // splits for index in range(splits + 1)]
@@ -100,10 +86,7 @@ def kernel_distance(
     check_widths(real, fake)
     for name, rows in (("real", real), ("fake", fake)):
         if len(rows) < 2 * subsets:
-            raise ValueError(
-                f"{name} must be {2 * subsets} samples or more, two for each of {subsets} subsets, got {len(rows)}: "
-                "without pairs of different samples the distance is biased"
-            )
+            raise ValueError(f"{name} must be {2 * subsets} or more, got {len(rows)}: else biased")
     keys = jax.random.split(key)
     dealt = [
         np.asarray(jax.random.permutation(keys[side], len(rows)))[: len(rows) // subsets * subsets]
@@ -132,11 +115,3 @@ def mean_of(parts: Sequence[float] | np.ndarray) -> Estimate:
     known = np.asarray(parts, np.float64)
     stderr = known.std(ddof=1) / np.sqrt(len(known)) if len(known) > 1 else np.nan
     return Estimate(float(known.mean()), float(stderr))
-
-
-def check_widths(real: Array, fake: Array) -> None:
-    """Refuses sets whose rows have different lengths."""
-    if real.shape[1] != fake.shape[1]:
-        raise ValueError(
-            f"fake must have {real.shape[1]} features each, as real, got {fake.shape[1]}"
-        )

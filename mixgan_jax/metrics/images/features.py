@@ -4,26 +4,34 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_array, check_kind, check_number, fail
+from mixgan_jax.checks import check_array, check_kind, fail
+from mixgan_jax.data.levels import Range
 from mixgan_jax.types import Array, Count, Tree, Whole
 
 
-def _check_range(name: str, value: Any) -> tuple[float, float]:
-    if not (isinstance(value, tuple | list) and len(value) == 2):
-        raise fail(
-            name, value, "two numbers, the lowest and the highest value of an image", TypeError
-        )
-    low, high = (check_number(f"{name}[{index}]", end) for index, end in enumerate(value))
-    if not low < high:
-        raise fail(name, value, "two numbers, the first below the second")
-    return low, high
+def check_features(name: str, value: Any) -> Array:
+    """Returns finite floating-point features ``[N, D]``, N and D >= 1; from NumPy they stay there."""
+    array = check_array(name, value, rank=2, floating=True, finite=True, moved=False)
+    if 0 in array.shape:
+        raise ValueError(f"{name} must have shape [N, D], none of it 0, got {array.shape}")
+    return array
+
+
+FeatureRows: TypeAlias = Annotated[Array, check_features]
+"""Features ``[N, D]``, one row for each image."""
+
+
+def check_widths(real: Array, fake: Array) -> None:
+    """Refuses sets whose rows have different lengths."""
+    if real.shape[1] != fake.shape[1]:
+        raise ValueError(f"fake must have {real.shape[1]} features each, got {fake.shape[1]}")
 
 
 @checked
@@ -44,7 +52,7 @@ class Extractor:
     name: str
     weights_sha256: str | None = None
     resize: str | None = None
-    value_range: Annotated[tuple[float, float], _check_range] | None = None
+    value_range: Range | None = None
 
     def __post_init__(self) -> None:
         """The rules of the fields run here."""
@@ -141,8 +149,7 @@ def _blocks(
         if held is not None:
             if array.shape[1:] != held.shape[1:] or array.dtype != held.dtype:
                 raise ValueError(
-                    f"images must all be {held.dtype} of shape {held.shape[1:]}, as the first, "
-                    f"got {array.dtype} of shape {array.shape[1:]}"
+                    f"images must all be {held.dtype} of shape {held.shape[1:]}, got {array.dtype}, {array.shape[1:]}"
                 )
             array = np.concatenate([held, array])
         full = len(array) // block * block
@@ -157,9 +164,7 @@ def _check_values(array: np.ndarray, value_range: tuple[float, float] | None) ->
     if value_range is not None:
         low, high = float(array.min()), float(array.max())
         if low < value_range[0] or high > value_range[1]:
-            raise ValueError(
-                f"images must lie in {value_range}, the extractor's value_range, got values from {low:g} to {high:g}"
-            )
+            raise ValueError(f"images must lie in {value_range}, got {low:g} to {high:g}")
 
 
 def _at_end(count: int, rank: int) -> list[tuple[int, int]]:

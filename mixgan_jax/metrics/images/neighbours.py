@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mixgan_jax.checked import checked
-from mixgan_jax.metrics.images.estimates import FeatureRows, check_widths
+from mixgan_jax.metrics.images.features import FeatureRows, check_widths
 from mixgan_jax.types import Array, Count
 
 _ROWS_AT_ONCE = 512  # of a matrix of distances
@@ -88,8 +88,7 @@ def check_sizes(real: Array, fake: Array, neighbours: int, *, fakes_too: bool = 
     for name, rows in (("real", real), ("fake", fake))[: 2 if fakes_too else 1]:
         if len(rows) <= neighbours:
             raise ValueError(
-                f"{name} must be more than neighbours, {neighbours}, got {len(rows)} samples: "
-                "with fewer no sample has so many neighbours, and with few all balls are too large"
+                f"{name} must be more than neighbours, {neighbours}, got {len(rows)} samples"
             )
 
 

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from mixgan_jax.checked import checked
-from mixgan_jax.checks import check_choice, fail
-from mixgan_jax.metrics.images.features import Extractor, Features, hash_weights
+from mixgan_jax.checks import check_choice
+from mixgan_jax.metrics.images.features import Extractor, Features, check_widths, hash_weights
 
 
 class Estimate(NamedTuple):
@@ -116,8 +116,6 @@ _PARTS = [field.name for field in fields(Provenance)]
 
 
 def _check_parts(name: str, value: Any) -> Sequence[str]:
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise fail(name, value, f"a sequence of {_PARTS}", TypeError)
     return [check_choice(name, one, _PARTS) for one in value]
 
 
@@ -138,27 +136,22 @@ def compare(a: Score, b: Score, *, ignore: Annotated[Sequence[str], _check_parts
     for name in _PARTS:
         first, second = (getattr(one.provenance, name) for one in (a, b))
         if first != second and name not in ignore:
-            raise ValueError(
-                f"b must have a's {name}, {first!r}, got {second!r}: the scores cannot be compared"
-            )
+            raise ValueError(f"b must have a's {name}, {first!r}, got {second!r}")
     errors = [math.nan if one.stderr is None else one.stderr for one in (a, b)]
     return Estimate(a.value - b.value, math.hypot(*errors))
 
 
 def _check_alike(real: Features, fake: Features) -> None:
     """Refuses features of different extractors, and names what differs."""
-    for field in fields(Extractor):
-        own, other = (getattr(one.extractor, field.name) for one in (real, fake))
-        if field.compare and own != other:
-            raise ValueError(
-                f"fake must have the extractor's {field.name} of real, {own!r}, got {other!r}"
-            )
-    if real.array.shape[1] != fake.array.shape[1]:
-        raise ValueError(
-            f"fake must have {real.array.shape[1]} features each, as real, got {fake.array.shape[1]}"
+    check_widths(real.array, fake.array)
+    known = [field.name for field in fields(Extractor) if field.compare]
+    for name in [*known, "dtype"]:
+        own, other = (
+            one.array.dtype.name if name == "dtype" else getattr(one.extractor, name)
+            for one in (real, fake)
         )
-    if real.array.dtype != fake.array.dtype:
-        raise ValueError(f"fake must be {real.array.dtype}, as real, got {fake.array.dtype}")
+        if own != other:
+            raise ValueError(f"fake must have the {name} of real, {own!r}, got {other!r}")
 
 
 def _provenance(
@@ -208,9 +201,7 @@ def _name_of(metric: Callable[..., Any]) -> str:
     """Returns a metric's name: two metrics of one name would be compared."""
     name = str(getattr(getattr(metric, "func", metric), "__name__", "<unnamed>"))
     if name.startswith("<"):
-        raise ValueError(
-            f"metric must be a function with a name, got {metric}: scores are compared by it"
-        )
+        raise ValueError(f"metric must be a function with a name, got {metric}")
     return name
 
 

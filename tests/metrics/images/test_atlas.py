@@ -66,7 +66,7 @@ def test_bad_weights_and_widths_are_refused():
     real, *fake = clouds((0, 0), (0, 0), (9, 9))
     with pytest.raises(ValueError, match=r"weights must have shape \[\.\.\., 2\]"):
         component_atlas(real=real, fake=np.stack(fake), weights=[0.5, 0.25, 0.25])
-    with pytest.raises(ValueError, match="fake must have 2 features each, as real, got 1"):
+    with pytest.raises(ValueError, match="fake must have 2 features each, got 1"):
         component_atlas(real=real, fake=np.stack(fake)[:, :, :1])
     with pytest.raises(ValueError, match="fake must be more than neighbours, 5, got 5 samples"):
         component_atlas(real=real, fake=np.stack(fake)[:, :5])

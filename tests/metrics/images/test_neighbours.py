@@ -97,7 +97,7 @@ def test_too_few_samples_and_other_widths_are_refused():
         precision_recall(real=x, fake=x[:3])
     with pytest.raises(ValueError, match="real must be more than neighbours, 5, got 4 samples"):
         density_coverage(real=x, fake=x)
-    with pytest.raises(ValueError, match="fake must have 2 features each, as real, got 1"):
+    with pytest.raises(ValueError, match="fake must have 2 features each, got 1"):
         density_coverage(real=x, fake=x[:, :1], neighbours=2)
 
 
