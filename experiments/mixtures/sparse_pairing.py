@@ -15,13 +15,19 @@ Protocol, departures and trials are in experiments/mixtures/README.md.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from experiments.common import harness, options, plane, report, verdicts
+from experiments.common import harness, plane, report
 from experiments.common.plane import Config, Method
 from experiments.common.session import session
-from experiments.mixtures.pairing_figure import COLUMNS, measure, quality_over_time
+from experiments.mixtures.pairing_rows import (
+    COLUMNS,
+    check_multiple,
+    check_one,
+    draw,
+    measure,
+    not_worse,
+)
 
 MEETINGS = (4, 1)
 """Discriminators that a generator meets in a step: what is claimed, and the fewest there can be."""
@@ -43,14 +49,11 @@ PRESETS = {
 
 def check(config: Config) -> None:
     """Raises ValueError for a config that would fail after hours."""
-    if len(config.components) != 1:
-        raise ValueError(f"--components must be one number, got {config.components}")
+    check_one(config)
     (k,) = config.components
     if k % max(MEETINGS):
         raise ValueError(f"--components must be a multiple of {max(MEETINGS)}, got {k}")
-    if config.batch % k:
-        raise ValueError(f"--batch must be a multiple of k = {k}, got {config.batch}")
-    options.check_timed(config)
+    check_multiple(config)
 
 
 def evaluations(k: int, batch: int, pairing: str) -> int:
@@ -86,34 +89,7 @@ def counted(run: harness.Run, method: Method, bar: harness.ProgressBar) -> dict[
 def judge(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns the verdict: the sparse pairing of most meetings against Latin and against full pairing."""
     full, latin, sparse, _ = rows
-    return [line for other in (latin, full) for line in _against(sparse, other)]
-
-
-def _against(sparse: Mapping[str, Any], other: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Returns the two claims on one pair of rows."""
-    pair = f"{sparse['method']} than {other['method']}"
-    modes, as_many = verdicts.contrast(sparse, other, "modes", ">=", -0.5, by_seed=True)
-    kl, as_even = verdicts.contrast(sparse, other, "reverse_kl", "<=", 0.05, by_seed=True, digits=3)
-    return [
-        verdicts.claim(
-            f"at most half a mode fewer with {pair}, by seed",
-            "mean difference by seed - 2 standard errors >= -0.5",
-            modes,
-            as_many,
-        ),
-        verdicts.claim(
-            f"at most 0.05 nats more reverse KL with {pair}, by seed",
-            "mean difference by seed + 2 standard errors <= 0.05",
-            kl,
-            as_even,
-        ),
-    ]
-
-
-def draw(run: harness.Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Path]:
-    """Draws the figure; returns its path by the name under which it is kept."""
-    figure = quality_over_time(rows, run.config.target)
-    return {"quality": report.save_figure(run, figure, "quality")}
+    return [line for other in (latin, full) for line in not_worse(sparse, other)]
 
 
 def main(argv: list[str] | None = None) -> None:
