@@ -255,7 +255,7 @@ METRICS = {
     "mode_coverage": lambda x: metrics.mode_coverage(x[0], CENTERS, 1.0),
     "mode_histogram": lambda x: metrics.mode_histogram(x[0], CENTERS, 1.0),
     "ms_ssim_diversity": lambda x: metrics.ms_ssim_diversity(
-        KEY, fake=np.tile(x.reshape(2, 12, 1, 1), (1, 1, 12, 1)), span=2.0
+        KEY, fake=np.tile(x.reshape(2, 12, 1, 1), (1, 1, 12, 1)), span=20.0
     ),
     "neural_net_distance": lambda x: neural(metrics.neural_net_distance, x, batch=3),
     "precision_recall": lambda x: metrics.precision_recall(real=x[0], fake=x[1]),
