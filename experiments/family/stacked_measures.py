@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common.digit_classifier import Classifier, predict
+from experiments.common.image_classifier import Classifier, predict
 from experiments.common.setup import Setup
 from experiments.family.stacked_methods import DEPTH, latent_sampler
 from mixgan_jax.data import Images, stack_labels

@@ -24,8 +24,8 @@ import numpy as np
 
 import mixgan_jax as mg
 from experiments.common import harness, options, report
-from experiments.common.digit_classifier import Classifier, load_or_train
-from experiments.common.digit_images import load_digits
+from experiments.common.image_classifier import Classifier, load_or_train
+from experiments.common.image_data import load_or_exit
 from experiments.common.session import session
 from experiments.common.setup import num_parameters
 from experiments.family import stacked_figure
@@ -230,7 +230,7 @@ def main(argv: list[str] | None = None) -> None:
         "stacked_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",), by_train=True
     )
     config = run.config
-    images = load_digits(run.experiment, config.dataset, config.data_dir, None)
+    images = load_or_exit(run.experiment, config.dataset, config.data_dir, None)
     with harness.refusing(run.experiment):
         check_images(config, images)
     with session(run) as bar:

@@ -23,8 +23,8 @@ import optax
 
 import mixgan_jax as mg
 from experiments.common import harness, options, report, verdicts
-from experiments.common.digit_classifier import Classifier, load_or_train
-from experiments.common.digit_images import load_digits
+from experiments.common.image_classifier import Classifier, load_or_train
+from experiments.common.image_data import load_or_exit
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from experiments.width import overparam_mnist_figures
@@ -210,7 +210,7 @@ def main(argv: list[str] | None = None) -> None:
         "overparam_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",), by_train=True
     )
     config = run.config
-    images = load_digits(run.experiment, config.dataset, config.data_dir, config.memory_budget)
+    images = load_or_exit(run.experiment, config.dataset, config.data_dir, config.memory_budget)
     with harness.refusing(run.experiment):
         build(config, images, config.widths[0])
     with session(run) as bar:

@@ -3,7 +3,10 @@
 The only modules of the package, with ``player.from_linen``, that import Flax.
 """
 
-from mixgan_jax.networks.classifier import ConvClassifier as ConvClassifier
+from mixgan_jax.networks.classifier import (
+    ConvClassifier as ConvClassifier,
+    ResidualClassifier as ResidualClassifier,
+)
 from mixgan_jax.networks.conv import (
     conv as conv,
     conv_general_dilated as conv_general_dilated,

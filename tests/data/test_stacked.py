@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mixgan_jax as mg
-from experiments.common.digit_classifier import Classifier
+from experiments.common.image_classifier import Classifier
 from experiments.family import (
     pacgan_tables,
     stacked_measures,

@@ -15,7 +15,8 @@ import mixgan_jax as mg
 from experiments import __main__ as overview
 from experiments.common import catalogue, harness, options, plane
 from experiments.family import stacked_mnist
-from experiments.mixtures import mix_gan_mnist, mix_gan_ring, mix_weights, pairing, sparse_pairing
+from experiments.images import mix_gan_mnist
+from experiments.mixtures import mix_gan_ring, mix_weights, pairing, sparse_pairing
 from experiments.rotation import dirac_gan, jare
 from experiments.theorems import theory_equilibrium_exists, theory_small_mixtures
 from experiments.width import overparam_features, overparam_gda, overparam_mnist

@@ -14,15 +14,16 @@ from helpers import same, slow
 from experiments import __main__ as overview
 from experiments.common import (
     catalogue,
-    digit_classifier,
-    digit_images,
     harness,
+    image_classifier,
+    image_data,
     plane,
     progress,
     report,
 )
 from experiments.common.session import session
-from experiments.mixtures import mix_gan_mnist, mix_gan_ring, pairing, sparse_pairing
+from experiments.images import mix_gan_mnist
+from experiments.mixtures import mix_gan_ring, pairing, sparse_pairing
 from mixgan_jax.data import digits
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,7 @@ PARTS_ARE_QUICK = {
     "past_play": "test_fictitious_history.py",
     "rotation": "test_game_optimisers.py",
     "first_principles": "test_first_principles.py",
+    "images": "test_image_methods.py",
     "mixtures": "test_weight_laboratory.py",
     "theorems": "test_few_strategies.py",
     "two_gaussians": "test_gan_dynamics.py",
@@ -184,7 +186,7 @@ def test_without_data_two_lines_say_how_to_get_some(tmp_path, capsys):
     text = capsys.readouterr().err
     assert "nothing" in text
     assert "--dataset digits" in text
-    assert len(digit_images.NO_DATA.splitlines()) == 2
+    assert len(image_data.NO_DATA.splitlines()) == 2
 
 
 @pytest.fixture
@@ -198,7 +200,7 @@ def own_digits(tmp_path):
 @pytest.mark.slow
 def test_digits_above_the_memory_budget_are_streamed(own_digits, monkeypatch):
     """The classifier is trained from the source, and its second start finds it; results are of another run folder."""
-    monkeypatch.setattr(digit_classifier, "UPDATES", 28)
+    monkeypatch.setattr(image_classifier, "UPDATES", 28)
     arguments = ["--preset", "smoke", "--components", "2", "--steps", "10", "--dataset", "own"]
     arguments += ["--data-dir", str(own_digits), "--runs", str(own_digits)]
     for more in ([], ["--memory-budget", "0"]):

@@ -11,7 +11,8 @@ from helpers import first_quick
 
 from experiments.common import catalogue, exponents, harness, pages, rejudge, report, verdicts
 from experiments.family import theory_packing
-from experiments.mixtures import mix_gan_mnist, mix_gan_ring, mix_weights
+from experiments.images import mix_gan_mnist
+from experiments.mixtures import mix_gan_ring, mix_weights
 
 
 def row(mean, error):

@@ -19,6 +19,7 @@ from mixgan_jax.networks import (
     DCGANGenerator,
     MetzDiscriminator,
     MetzGenerator,
+    ResidualClassifier,
     maxout,
     pacgan_discriminator,
     pacgan_generator,
@@ -440,6 +441,24 @@ def test_layers_are_linens(ours, linens):
     assert jax.tree.map(jnp.shape, init) == jax.tree.map(jnp.shape, variables)
 
 
+def test_residual_classifier_has_the_parameters_of_its_layers_and_dense_logits_of_its_features():
+    net, width = ResidualClassifier(num_classes=5, width=4), 4
+    x = normal(0, 3, 16, 12, 3)
+    variables = jax.jit(functools.partial(net.init, train=False))(KEY, x)
+    channels = [(3, width)]
+    for own in (8, 16, 32):
+        channels += [(own // 2, own), (own, own), (own, own)]
+    expected = sum(9 * below * own + 2 * own for below, own in channels) + 32 * 5 + 5
+    assert sum(leaf.size for leaf in jax.tree.leaves(variables["params"])) == expected
+    features = net.apply(variables, x, train=False, features=True)
+    dense = variables["params"]["Dense_0"]
+    np.testing.assert_allclose(
+        net.apply(variables, x, train=False),
+        features @ dense["kernel"] + dense["bias"][None],
+        rtol=1e-6,
+    )
+
+
 def test_classifier_learns_to_tell_two_images_apart():
     """A few steps of gradient descent on noisy stripes: horizontal or vertical."""
     net = ConvClassifier(num_classes=2)
@@ -511,6 +530,7 @@ def test_networks_compute_in_bfloat16_and_keep_float32(module, shape):
         (lambda: DCGANGenerator(kernel_size=1), ValueError, "kernel_size must be"),
         (lambda: DCGANDiscriminator(stages=0), ValueError, "stages must be"),
         (lambda: ConvClassifier(num_classes=1), ValueError, "num_classes must be"),
+        (lambda: ResidualClassifier(num_classes=1), ValueError, "num_classes must be"),
         (lambda: MLP(dtype=jnp.int32), TypeError, "dtype must be a floating-point dtype or None"),
     ],
 )

@@ -269,6 +269,9 @@ NETWORKS = {
         networks.MetzDiscriminator, holds=applies_to(2, 16, 16, 1, train=False)
     ),
     "networks.ConvClassifier": Case(networks.ConvClassifier, holds=applies_to(2, 8, 8, 1)),
+    "networks.ResidualClassifier": Case(
+        networks.ResidualClassifier, holds=applies_to(2, 8, 8, 3, train=False)
+    ),
     "networks.Conv": Case(networks.Conv, one_layer, applies_to(2, 4, 4, 1)),
     "networks.ConvTranspose": Case(networks.ConvTranspose, one_layer, applies_to(2, 4, 4, 1)),
     "networks.conv": Case(

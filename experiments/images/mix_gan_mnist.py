@@ -10,7 +10,7 @@ Time: 12 minutes on two CPU cores; paper wants a GPU and has not been timed.
     python -m experiments mix_gan_mnist --data-dir DIR --preset gpu       the same in minutes, for a tenth of the steps
     python -m experiments mix_gan_mnist --dataset digits                  scikit-learn's 8x8 digits, no data needed
 
-Protocol, departures and trials are in experiments/mixtures/README.md.
+Protocol, departures and trials are in experiments/images/README.md.
 """
 
 from dataclasses import dataclass, replace
@@ -25,8 +25,8 @@ import optax
 
 import mixgan_jax as mg
 from experiments.common import harness, options, report, verdicts
-from experiments.common.digit_classifier import Classifier, load_or_train
-from experiments.common.digit_images import load_digits
+from experiments.common.image_classifier import Classifier, load_or_train
+from experiments.common.image_data import load_or_exit
 from experiments.common.session import session
 from experiments.common.setup import Setup
 from mixgan_jax.data import Images, feed_or_stream, to_float
@@ -252,7 +252,7 @@ def main(argv: list[str] | None = None) -> None:
         "mix_gan_mnist", __doc__, PRESETS, argv, check, unhashed=("data_dir",), by_train=True
     )
     config = run.config
-    images = load_digits(run.experiment, config.dataset, config.data_dir, config.memory_budget)
+    images = load_or_exit(run.experiment, config.dataset, config.data_dir, config.memory_budget)
     with harness.refusing(run.experiment):
         check_images(config, images)
     with session(run) as bar:

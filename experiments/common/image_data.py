@@ -1,15 +1,16 @@
-"""The images that experiments on digits train on: MNIST and its like from a folder, or scikit-learn's."""
+"""The images that experiments train on: a labelled data set from a folder, or scikit-learn's digits."""
 
 import sys
 
 from mixgan_jax.data import Images, digits, load_images
 
 NO_DATA = """\
-{} needs MNIST: --data-dir DIR with mnist.npz (ours or Keras' names), a folder mnist of MNIST's own files
-(train-images-idx3-ubyte.gz and so on), or TensorFlow Datasets' array_record. Without any: --dataset digits."""
+{experiment} needs {dataset}: --data-dir DIR with {dataset}.npz (train_images and so on, or Keras' names), or TensorFlow
+Datasets' array_record{own}. Without any: --dataset digits."""
+OWN_FILES = """, or a folder mnist of MNIST's own files (train-images-idx3-ubyte.gz and so on)"""
 
 
-def load_digits(
+def load_or_exit(
     experiment: str, dataset: str, data_dir: str | None, memory_budget: int | None
 ) -> Images:
     """Loads the data; ends the process with advice if none can be read, or they have no labels.
@@ -28,5 +29,7 @@ def load_digits(
             raise ValueError(f"--dataset must have labels, got {dataset!r} without")
         return images
     except (ImportError, OSError, TypeError, ValueError) as error:
-        print(f"{error}\n{NO_DATA.format(experiment)}", file=sys.stderr)
+        own = OWN_FILES if dataset == "mnist" else ""
+        advice = NO_DATA.format(experiment=experiment, dataset=dataset, own=own)
+        print(f"{error}\n{advice}", file=sys.stderr)
         raise SystemExit(2) from None

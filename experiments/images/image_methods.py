@@ -1,0 +1,149 @@
+"""The methods that are compared on images: X, X with k times the parameters or the steps, and the mixture MIX+X."""
+
+import bisect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+import mixgan_jax as mg
+from experiments.common.setup import Setup
+from mixgan_jax.data import Images, feed_or_stream
+from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
+from mixgan_jax.players.pairing import Pairing
+
+TITLES = {"dcgan": "DCGAN", "wgan_gp": "WGAN-GP"}
+
+
+class Method(NamedTuple):
+    """One row of the table.
+
+    Attributes:
+        family: which X, a key of ``TITLES``.
+        components: number of generators, and of discriminators.
+        larger: the factor by which both networks have more parameters than the family's.
+        longer: the factor by which training is longer.
+        pairing: which fakes meet which discriminators.
+    """
+
+    family: str
+    components: int = 1
+    larger: int = 1
+    longer: int = 1
+    pairing: Pairing = "full"
+
+    @property
+    def name(self) -> str:
+        """The row's name."""
+        title = TITLES[self.family]
+        if self.components > 1:
+            latin = ", Latin" if self.pairing == "latin" else ""
+            return f"MIX+{title} k={self.components}{latin}"
+        if self.larger > 1:
+            return f"{title}, {self.larger} times the parameters"
+        return title if self.longer == 1 else f"{title}, {self.longer} times the steps"
+
+    def steps(self, config: Any) -> int:
+        """Returns the number of the generators' updates."""
+        return config.steps * self.longer
+
+
+def methods(config: Any) -> list[Method]:
+    """Lists the rows, family by family: X, its two larger rivals, and a mixture for each pairing."""
+    k = config.components
+    return [
+        method
+        for family in config.families
+        for method in (
+            Method(family),
+            Method(family, larger=k),
+            Method(family, longer=k),
+            *(Method(family, components=k, pairing=pairing) for pairing in config.pairings),
+        )
+    ]
+
+
+def build(config: Any, images: Images, method: Method) -> Setup:
+    """Builds players, loss, optimisers and data of a row.
+
+    DCGAN has the non-saturating loss. WGAN-GP has a critic without batch norm, whose kernels start as He's, and the
+    gradient penalty; its Adam has beta1 = 0 and beta2 = 0.9, as in the paper.
+    """
+    generator, discriminator = players(config, images, method)
+    is_wgan = method.family == "wgan_gp"
+    loss = mg.losses.wasserstein() if is_wgan else mg.losses.non_saturating()
+    adam = {"b1": 0.0, "b2": 0.9} if is_wgan else {"b1": config.beta1}
+
+    discriminator_steps = config.critic_steps if is_wgan else 1
+
+    def tx(rate: float, updates: int) -> optax.GradientTransformation:
+        return optax.adam(optax.cosine_decay_schedule(rate, updates), **adam)
+
+    steps = method.steps(config)
+    solver = mg.mix_gan(
+        generator,
+        discriminator,
+        loss,
+        num_generators=method.components,
+        num_discriminators=method.components,
+        latent_size=config.latent_size,
+        generator_tx=tx(config.wgan_generator_rate if is_wgan else config.learning_rate, steps),
+        discriminator_tx=tx(config.learning_rate, steps * discriminator_steps),
+        weight_tx=mg.exponentiated_gradient(config.weight_rate),
+        weight_barrier=config.weight_barrier,
+        penalty=mg.penalties.gradient_penalty() if is_wgan else None,
+        discriminator_steps=discriminator_steps,
+        pairing=method.pairing,
+    )
+    feed = feed_or_stream(images.train_images, config.batch)
+    return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
+
+
+def players(config: Any, images: Images, method: Method) -> tuple[mg.Player, mg.Player]:
+    """Makes the players, with the widths at which their parameters are nearest to ``method.larger`` times as many."""
+    shape = images.train_images.shape[1:]
+    dtype = None if config.precision == "float32" else jnp.dtype(config.precision)
+    critic: dict[str, Any] = {}
+    if method.family == "wgan_gp":
+        critic = {"batch_norm": False, "kernel_init": jax.nn.initializers.he_normal()}
+
+    def make_generator(width: int) -> mg.Player:
+        return mg.from_linen(DCGANGenerator(shape, width=width, dtype=dtype))
+
+    def make_discriminator(width: int) -> mg.Player:
+        return mg.from_linen(DCGANDiscriminator(width=width, dtype=dtype, **critic))
+
+    latents, pixels = jnp.zeros((1, config.latent_size)), jnp.zeros((1, *shape))
+    return (
+        make_generator(wider(make_generator, latents, config.width, method.larger)),
+        make_discriminator(wider(make_discriminator, pixels, config.width, method.larger)),
+    )
+
+
+def wider(make: Callable[[int], mg.Player], example: Any, width: int, factor: int) -> int:
+    """Returns the width at which a player has nearest to ``factor`` times as many parameters as at ``width``."""
+
+    def count(width: int) -> int:
+        params, _ = jax.eval_shape(make(width).init, jax.random.key(0), example)
+        return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+    goal = factor * count(width)
+    above = bisect.bisect_left(range(width, width * factor), goal, key=count) + width
+    return min(max(above - 1, width), above, key=lambda wide: abs(count(wide) - goal))
+
+
+def evaluations(config: Any, method: Method) -> float:
+    """Counts the images that go through networks in training, forward, in millions: each pass of one network is one.
+
+    A discriminators' turn makes k batches of fakes, and each discriminator judges a batch of reals and its fakes; with
+    a penalty also points between them. A generators' turn makes k batches, which are judged.
+    """
+    k, turns = method.components, 1
+    met = k if method.pairing == "full" else 1  # batches of fakes that one discriminator meets
+    judged = k * (1 + met)
+    if method.family == "wgan_gp":
+        judged, turns = judged + k * met, config.critic_steps
+    batches = turns * (k + judged) + k + k * met
+    return method.steps(config) * config.batch * batches / 1e6
