@@ -83,11 +83,14 @@ def component_images(setup: Setup, key: Key, generators: mg.Mixture, count: int)
 
 
 def map_components(
-    judge: Judge, setup: Setup, key: Key, generators: mg.Mixture, count: int
+    judge: Judge, setup: Setup, key: Key, generators: mg.Mixture, payoffs: Array, count: int
 ) -> dict[str, np.ndarray]:
-    """Computes the atlas of a mixture: what each component covers, shares, and adds."""
+    """Computes the atlas of a mixture: what each component covers, shares, and adds, in distance and in payoff."""
     drawn = np.asarray(component_images(setup, key, generators, count))
     fakes = [metrics.extract(judge.features, images, block=BLOCK).array for images in drawn]
     return metrics.component_atlas(
-        real=judge.reals.array, fake=np.stack(fakes), weights=np.asarray(generators.weights)
+        real=judge.reals.array,
+        fake=np.stack(fakes),
+        weights=np.asarray(generators.weights),
+        payoffs=payoffs,
     )

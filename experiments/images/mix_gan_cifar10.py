@@ -159,7 +159,9 @@ def evaluate(
     atlas = {}
     if generators.num_components > 1:
         count = config.samples // generators.num_components
-        atlas = image_scores.map_components(judge, setup, keys[2], generators, count)
+        atlas = image_scores.map_components(
+            judge, setup, keys[2], generators, game["matrix"], count
+        )
     return image_scores.values(scores) | {
         "effective_components": float(mg.effective_components(generators.log_weights)),
         "nash_conv": float(game["nash_conv"]),

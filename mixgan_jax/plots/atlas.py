@@ -16,6 +16,10 @@ else:
     Figure = Any  # annotations are read without Matplotlib
 
 _ENTRIES = ("coverage", "coverage_alone", "overlap", "frechet_loss")
+_LOSSES = {
+    "frechet_loss": "Frechet distance without it,\nless that of the mixture",
+    "payoff_loss": "best answer's payoff without it,\nless that of the mixture",
+}
 
 
 def _entries(name: str, value: Any) -> dict[str, np.ndarray]:
@@ -26,10 +30,11 @@ def _entries(name: str, value: Any) -> dict[str, np.ndarray]:
         raise ValueError(f"{name} must have the entries of component_atlas, got none of {missing}")
     rows = {entry: check.host(f"{name}[{entry!r}]", found[entry], 1) for entry in _ENTRIES[:2]}
     rows["overlap"] = check.host(f"{name}['overlap']", found["overlap"], 2)
-    # Without a component that has all the weight there is no mixture: that loss is NaN.
-    loss = np.asarray(found["frechet_loss"])
-    check.host(f"{name}['frechet_loss']", np.nan_to_num(loss), 1)
-    rows["frechet_loss"] = loss.astype(np.float64)
+    for entry in _LOSSES.keys() & found.keys():
+        # Without a component that has all the weight there is no mixture: that loss is NaN.
+        loss = np.asarray(found[entry])
+        check.host(f"{name}[{entry!r}]", np.nan_to_num(loss), 1)
+        rows[entry] = loss.astype(np.float64)
     count = len(rows["coverage"])
     for entry, row in rows.items():
         if set(row.shape) != {count}:
@@ -46,15 +51,16 @@ def plot_atlas(atlas: Annotated[Mapping[str, ArrayLike], _entries]) -> "Figure":
 
     Args:
         atlas: the result of :func:`~mixgan_jax.metrics.component_atlas`: ``coverage``, ``coverage_alone`` and
-            ``frechet_loss`` ``[K]``, ``overlap`` ``[K, K]``.
+            ``frechet_loss`` ``[K]``, ``overlap`` ``[K, K]``; ``payoff_loss`` if there is one.
 
     Returns:
-        A figure with three axes: bars of the coverage, of all reals and of those that no other component covers; the
-        matrix of overlaps (the colour bar is its child); bars of the losses.
+        A figure with an axes for each: bars of the coverage, of all reals and of those that no other component covers;
+        the matrix of overlaps (the colour bar is its child); bars of the Frechet losses, and of those in payoff.
     """
     components = np.arange(np.size(atlas["coverage"]))
-    fig = draw.new_figure(7.5, 2.6)
-    left, middle, right = fig.subplots(1, 3)
+    losses = [entry for entry in _LOSSES if entry in atlas]
+    fig = draw.new_figure(5.0 + 2.5 * len(losses), 2.6)
+    left, middle, *rest = fig.subplots(1, 2 + len(losses))
     left.bar(components, atlas["coverage"], color=draw.COLOURS[5], label="covered")
     left.bar(components, atlas["coverage_alone"], 0.4, color=draw.COLOURS[0], label="by no other")
     left.set(ylabel="share of reals", ylim=(0.0, 1.0))
@@ -63,9 +69,10 @@ def plot_atlas(atlas: Annotated[Mapping[str, ArrayLike], _entries]) -> "Figure":
     draw.colour_bar(fig, middle, image, "share of row's samples\nnear column's", 0.06)
     middle.set(xlabel="component", ylabel="component")
     middle.tick_params(labelleft=True)
-    right.bar(components, atlas["frechet_loss"], color=draw.COLOURS[1])
-    right.axhline(0.0, color="0.25", lw=0.7)
-    right.set_ylabel("Frechet distance without it,\nless that of the mixture")
-    for axes in (left, right):
+    for axes, entry in zip(rest, losses, strict=True):
+        axes.bar(components, atlas[entry], color=draw.COLOURS[1])
+        axes.axhline(0.0, color="0.25", lw=0.7)
+        axes.set_ylabel(_LOSSES[entry])
+    for axes in (left, *rest):
         axes.set(xlabel="component", xticks=components)
     return fig

@@ -109,7 +109,10 @@ def test_the_atlas_of_a_mixture_is_taken_on_images_of_each_component():
     setup = build(SMOKE, IMAGES, Method("dcgan", components=2, pairing="latin"))
     state = jax.jit(setup.solver.init)(jax.random.key(0))
     judge = image_scores.make_judge(FAKE_CLASSIFIER, IMAGES)
-    atlas = image_scores.map_components(judge, setup, jax.random.key(1), state.generators, 8)
+    atlas = image_scores.map_components(
+        judge, setup, jax.random.key(1), state.generators, jnp.eye(2), 8
+    )
+    np.testing.assert_allclose(atlas["payoff_loss"], 0.5, rtol=1e-6)
     assert atlas["overlap"].shape == (2, 2)
     assert np.isfinite(atlas["frechet_loss"]).all()
 

@@ -10,16 +10,19 @@ def test_the_figure_shows_the_numbers_of_the_atlas():
     rng = np.random.default_rng(0)
     fake = (rng.normal(size=(3, 20, 2)) + np.arange(3)[:, None, None]).astype(np.float32)
     atlas = metrics.component_atlas(
-        real=fake.reshape(60, 2), fake=fake, weights=[0.5, 0.3, 0.2], neighbours=2
+        real=fake.reshape(60, 2),
+        fake=fake,
+        weights=[0.5, 0.3, 0.2],
+        payoffs=rng.normal(size=(3, 2)),
+        neighbours=2,
     )
     figure = plots.plot_atlas(atlas)
-    left, middle, right = figure.axes[:3]
+    left, middle, *losses = figure.axes[:4]
     heights = [[bar.get_height() for bar in bars] for bars in left.containers]
     np.testing.assert_allclose(heights, [atlas["coverage"], atlas["coverage_alone"]])
     np.testing.assert_allclose(middle.images[0].get_array(), atlas["overlap"])
-    np.testing.assert_allclose(
-        [bar.get_height() for bar in right.containers[0]], atlas["frechet_loss"]
-    )
+    for axes, entry in zip(losses, ("frechet_loss", "payoff_loss"), strict=True):
+        np.testing.assert_allclose([bar.get_height() for bar in axes.containers[0]], atlas[entry])
 
 
 def test_a_mixture_that_is_one_component_can_be_drawn():

@@ -1,11 +1,13 @@
 """The component atlas: what each component of a mixture covers, shares with the others, and adds to the mixture."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import numpy as np
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_weights
+from mixgan_jax.game.arguments import Matrix
 from mixgan_jax.metrics.frechet import distance_of_moments, mix_moments, moments
 from mixgan_jax.metrics.images.features import FeatureRows
 from mixgan_jax.metrics.images.neighbours import (
@@ -24,6 +26,7 @@ def component_atlas(
     real: FeatureRows,
     fake: Annotated[Array, Shaped(3, floating=True, finite=True, moved=False)],
     weights: Weights | None = None,
+    payoffs: Matrix | None = None,
     neighbours: Count = 5,
 ) -> dict[str, np.ndarray]:
     """Measures what each component of a mixture covers, what pairs share, and what the mixture loses without one.
@@ -36,6 +39,8 @@ def component_atlas(
         real: features ``[N, D]``, N > neighbours.
         fake: features ``[K, M, D]``, M samples of each of K components, M > neighbours, M >= 2.
         weights: of the components ``[K]``; None for equal ones. Coverage and overlap do not depend on them.
+        payoffs: what the discriminators earn, ``[K, J]``, as from :func:`~mixgan_jax.held_out_values`, averaged over
+            batches; None leaves the entries about payoffs out.
         neighbours: k of the balls.
 
     Returns:
@@ -47,8 +52,12 @@ def component_atlas(
         - ``frechet``: ``[K]``, the Frechet distance of each component alone; ``frechet_mixture``: scalar.
         - ``frechet_without``: ``[K]``, of the mixture without the component; ``frechet_loss``: ``[K]``, that less
           ``frechet_mixture``. Negative: the mixture is better without. NaN where no weight is left.
+        - ``payoff``, ``payoff_mixture``, ``payoff_without``, ``payoff_loss``: the same of the payoff to the
+          discriminator that earns most, ``max_j sum_k w_k F_kj``.
     """
     count = fake.shape[0]
+    if payoffs is not None and np.shape(payoffs)[0] != count:
+        raise ValueError(f"payoffs must be [{count}, J], got shape {np.shape(payoffs)}")
     if 0 in fake.shape:
         raise ValueError(f"fake must have shape [K, M, D], none of it 0, got {fake.shape}")
     shares = np.full(count, 1.0 / count)
@@ -60,7 +69,17 @@ def component_atlas(
         if len(rows) < 2:
             raise ValueError(f"{name} must be 2 samples or more of each component, got {len(rows)}")
     check_sizes(real, fake[0], neighbours)
-    return _cover(real, fake, neighbours) | _distances(real, fake, shares / shares.sum())
+    shares /= shares.sum()
+    goal, parts = moments(np.asarray(real)), [moments(np.asarray(part)) for part in fake]
+
+    def distance(weights: np.ndarray) -> float:
+        return distance_of_moments(goal, mix_moments(weights, parts))
+
+    atlas = _cover(real, fake, neighbours) | _without_each("frechet", distance, shares)
+    if payoffs is not None:
+        matrix = np.asarray(payoffs, np.float64)
+        atlas |= _without_each("payoff", lambda weights: np.max(weights @ matrix), shares)
+    return atlas
 
 
 def _cover(real: Array, fake: Array, neighbours: int) -> dict[str, np.ndarray]:
@@ -83,23 +102,20 @@ def _cover(real: Array, fake: Array, neighbours: int) -> dict[str, np.ndarray]:
     }
 
 
-def _distances(real: Array, fake: Array, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Computes all entries about Frechet distances."""
-    goal = moments(np.asarray(real))
-    parts = [moments(np.asarray(part)) for part in fake]
-
-    def distance(shares: np.ndarray) -> float:
-        return distance_of_moments(goal, mix_moments(shares, parts))
-
-    without = np.full(len(parts), np.nan)
+def _without_each(
+    name: str, measure: Callable[[np.ndarray], float], weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Measures each component alone, the mixture, and the mixture without each component."""
+    alone = np.array([measure(own) for own in np.eye(len(weights))])
+    without = np.full(len(weights), np.nan)
     for k, own in enumerate(weights):
         if own < 1.0:
-            rest = np.where(np.arange(len(parts)) == k, 0.0, weights)
-            without[k] = distance(rest / rest.sum())
-    mixture = distance(weights)
+            rest = np.where(np.arange(len(weights)) == k, 0.0, weights)
+            without[k] = measure(rest / rest.sum())
+    mixture = np.array(measure(weights))
     return {
-        "frechet": np.array([distance_of_moments(goal, part) for part in parts]),
-        "frechet_mixture": np.array(mixture),
-        "frechet_without": without,
-        "frechet_loss": without - mixture,
+        name: alone,
+        f"{name}_mixture": mixture,
+        f"{name}_without": without,
+        f"{name}_loss": without - mixture,
     }

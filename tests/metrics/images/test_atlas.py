@@ -62,6 +62,21 @@ def test_all_weight_on_one_component_leaves_nothing_without_it():
     assert atlas["frechet_loss"][1] == pytest.approx(0.0, abs=1e-9)
 
 
+def test_a_component_without_which_a_discriminator_earns_more_is_a_loss():
+    """Matching pennies: without either side of the coin the discriminator knows what comes."""
+    real, *fake = clouds((0, 0), (0, 0), (9, 9), (0, 0))
+    pennies = [[1.0, -1.0], [-1.0, 1.0], [0.25, 0.25]]
+    atlas = component_atlas(
+        real=real, fake=np.stack(fake), weights=[0.4, 0.4, 0.2], payoffs=pennies
+    )
+    np.testing.assert_allclose(atlas["payoff"], [1.0, 1.0, 0.25])
+    assert atlas["payoff_mixture"] == pytest.approx(0.05)
+    np.testing.assert_allclose(atlas["payoff_without"], [0.75, 0.75, 0.0], atol=1e-12)
+    np.testing.assert_allclose(atlas["payoff_loss"], [0.7, 0.7, -0.05])
+    with pytest.raises(ValueError, match=r"payoffs must be \[3, J\], got shape \(2, 2\)"):
+        component_atlas(real=real, fake=np.stack(fake), payoffs=np.eye(2))
+
+
 def test_bad_weights_and_widths_are_refused():
     real, *fake = clouds((0, 0), (0, 0), (9, 9))
     with pytest.raises(ValueError, match=r"weights must have shape \[\.\.\., 2\]"):
