@@ -98,6 +98,18 @@ THEOREMS = (
         "PacGAN2 captures more modes than GAN",
     ),
     Theorem(
+        "Particles with weights find a mixed equilibrium, neither half does (Domingo-Enrich 2020)",
+        "mg.theory.particle_players",
+        "mixed_equilibria.cpu",
+        "both, 20 particles: a smaller error than either half",
+    ),
+    Theorem(
+        "... at an exponential rate",
+        "mg.mix_gan",
+        "mixed_equilibria.cpu",
+        "both, 20 particles: the error falls at an exponential rate",
+    ),
+    Theorem(
         "R1, R2, consensus and JARE converge on the Dirac-GAN (Mescheder 2018, Nie 2019)",
         "mg.penalties, mg.adjustments",
         "dirac_gan.cpu",
