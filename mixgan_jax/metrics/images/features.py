@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, TypeAlias
 
 import jax
@@ -77,6 +77,11 @@ class Features:
 
     def __post_init__(self) -> None:
         """The rules of the fields run here."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """The hash of the array, from :func:`hash_weights`; computed once."""
+        return hash_weights(self.array)
 
 
 def _check_devices(name: str, value: Any) -> Sequence[jax.Device]:

@@ -166,7 +166,7 @@ def _provenance(
         dtype=str(fake.array.dtype),
         num_real=0 if real is None else len(real.array),
         num_fake=len(fake.array),
-        real_sha256=None if real is None else hash_weights(real.array),
+        real_sha256=None if real is None else real.sha256,
         seed=fake.seed,
         options=options,
     )

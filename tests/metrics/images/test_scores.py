@@ -92,6 +92,23 @@ def test_reals_that_differ_give_scores_that_are_not_compared():
         metrics.compare(train, test)
 
 
+def test_reals_are_hashed_once_for_all_scores(monkeypatch):
+    hashed = []
+    known = metrics.images.features.hash_weights
+    monkeypatch.setattr(
+        metrics.images.features, "hash_weights", lambda rows: hashed.append(rows) or known(rows)
+    )
+    pixels = metrics.Extractor(lambda images: images, "pixels")
+    rows = np.random.default_rng(0).normal(size=(2, 8, 3)).astype(np.float32)
+    real, fake = (metrics.Features(array, pixels) for array in rows)
+    found = [
+        metrics.score(metric, real=real, fake=fake)
+        for metric in (metrics.frechet_distance, metrics.frechet_distance)
+    ]
+    assert len(hashed) == 1
+    assert found[0].provenance.real_sha256 == found[1].provenance.real_sha256 == known(rows[0])
+
+
 def test_options_that_differ_in_one_entry_of_an_array_are_not_compared():
     def weighted(*, fake, weights):
         return fake.mean() * weights.sum()
