@@ -31,3 +31,11 @@ from mixgan_jax.networks.mlp import (
     pacgan_generator as pacgan_generator,
     widen as widen,
 )
+from mixgan_jax.networks.residual import (
+    ResidualDiscriminator as ResidualDiscriminator,
+    ResidualGenerator as ResidualGenerator,
+)
+from mixgan_jax.networks.sngan import (
+    SNGANDiscriminator as SNGANDiscriminator,
+    SNGANGenerator as SNGANGenerator,
+)

@@ -20,6 +20,9 @@ from mixgan_jax.networks import (
     MetzDiscriminator,
     MetzGenerator,
     ResidualClassifier,
+    ResidualDiscriminator,
+    ResidualGenerator,
+    SNGANDiscriminator,
     maxout,
     pacgan_discriminator,
     pacgan_generator,
@@ -355,6 +358,13 @@ def test_generator_grows_as_the_discriminator_shrinks():
         slow(pytest.param(DCGANGenerator((8, 8, 2), width=3), (7, 4), False, id="generator")),
         pytest.param(DCGANDiscriminator(width=3), (7, 8, 8, 2), False, id="discriminator"),
         slow(pytest.param(DCGANDiscriminator(width=3), (7, 8, 8, 2), True, id="same-real-batch")),
+        slow(pytest.param(SNGANDiscriminator(width=3), (7, 8, 8, 2), False, id="spectral")),
+        slow(pytest.param(ResidualGenerator((8, 8, 2), width=3), (7, 4), False, id="residual")),
+        slow(
+            pytest.param(
+                ResidualDiscriminator(width=3), (7, 7, 8, 2), False, id="residual-spectral"
+            )
+        ),
     ],
 )
 def test_components_are_separate_networks(module, shape, shared):
@@ -491,6 +501,9 @@ def test_classifier_learns_to_tell_two_images_apart():
         slow((DCGANGenerator((8, 8, 1), width=4), (6, 5))),
         (DCGANDiscriminator(width=4), (6, 8, 8, 1)),
         slow((MetzGenerator((8, 8, 1), stages=2), (6, 5))),
+        slow((ResidualGenerator((8, 8, 1), width=4), (6, 5))),
+        slow((ResidualDiscriminator(width=4), (6, 8, 8, 1))),
+        slow((SNGANDiscriminator(width=4), (6, 8, 8, 1))),
     ],
     ids=lambda case: type(case).__name__,
 )

@@ -268,6 +268,22 @@ NETWORKS = {
     "networks.MetzDiscriminator": Case(
         networks.MetzDiscriminator, holds=applies_to(2, 16, 16, 1, train=False)
     ),
+    "networks.ResidualGenerator": Case(
+        networks.ResidualGenerator,
+        {"shape": st.sampled_from([(8, 8, 1), (12, 8, 3)])},
+        applies_to(2, 3, train=False),
+    ),
+    "networks.ResidualDiscriminator": Case(
+        networks.ResidualDiscriminator, holds=applies_to(2, 16, 16, 1, train=False)
+    ),
+    "networks.SNGANGenerator": Case(
+        networks.SNGANGenerator,
+        {"shape": st.sampled_from([(8, 8, 1), (12, 8, 3)])},
+        applies_to(2, 3, train=False),
+    ),
+    "networks.SNGANDiscriminator": Case(
+        networks.SNGANDiscriminator, holds=applies_to(2, 16, 16, 1, train=False)
+    ),
     "networks.ConvClassifier": Case(networks.ConvClassifier, holds=applies_to(2, 8, 8, 1)),
     "networks.ResidualClassifier": Case(
         networks.ResidualClassifier, holds=applies_to(2, 8, 8, 3, train=False)

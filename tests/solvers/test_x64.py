@@ -144,9 +144,9 @@ def test_weight_rules_and_optimisers_train(name, dtype):
     assert float(end.mixture.weights.sum()) == pytest.approx(1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("family", first_quick(["DCGAN", "Metz"]))
+@pytest.mark.parametrize("family", first_quick(["DCGAN", "Metz", "Residual", "SNGAN"]))
 def test_convolutional_networks_train(family):
-    shape, options = ((8, 8, 1), {}) if family == "DCGAN" else ((8, 8, 3), {"stages": 1})
+    shape, options = ((8, 8, 3), {"stages": 1}) if family == "Metz" else ((8, 8, 1), {})
     generator = getattr(networks, f"{family}Generator")(shape, width=4, **options)
     discriminator = getattr(networks, f"{family}Discriminator")(width=4, **options)
     players = mg.from_linen(generator), mg.from_linen(discriminator)
