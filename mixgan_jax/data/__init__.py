@@ -3,6 +3,14 @@
 A :class:`Feed` draws batches from arrays on the device, a :class:`Stream` from images that stay on the disk.
 """
 
+from mixgan_jax.data.augment import (
+    augmented as augmented,
+    diff_augment as diff_augment,
+    random_colour as random_colour,
+    random_cutout as random_cutout,
+    random_flip as random_flip,
+    random_translation as random_translation,
+)
 from mixgan_jax.data.feed import (
     Feed as Feed,
     feed_from_distribution as feed_from_distribution,

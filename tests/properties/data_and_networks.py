@@ -132,6 +132,28 @@ DATA = {
         },
         batches_have_the_size,
     ),
+    "data.augmented": Case(
+        data.augmented,
+        {
+            "source": st.sampled_from(
+                [
+                    data.feed_from_images(np.zeros((3, 2, 2, 1), np.uint8), 4),
+                    data.stream_from_images(np.zeros((3, 2, 2, 1), np.uint8), 4),
+                ]
+            ),
+            "augment": st.just(data.random_flip),
+        },
+        lambda given, result: is_finite(
+            given, result.sample(jax.random.key(0), np.zeros((4, 2, 2, 1), np.uint8))
+        ),
+    ),
+    "data.diff_augment": Case(data.diff_augment, {"images": array(2, 4, 3, 1)}, is_finite),
+    "data.random_colour": Case(data.random_colour, {"images": array(2, 4, 3, 1)}, is_finite),
+    "data.random_cutout": Case(data.random_cutout, {"images": array(2, 4, 3, 1)}, is_finite),
+    "data.random_flip": Case(data.random_flip, {"images": array(2, 4, 3, 1)}, is_finite),
+    "data.random_translation": Case(
+        data.random_translation, {"images": array(2, 4, 3, 1)}, is_finite
+    ),
     "data.fixed_stacks": Case(
         data.fixed_stacks,
         holds=lambda given, stacks: indices_lie_below(given["num_images"], stacks),
