@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from mixgan_jax.checked import checked
+from mixgan_jax.checks import fail
 from mixgan_jax.solvers.around.iterate import Around, blended, players_of
 from mixgan_jax.solvers.core.side import choose
 from mixgan_jax.solvers.solver import Solver
-from mixgan_jax.types import Array, Batch, Count, Fraction, Info, Key, Share
+from mixgan_jax.types import Array, Batch, Count, Fraction, Info, Key, Positive, Share
 
 
 @checked
@@ -61,7 +62,9 @@ class Averaged(Around):
 
 
 @checked
-def averaged(solver: Solver, decay: Fraction | None = None) -> Solver:
+def averaged(
+    solver: Solver, decay: Fraction | None = None, *, half_life: Positive | None = None
+) -> Solver:
     r"""Wraps a solver to average its iterates beside training, which does not see the average.
 
     The average is uniform over all steps, :math:`\bar w_t = \frac1t \sum_{s=1}^t w_s`, by which no-regret learning in a
@@ -72,10 +75,32 @@ def averaged(solver: Solver, decay: Fraction | None = None) -> Solver:
     Args:
         solver: a solver whose state has an ``iterate``, as those of this package.
         decay: beta in (0, 1) for the exponential average; None for the uniform one.
+        half_life: number of reals after which the average has forgotten half of what it held, > 0, instead of
+            ``decay``: beta is ``0.5 ** (B / half_life)`` for batches ``[B, ...]``, whatever their size.
 
     Returns:
         A :class:`Solver` with state :class:`Averaged`, whose ``average`` is the state with averaged players.
+
+    Example:
+        >>> import jax
+        >>> import mixgan_jax as mg
+        >>> import optax
+        >>> generator = mg.from_linen(mg.networks.MLP((16,), outputs=2))
+        >>> critic = mg.from_linen(mg.networks.MLP((16,)))
+        >>> adam = optax.adam(1e-3)
+        >>> solver = mg.gda(
+        ...     generator, critic, mg.losses.hinge(), latent_size=3, generator_tx=adam, discriminator_tx=adam
+        ... )
+        >>> solver = mg.averaged(solver, half_life=10_000)
+        >>> feed = mg.data.feed_from_distribution(mg.data.ring(), batch_size=64)
+        >>> state, _ = mg.run(jax.random.key(0), solver, feed, num_steps=2, log_every=1)
+        >>> latents = jax.random.normal(jax.random.key(1), (5, 3))
+        >>> players = state.average.generators  # state.generators are those in training
+        >>> mg.sample(jax.random.key(2), generator, players, latents)[0].shape
+        (5, 2)
     """
+    if decay is not None and half_life is not None:
+        raise fail("decay", decay, "None where half_life is given")
 
     def init(key: Key) -> Averaged:
         state = solver.init(key)
@@ -84,7 +109,11 @@ def averaged(solver: Solver, decay: Fraction | None = None) -> Solver:
     def step(key: Key, state: Averaged, batch: Batch) -> tuple[Averaged, Info]:
         end, info = solver.step(key, state.inner, batch)
         count = state.kept["count"] + 1
-        rate: Array | float = 1.0 / count.astype(jnp.float32) if decay is None else 1.0 - decay
+        rate: Array | float = 1.0 / count.astype(jnp.float32)
+        if half_life is not None:
+            rate = 1.0 - 0.5 ** (jax.tree.leaves(batch)[0].shape[0] / half_life)
+        elif decay is not None:
+            rate = 1.0 - decay
         average = blended(state.kept["average"], end.iterate, rate)
         return Averaged(end, {"average": average, "count": count}), info
 
