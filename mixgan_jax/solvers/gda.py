@@ -7,7 +7,7 @@ from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.losses.core import Loss
 from mixgan_jax.optim.components import Transform
 from mixgan_jax.players.player import Discriminator, Generator
-from mixgan_jax.solvers.core.game import DiscriminatorPenalty
+from mixgan_jax.solvers.core.game import Augment, DiscriminatorPenalty
 from mixgan_jax.solvers.core.turns import GeneratorSteps, Update
 from mixgan_jax.solvers.mix_gan import mix_gan
 from mixgan_jax.solvers.solver import Solver
@@ -24,6 +24,7 @@ def gda(
     generator_tx: Transform,
     discriminator_tx: Transform,
     penalty: DiscriminatorPenalty | None = None,
+    augment: Augment | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
     update: Update = "alternating",
     adjust: Adjustment | None = None,
@@ -43,6 +44,7 @@ def gda(
         generator_tx: the generator's optimiser.
         discriminator_tx: the discriminator's optimiser.
         penalty: a regulariser of the discriminator.
+        augment: a random change of all samples that the discriminator sees, as in :func:`mix_gan`.
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
         update: ``alternating`` (the generator answers the updated discriminator, with fresh latents) or
             ``simultaneous`` (both gradients at one point, on the same fakes).
@@ -77,6 +79,7 @@ def gda(
         generator_tx=generator_tx,
         discriminator_tx=discriminator_tx,
         penalty=penalty,
+        augment=augment,
         latent_sampler=latent_sampler,
         update=update,
         adjust=adjust,

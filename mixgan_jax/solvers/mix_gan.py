@@ -13,7 +13,7 @@ from mixgan_jax.players.meetings import check_meetings
 from mixgan_jax.players.mixture import Strategy
 from mixgan_jax.players.pairing import TrainingPairing
 from mixgan_jax.players.player import Discriminator, Generator
-from mixgan_jax.solvers.core.game import ComponentSpeed, DiscriminatorPenalty, Game
+from mixgan_jax.solvers.core.game import Augment, ComponentSpeed, DiscriminatorPenalty, Game
 from mixgan_jax.solvers.core.side import make_rules
 from mixgan_jax.solvers.core.simultaneous import simultaneous
 from mixgan_jax.solvers.core.turns import (
@@ -42,6 +42,7 @@ def mix_gan(
     weight_barrier: NonNegative = 0.1,
     component_speed: ComponentSpeed = "weighted",
     penalty: DiscriminatorPenalty | None = None,
+    augment: Augment | None = None,
     latent_sampler: LatentSampler = jax.random.normal,
     shared_latents: bool = False,
     pairing: TrainingPairing = "full",
@@ -86,6 +87,9 @@ def mix_gan(
             arXiv 2002.06277); see :func:`particle_players`.
         penalty: a regulariser of each discriminator, added to its loss but not to the payoffs. Over the fakes of
             several generators it is averaged with weights p.
+        augment: ``augment(key, samples)`` changes what discriminators see, reals and fakes, in both sides' turns and in
+            the penalty, with new numbers each time; see ``data.diff_augment``. Gradients of the generators pass through
+            it. Evaluation goes without.
         latent_sampler: ``sampler(key, shape)``, as ``jax.random.normal``.
         shared_latents: whether all generators get the same latents, as in the released code.
         pairing: which fakes meet which discriminators; see ``pairing``. With ``sparse``, hundreds of players on each
@@ -141,6 +145,7 @@ def mix_gan(
         strategy,
         meetings,
         component_speed,
+        augment,
     )
     if pairing == "sparse":
         check_meetings(meetings, num_generators, num_discriminators)

@@ -285,6 +285,7 @@ def test_gda_hands_every_option_on(options) -> None:
     }
     options = {
         "penalty": mg.penalties.gradient_penalty(10.0),
+        "augment": lambda key, samples: samples + jax.random.normal(key, samples.shape),
         "latent_sampler": jax.random.uniform,
         **options,
     }

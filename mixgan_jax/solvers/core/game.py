@@ -1,7 +1,8 @@
 """The game of a solver: one mixture of generators against one of discriminators."""
 
 import inspect
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 from mixgan_jax.checks import check_logits, fail
 from mixgan_jax.losses import GanLoss
 from mixgan_jax.penalties import Penalty
+from mixgan_jax.players.mesh import COMPONENT, DATA, place
 from mixgan_jax.players.mixture import Mixture, Strategy, start_components
 from mixgan_jax.players.pairing import TrainingPairing
 from mixgan_jax.players.player import Player, apply_player
@@ -36,6 +38,10 @@ ComponentSpeed: TypeAlias = Literal["weighted", "equal"]
 """Whether a component's gradient has the factor ``K w_k``, K times its weight, or 1."""
 
 
+Augment: TypeAlias = Callable[[Key, Array], Array]
+"""``augment(key, samples)`` changes samples ``[B, ...]`` at random, as ``data.diff_augment``; gradients pass."""
+
+
 class Game(NamedTuple):
     """Everything about a game between two mixtures that training does not change; see ``mix_gan``.
 
@@ -43,6 +49,7 @@ class Game(NamedTuple):
         sizes: numbers I of generators and J of discriminators.
         meetings: discriminators that a generator meets in a step, for the pairing ``sparse``.
         component_speed: factor of a component's gradient.
+        augment: a change of all samples that a discriminator sees, or None.
     """
 
     generator: Player
@@ -58,6 +65,7 @@ class Game(NamedTuple):
     strategy: Strategy = "auto"
     meetings: int = 1
     component_speed: ComponentSpeed = "weighted"
+    augment: Augment | None = None
 
 
 def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
@@ -84,6 +92,25 @@ def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
     )
     check_logits("discriminator", logits, 2)
     return generators, discriminators
+
+
+def augment_real(game: Game, key: Any, real: Array) -> Array:
+    """Augments the reals ``[B, ...]`` of a game that does so."""
+    if game.augment is None:
+        return real
+    return place(game.augment(jax.random.fold_in(key, _REAL), real), DATA)
+
+
+def augment_fakes(game: Game, key: Any, fakes: Array) -> Array:
+    """Augments the fakes ``[I, F, ...]`` of a game that does so, those of each generator by numbers of their own."""
+    if game.augment is None:
+        return fakes
+    keys = jax.random.split(jax.random.fold_in(key, _FAKE), fakes.shape[0])
+    return place(jax.vmap(game.augment)(keys, fakes), COMPONENT, DATA)
+
+
+# Far from the small numbers by which the same keys are split.
+_REAL, _FAKE = 2**31 - 1, 2**31 - 2
 
 
 def _start_mixture(

@@ -34,7 +34,7 @@ from mixgan_jax.players.mesh import place
 from mixgan_jax.players.mixture import Mixture, make_samples
 from mixgan_jax.players.pairing import check_batch, map_discriminators, sum_shares
 from mixgan_jax.players.payoff import Logits, Outcome, column, fill_matrix
-from mixgan_jax.solvers.core.game import Game
+from mixgan_jax.solvers.core.game import Game, augment_fakes, augment_real
 from mixgan_jax.solvers.core.side import Gradients
 from mixgan_jax.types import Array, Info, Key, ModelState, Params
 
@@ -75,7 +75,7 @@ def discriminator_gradients(
 
     Args:
         game: the players, the loss and the options.
-        key: consumed by the penalty.
+        key: consumed by the penalty, and by the augmentation of a game that has one.
         p: the generators' weights ``[I]``.
         discriminators: J, differentiated, with weights q.
         real: ``[B, ...]``.
@@ -91,6 +91,7 @@ def discriminator_gradients(
     chex.assert_equal_shape_prefix((p, fakes), 1)
     num_discriminators, q = discriminators.num_components, discriminators.weights
     check_batch(game.discriminator, game.pairing, q.size, game.meetings, real, fakes)
+    real, fakes = augment_real(game, key, real), augment_fakes(game, key, fakes)
     own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
     extra_shared = None if extra is None else extra.shared
 
@@ -160,6 +161,7 @@ def generator_gradients(
     real: Array,
     latents: Array,
     met: Meetings | None = None,
+    key: Key | None = None,
 ) -> tuple[Gradients, Info]:
     """Computes the generators' gradients, of I times their loss.
 
@@ -170,6 +172,7 @@ def generator_gradients(
         real: ``[B, ...]``, looked at by relativistic losses only.
         latents: ``[I, F, Z]``.
         met: who meets whom with the pairing ``sparse``, from ``draw_who_meets``.
+        key: consumed by the augmentation, of a game that has one.
 
     Returns:
         The gradients, and ``generator_loss`` ``[]``, ``generator_weights`` ``[I]``.
@@ -182,7 +185,9 @@ def generator_gradients(
 
     def make(params: Params) -> tuple[Array, ModelState]:
         players = replace(generators, params=params)
-        return make_samples(game.generator, players, latents, train=True, strategy=game.strategy)
+        options: Any = {"train": True, "strategy": game.strategy}
+        fakes, state = make_samples(game.generator, players, latents, **options)
+        return augment_fakes(game, key, fakes), state
 
     def one(
         params: Params,
@@ -205,6 +210,7 @@ def generator_gradients(
         return jax.grad(objective, has_aux=True)(fakes)
 
     # Each discriminator says where its fakes should go; the generators are differentiated once, for the sum over j.
+    real = augment_real(game, key, real)
     fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
     check_batch(game.discriminator, game.pairing, q.size, game.meetings, real, fakes)
     by_share, columns = map_discriminators(

@@ -75,7 +75,7 @@ def simultaneous_gradients(
             game, penalty_key, generators.weights, discriminators, real, fakes, met=met
         )
         up, generator_info = generator_gradients(
-            game, generators, discriminators, real, latents, met
+            game, generators, discriminators, real, latents, met, penalty_key
         )
         return up, down, {**discriminator_info, **generator_info}
 

@@ -201,7 +201,7 @@ def generators_turn(
     Args:
         game: the players, the loss and the options; its number of discriminators may differ.
         rules: rules of the generators.
-        key: consumed by latents.
+        key: consumed by latents, and by the augmentation of a game that has one.
         side: I generators and their optimisers.
         opponents: the discriminators, or their reaction.
         real: ``[B, ...]``, read by relativistic losses only.
@@ -213,7 +213,9 @@ def generators_turn(
         game = game._replace(sizes=(side.mixture.num_components, opponents.num_components))
         latents = draw_latents(game, key, real.shape[0])
         met = draw_who_meets(game, key)
-        gradients, info = generator_gradients(game, side.mixture, opponents, real, latents, met)
+        gradients, info = generator_gradients(
+            game, side.mixture, opponents, real, latents, met, key
+        )
     else:
         latents = draw_latents(game, key, real.shape[0])
         gradients, info = total_generator_gradients(game, side.mixture, opponents, real, latents)
