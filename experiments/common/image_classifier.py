@@ -15,7 +15,7 @@ import optax
 import rich
 
 import mixgan_jax as mg
-from mixgan_jax.data import Images, as_source, to_float
+from mixgan_jax.data import Images, as_source, random_flip, to_float
 from mixgan_jax.data.cache import cache_folder
 from mixgan_jax.files import replacing
 from mixgan_jax.metrics import Extractor, hash_weights
@@ -94,8 +94,7 @@ def flip_and_shift(key: Key, images: Array) -> Array:
     """Mirrors half of the images ``[B, H, W, C]``, and moves each by up to 2 pixels; its edge pixels fill the gap."""
     keys = jax.random.split(key)
     count, height, width, channels = images.shape
-    mirrored = jax.random.bernoulli(keys[0], shape=(count, 1, 1, 1))
-    images = jnp.where(mirrored, images[:, :, ::-1], images)
+    images = random_flip(keys[0], images)
     corners = jax.random.randint(keys[1], (count, 2), 0, 2 * SHIFT + 1)
     frame = ((0, 0), (SHIFT, SHIFT), (SHIFT, SHIFT), (0, 0))
     padded = jnp.pad(images, frame, mode="edge")

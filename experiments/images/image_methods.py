@@ -1,7 +1,7 @@
 """The methods that are compared on images: X, X with k times the parameters or the steps, and the mixture MIX+X."""
 
 import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,17 +11,68 @@ import optax
 import mixgan_jax as mg
 from experiments.common.setup import Setup
 from mixgan_jax.data import Images, feed_or_stream
-from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
+from mixgan_jax.networks import (
+    DCGANDiscriminator,
+    DCGANGenerator,
+    SNGANDiscriminator,
+    SNGANGenerator,
+)
+from mixgan_jax.penalties import Penalty
 from mixgan_jax.players.pairing import Pairing
 
-TITLES = {"dcgan": "DCGAN", "wgan_gp": "WGAN-GP"}
+WITHOUT_NORM = {"batch_norm": False, "kernel_init": jax.nn.initializers.he_normal()}
+
+
+class Family(NamedTuple):
+    """What X is.
+
+    Attributes:
+        title: its name in the table.
+        loss: loss of both players.
+        generator: makes the generator's module.
+        discriminator: makes the discriminator's module.
+        for_generator: options of the generator.
+        for_discriminator: options of the discriminator.
+        penalty: penalty of the discriminator.
+        adam: decays of Adam; Adam's beta1 is the config's where nothing is said.
+    """
+
+    title: str
+    loss: mg.GanLoss
+    generator: Callable[..., Any] = DCGANGenerator
+    discriminator: Callable[..., Any] = DCGANDiscriminator
+    for_generator: Mapping[str, Any] = {}
+    for_discriminator: Mapping[str, Any] = {}
+    penalty: Penalty | None = None
+    adam: Mapping[str, float] = {}
+
+
+FAMILIES = {
+    "dcgan": Family("DCGAN", mg.losses.non_saturating()),
+    "wgan_gp": Family(
+        "WGAN-GP",
+        mg.losses.wasserstein(),
+        for_discriminator=WITHOUT_NORM,
+        penalty=mg.penalties.gradient_penalty(),
+        adam={"b1": 0.0, "b2": 0.9},
+    ),
+    "sngan": Family("SNGAN", mg.losses.hinge(), SNGANGenerator, SNGANDiscriminator),
+    "r3": Family(
+        "R3-style",
+        mg.losses.relativistic(),
+        for_generator=WITHOUT_NORM,
+        for_discriminator=WITHOUT_NORM,
+        penalty=mg.penalties.r1_r2(1.0),
+        adam={"b1": 0.0, "b2": 0.99},
+    ),
+}
 
 
 class Method(NamedTuple):
     """One row of the table.
 
     Attributes:
-        family: which X, a key of ``TITLES``.
+        family: which X, a key of ``FAMILIES``.
         components: number of generators, and of discriminators.
         larger: the factor by which both networks have more parameters than the family's.
         longer: the factor by which training is longer.
@@ -37,7 +88,7 @@ class Method(NamedTuple):
     @property
     def name(self) -> str:
         """The row's name."""
-        title = TITLES[self.family]
+        title = FAMILIES[self.family].title
         if self.components > 1:
             latin = ", Latin" if self.pairing == "latin" else ""
             return f"MIX+{title} k={self.components}{latin}"
@@ -68,24 +119,21 @@ def methods(config: Any) -> list[Method]:
 def build(config: Any, images: Images, method: Method) -> Setup:
     """Builds players, loss, optimisers and data of a row.
 
-    DCGAN has the non-saturating loss. WGAN-GP has a critic without batch norm, whose kernels start as He's, and the
-    gradient penalty; its Adam has beta1 = 0 and beta2 = 0.9, as in the paper.
+    A WGAN's critic may take several steps for each of the generator's, which may have a learning rate of its own.
     """
+    family, is_wgan = FAMILIES[method.family], method.family == "wgan_gp"
     generator, discriminator = players(config, images, method)
-    is_wgan = method.family == "wgan_gp"
-    loss = mg.losses.wasserstein() if is_wgan else mg.losses.non_saturating()
-    adam = {"b1": 0.0, "b2": 0.9} if is_wgan else {"b1": config.beta1}
-
     discriminator_steps = config.critic_steps if is_wgan else 1
 
     def tx(rate: float, updates: int) -> optax.GradientTransformation:
-        return optax.adam(optax.cosine_decay_schedule(rate, updates), **adam)
+        schedule = optax.cosine_decay_schedule(rate, updates)
+        return optax.adam(schedule, **{"b1": config.beta1, **family.adam})
 
     steps = method.steps(config)
     solver = mg.mix_gan(
         generator,
         discriminator,
-        loss,
+        family.loss,
         num_generators=method.components,
         num_discriminators=method.components,
         latent_size=config.latent_size,
@@ -93,27 +141,26 @@ def build(config: Any, images: Images, method: Method) -> Setup:
         discriminator_tx=tx(config.learning_rate, steps * discriminator_steps),
         weight_tx=mg.exponentiated_gradient(config.weight_rate),
         weight_barrier=config.weight_barrier,
-        penalty=mg.penalties.gradient_penalty() if is_wgan else None,
+        penalty=family.penalty,
         discriminator_steps=discriminator_steps,
         pairing=method.pairing,
     )
     feed = feed_or_stream(images.train_images, config.batch)
-    return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
+    return Setup(generator, discriminator, solver, feed, family.loss, config.latent_size)
 
 
 def players(config: Any, images: Images, method: Method) -> tuple[mg.Player, mg.Player]:
     """Makes the players, with the widths at which their parameters are nearest to ``method.larger`` times as many."""
-    shape = images.train_images.shape[1:]
+    shape, family = images.train_images.shape[1:], FAMILIES[method.family]
     dtype = None if config.precision == "float32" else jnp.dtype(config.precision)
-    critic: dict[str, Any] = {}
-    if method.family == "wgan_gp":
-        critic = {"batch_norm": False, "kernel_init": jax.nn.initializers.he_normal()}
 
     def make_generator(width: int) -> mg.Player:
-        return mg.from_linen(DCGANGenerator(shape, width=width, dtype=dtype))
+        options = {**family.for_generator, "dtype": dtype}
+        return mg.from_linen(family.generator(shape, width=width, **options))
 
     def make_discriminator(width: int) -> mg.Player:
-        return mg.from_linen(DCGANDiscriminator(width=width, dtype=dtype, **critic))
+        options = {**family.for_discriminator, "dtype": dtype}
+        return mg.from_linen(family.discriminator(width=width, **options))
 
     latents, pixels = jnp.zeros((1, config.latent_size)), jnp.zeros((1, *shape))
     return (
@@ -138,7 +185,8 @@ def evaluations(config: Any, method: Method) -> float:
     """Counts the images that go through networks in training, forward, in millions: each pass of one network is one.
 
     A discriminators' turn makes k batches of fakes, and each discriminator judges a batch of reals and its fakes; with
-    a penalty also points between them. A generators' turn makes k batches, which are judged.
+    WGAN-GP's penalty also points between them, while R3's is on the same images. A generators' turn makes k batches,
+    which are judged.
     """
     k, turns = method.components, 1
     met = k if method.pairing == "full" else 1  # batches of fakes that one discriminator meets

@@ -45,7 +45,7 @@ class Config(options.Mixing):
     """Name of the data set, or digits for scikit-learn's bundled ones."""
     memory_budget: options.Budget = None
     """Memory in MiB that training images may take; larger sets are streamed."""
-    families: tuple[Literal["dcgan", "wgan_gp"], ...] = ("dcgan", "wgan_gp")
+    families: tuple[Literal["dcgan", "wgan_gp", "sngan", "r3"], ...] = ("dcgan", "wgan_gp")
     """Which GANs to mix."""
     components: options.Samples = 3
     """Number of the mixtures' generators, and of their discriminators."""
@@ -126,6 +126,10 @@ def check(config: Config) -> None:
         found = getattr(config, name)
         if not found or len(set(found)) < len(found):
             raise ValueError(f"--{name} must be one or more, each once, got {found}")
+    if "r3" in config.families and config.pairings != ("full",):
+        raise ValueError(
+            f"--pairings must be full with r3, whose loss pairs reals with fakes, got {config.pairings}"
+        )
 
 
 def check_images(config: Config, images: Images) -> None:

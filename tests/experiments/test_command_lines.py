@@ -15,7 +15,7 @@ import mixgan_jax as mg
 from experiments import __main__ as overview
 from experiments.common import catalogue, harness, options, plane
 from experiments.family import stacked_mnist
-from experiments.images import mix_gan_mnist
+from experiments.images import mix_gan_cifar10, mix_gan_mnist
 from experiments.mixtures import mix_gan_ring, mix_weights, pairing, sparse_pairing
 from experiments.rotation import dirac_gan, jare
 from experiments.theorems import theory_equilibrium_exists, theory_small_mixtures
@@ -243,6 +243,9 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
             ["--strategies", "8", "16"],
             "--strategies must hold 8 and two more",
         ),
+        (mix_gan_cifar10, ["--batch", "31"], "--batch must be a multiple of the 3 discriminators"),
+        (mix_gan_cifar10, ["--families", "r3"], "--pairings must be full with r3"),
+        (mix_gan_cifar10, ["--families", "dcgan", "dcgan"], "--families must be one or more"),
         (mix_gan_mnist, ["--batch", "61"], "--batch must be a multiple of the 3 discriminators"),
         (
             mix_gan_mnist,

@@ -91,6 +91,16 @@ def test_a_mixture_is_judged_against_both_rivals_by_both_scores():
     assert [line["outcome"] for line in verdict] == ["holds", "undecided", "holds", "holds"] * 2
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("method", [Method("sngan", 2, pairing="latin"), Method("r3", 2)], ids=str)
+def test_further_families_train(method):
+    setup = build(SMOKE, IMAGES, method)
+    state = mg.fit(jax.random.key(0), setup.solver, setup.feed, num_steps=3, log_every=1)
+    drawn = image_scores.component_images(setup, jax.random.key(1), state.generators, 2)
+    assert drawn.shape == (2, 2, 8, 8, 1)
+    assert bool(jnp.isfinite(drawn).all())
+
+
 def test_scores_of_the_reals_against_themselves_are_the_best_there_are():
     judge = image_scores.make_judge(FAKE_CLASSIFIER, IMAGES)
     scores = image_scores.score_reals(judge, IMAGES._replace(train_images=PIXELS[:32]), 32, seed=3)
