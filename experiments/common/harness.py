@@ -22,7 +22,7 @@ import tyro
 
 import mixgan_jax as mg
 from experiments.common.identity import fingerprint, store_config_of
-from experiments.common.meshes import mesh_axes, num_devices, where
+from experiments.common.meshes import job_of, mesh_axes, num_devices, where, whole
 from experiments.common.options import check_config
 from experiments.common.process import prepare_process, use_all_cores, use_caches
 from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
@@ -30,9 +30,15 @@ from experiments.common.setup import Setup
 from mixgan_jax.checks import check_choice, check_count, check_path
 from mixgan_jax.data.cache import make_folder
 from mixgan_jax.files import read_json, write_json
+from mixgan_jax.processes import on_first
 from mixgan_jax.types import Array, Key
 
 C = TypeVar("C")
+
+MESH_HELP = (
+    ", --mesh component=4,data=2 (devices that share each game), "
+    "--distributed [ADDRESS:PORT,PROCESSES,NUMBER] (in each process of a job)."
+)
 
 
 class Run(NamedTuple):
@@ -78,7 +84,8 @@ def start(
     ``--tensorboard`` writes TensorBoard files too; ``--profile`` writes a profiler's trace of every method's second
     entry of the log, to ``profile`` in its folder. ``--seed-offset N`` takes seeds N, N + 1, ... instead of 0, 1, ...:
     such a run has a folder of its own and does not stand for the preset. ``--mesh component=4,data=2`` spreads each
-    game over devices; a run may go on with another mesh.
+    game over devices; a run may go on with another mesh. ``--distributed`` joins the processes of a job, each of which
+    was started with this command; it may name them, ``--distributed 10.0.0.1:1234,2,0``.
 
     Args:
         experiment: the script's name, as in ``python -m experiments NAME``.
@@ -103,6 +110,7 @@ def start(
     own.add_argument("--profile", action="store_true")
     own.add_argument("--seed-offset", type=int, default=0)
     own.add_argument("--mesh")
+    own.add_argument("--distributed", nargs="?", const="auto")
     options, rest = own.parse_known_args(argv)
     with refusing(experiment):
         preset = presets[check_choice("--preset", options.preset, presets)]
@@ -113,6 +121,9 @@ def start(
             raise ValueError(
                 f"--mesh is not for {experiment}, which deals out its seeds to devices"
             )
+        job = None if options.distributed is None else job_of(options.distributed)
+        if job is not None and not options.mesh:
+            raise ValueError("--distributed needs --mesh, over devices of all processes")
         if options.tensorboard and importlib.util.find_spec("tensorboardX") is None:
             raise ValueError("--tensorboard needs tensorboardX: pip install tensorboardX")
     names = ", ".join(presets)
@@ -124,7 +135,7 @@ def start(
         description=f"{doc}\n\nAlso: --preset NAME (one of {names}; now {options.preset}), "
         f"--runs FOLDER (now {options.runs}), --on-nan stop|freeze (at a component that becomes NaN), "
         "--tensorboard, --profile, --seed-offset N (seeds N, N + 1, ...)"
-        + (", --mesh component=4,data=2 (devices that share each game)." if by_train else "."),
+        + (MESH_HELP if by_train else "."),
         config=(tyro.conf.FlagConversionOff,),
     )
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
@@ -132,6 +143,8 @@ def start(
         num_devices(options.mesh or {})
     )  # before anything starts JAX: how seeds are dealt out to devices decides their last bits
     with refusing(experiment):
+        if job is not None:
+            mg.distributed(*job)
         check_config(config)
         check(config)
         runs = check_path("--runs", options.runs)
@@ -139,7 +152,7 @@ def start(
         folder = runs / experiment / (f"{name}-from-seed-{first}" if first else name)
         make_folder("--runs", folder)
         use_caches()
-        stored = store_config_of(folder, hashed)
+        stored = on_first(lambda: store_config_of(folder, hashed))
     is_preset, seeds = hashed == preset and first == 0, range(first, first + config.seeds)
     preset_name, code = options.preset, commit()
     return Run(
@@ -200,7 +213,7 @@ def train(
         evaluate: measures one run; its results are logged about ten times.
 
     Returns:
-        The state, leaves ``[S, ...]``, and the seconds that training took.
+        The state, leaves ``[S, ...]``, whole in each process, and the seconds that training took.
     """
     config = run.config
     folder = method_folder(run, name)
@@ -226,7 +239,7 @@ def train(
             on_log=on_log,
             mesh=mesh,
         )
-    return state, stopwatch.seconds
+    return whole(state), stopwatch.seconds
 
 
 def evaluate_seeds(
@@ -250,7 +263,7 @@ def once(run: Run, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[
     """
     folder = method_folder(run, name)
     path = folder / "part.json"
-    if not path.exists():
+    if not on_first(path.exists):
         make_folder(name, folder)
         trace = contextlib.nullcontext()
         if run.options.profile:
@@ -259,10 +272,10 @@ def once(run: Run, name: str, compute: Callable[[], Mapping[str, Any]]) -> dict[
             started = time.perf_counter()
             values = jax.tree.map(_as_json, jax.device_get(dict(compute())))
             seconds = round(time.perf_counter() - started, 3)
-        write_json(path, {**values, "seconds": seconds})
-        if not sys.stdout.isatty():
+        on_first(lambda: write_json(path, {**values, "seconds": seconds}))
+        if jax.process_index() == 0 and not sys.stdout.isatty():
             print(f"{name}: {seconds:.0f} s")
-    return read_json(path, "delete it, and it is computed again")
+    return on_first(lambda: read_json(path, "delete it, and it is computed again"))
 
 
 def _as_json(leaf: Any) -> Any:

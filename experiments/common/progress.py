@@ -61,7 +61,7 @@ class ProgressBar:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
-            disable=not sys.stdout.isatty(),
+            disable=jax.process_index() > 0 or not sys.stdout.isatty(),
         )
 
     def __enter__(self) -> "ProgressBar":

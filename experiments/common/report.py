@@ -80,7 +80,8 @@ def save_results(
 ) -> tuple[dict[str, Any], Mapping[str, Path]]:
     """Writes ``results.json`` in the run folder, then draws; see ``python -m experiments --keep``.
 
-    A figure that cannot be drawn costs the figures alone: the results are there before the first one is begun.
+    A figure that cannot be drawn costs the figures alone: the results are there before the first one is begun. Of
+    several processes the first alone writes and draws.
 
     Args:
         run: what ran.
@@ -111,6 +112,8 @@ def save_results(
         "verdict": list(verdict),
         "figures": {},
     }
+    if jax.process_index() > 0:
+        return results, {}
     write_json(run.folder / RESULTS_NAME, results, default=str)
     drawn = figures()
     kept = {name: name for name in drawn} if kept is None else kept
@@ -186,13 +189,15 @@ def cell(row: Mapping[str, Any], metric: str, digits: int) -> str:
 
 
 def show(run: Run, results: Mapping[str, Any], files: Mapping[str, Path]) -> None:
-    """Prints the table, the verdict, and where everything is saved.
+    """Prints the table, the verdict, and where everything is saved, on the first process.
 
     Args:
         run: what ran.
         results: those of :func:`save_results`.
         files: paths by what else they hold.
     """
+    if jax.process_index() > 0:
+        return
     files = {**files, "results": run.folder / RESULTS_NAME, "run folder": run.folder}
     console = Console()
     rows, columns = results["rows"], results["columns"]

@@ -6,16 +6,24 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
+
+import jax
 
 import mixgan_jax as mg
 from experiments.common.harness import Run
 from experiments.common.progress import ProgressBar
+from mixgan_jax.processes import on_first
 from mixgan_jax.runs.interrupt import SIGNALS
 from mixgan_jax.storage.lock import lock_folder
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+# What all processes of a job raise together.
+SHARED = (mg.Interrupted, mg.NonFiniteError, mg.FolderInUseError, mg.SaveError)
 
 
 class Terminated(KeyboardInterrupt):
@@ -31,20 +39,30 @@ def session(run: Run) -> Iterator[ProgressBar]:
     """Wraps all that a script does after reading its command line; no other process works in the run folder meanwhile.
 
     Ctrl-C, SIGTERM, SIGHUP and SIGUSR1, a component whose update is not finite, a full disk and a run folder in use end
-    the process with one last line on stderr and no traceback. The status is 128 + the signal's number, else 1.
+    the process with one last line on stderr and no traceback. The status is 128 + the signal's number, else 1. Of
+    several processes that end for the same reason the first alone prints it.
 
     Yields:
         The progress bar, started.
     """
     try:
-        with _in_one_line(run), _signals(), lock_folder(run.folder), ProgressBar() as bar:
+        with _in_one_line(run), _signals(), _held(run.folder), ProgressBar() as bar:
             yield bar
     except (KeyboardInterrupt, mg.NonFiniteError, mg.FolderInUseError, OSError) as error:
         if isinstance(error, OSError) and not (_is_full(error) or isinstance(error, mg.SaveError)):
             raise
         text, status = _last_words(run, error)
-        print(f"{run.experiment}: {text}", file=sys.stderr)
+        if jax.process_index() == 0 or not isinstance(error, SHARED):
+            print(f"{run.experiment}: {text}", file=sys.stderr)
         raise SystemExit(status) from None
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Keeps other jobs out of the run folder; all processes of this one hear of a refusal."""
+    with ExitStack() as stack:
+        on_first(lambda: stack.enter_context(lock_folder(folder)))
+        yield
 
 
 def _last_words(run: Run, error: BaseException) -> tuple[str, int]:
@@ -90,7 +108,8 @@ def _in_one_line(run: Run) -> Iterator[None]:
     """Prints warnings in one line, without a place in the code; silences Orbax's tracebacks of handled errors."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        print(f"{run.experiment}: {message}", file=sys.stderr)
+        if jax.process_index() == 0:
+            print(f"{run.experiment}: {message}", file=sys.stderr)
 
     logger = logging.getLogger("absl")
     before = logger.level

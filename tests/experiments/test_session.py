@@ -192,9 +192,10 @@ def test_cores_become_devices_before_anything_can_start_jax(tmp_path, monkeypatc
     monkeypatch.setattr(harness, "use_caches", lambda: calls.append("caches"))
     monkeypatch.setattr(harness, "use_all_cores", lambda least: calls.append(f"cores, {least}"))
     monkeypatch.setattr(harness, "store_config_of", lambda *a: calls.append("config") or stored(*a))
-    argv = ["--runs", str(tmp_path), "--mesh", "component=4,data=2"]
+    monkeypatch.setattr(mg, "distributed", lambda *job: calls.append(f"job {job}"))
+    argv = ["--runs", str(tmp_path), "--mesh", "component=4,data=2", "--distributed"]
     harness.start("x", "doc", {"cpu": Config(5)}, argv, by_train=True)
-    assert calls == ["cores, 8", "caches", "config"]
+    assert calls == ["cores, 8", "job ()", "caches", "config"]
 
 
 @pytest.mark.parametrize(
