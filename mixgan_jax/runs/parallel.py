@@ -10,6 +10,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_kind
 from mixgan_jax.players.mesh import AXES, RUNS
+from mixgan_jax.runs.last_words import leave_last_words
 from mixgan_jax.runs.steps import RunKey
 from mixgan_jax.types import Count, Key, Tree, Whole
 
@@ -32,7 +33,9 @@ def distributed(
         coordinator_address: host and port of process 0, as ``10.0.0.1:1234``; the port is free there.
         num_processes: number of processes.
         process_id: this process's number, 0 .. ``num_processes`` - 1.
-        heartbeat_seconds: after this time without a sign of life from one process, JAX ends the others.
+        heartbeat_seconds: after this time without a sign of life from one process, JAX ends the others. It prints
+            several lines; the last line, from a small process that this call starts, says that the same command
+            continues.
 
     Raises:
         RuntimeError: JAX's backend has started already, or the processes have joined already.
@@ -62,6 +65,7 @@ def distributed(
         raise RuntimeError(
             "distributed must be called before anything that computes with JAX, solvers and feeds included"
         ) from error
+    leave_last_words()
 
 
 @checked

@@ -176,7 +176,10 @@ def test_parts_of_arrays_have_checksums(root):
 
 @pytest.mark.slow
 def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(root):
-    assert "unhealthy" in (root / "printed").read_text(), "JAX names the lost process"
+    printed = (root / "printed").read_text()
+    assert "unhealthy" in printed, "JAX names the lost process"
+    assert printed.splitlines()[-1].startswith("mixgan_jax: process ")
+    assert printed.endswith("checkpoints are whole, and the same command continues\n")
     assert mg.load_for_sampling(root / "killed").num_components == 4
     processes = start_both(root, "again")
     printed = finish(processes)
