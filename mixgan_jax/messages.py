@@ -39,6 +39,11 @@ def fail(name: str, value: object, expected: str, error: type[Exception] = Value
     return error(f"{name} must be {expected}, got {describe(value)}")
 
 
+def reason(error: BaseException) -> str:
+    """Shortens an error to one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:_LONGEST]}"
+
+
 def suggest(value: object, options: Iterable[object]) -> str:
     """Suggests, for the end of a message, which of ``options`` was meant; returns no text where none is near."""
     names = [str(option) for option in options]

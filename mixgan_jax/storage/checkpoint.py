@@ -6,6 +6,7 @@ dtype and checksum of every leaf: it reveals damage, and says in words where a t
 """
 
 import dataclasses
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ from typing import Any, Self, TypeVar
 
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import fail
+from mixgan_jax.messages import reason
 from mixgan_jax.players.mixture import Mixture
 from mixgan_jax.storage import layout
-from mixgan_jax.storage.manager import open_manager, quiet, stored_layout
+from mixgan_jax.storage.barrier import Barrier
+from mixgan_jax.storage.manager import open_manager, quiet, reading, stored_layout
 from mixgan_jax.storage.records import store_config
-from mixgan_jax.storage.restore import newest_readable, reason
+from mixgan_jax.storage.restore import newest_readable
 from mixgan_jax.types import Count, FilePath, Tree, Whole
 
 T = TypeVar("T")
@@ -56,7 +59,9 @@ class Checkpoints:
         self.directory.mkdir(parents=True, exist_ok=True)
         if config is not None:
             store_config(self.directory, config)
-        self._manager = open_manager(self.directory / FOLDER_NAME, max_to_keep=max_to_keep)
+        self._barrier = Barrier(str(self.directory))
+        folder = self.directory / FOLDER_NAME
+        self._manager = open_manager(folder, max_to_keep=max_to_keep, barrier=self._barrier)
         self._unreadable: list[int] = []
 
     @property
@@ -74,7 +79,8 @@ class Checkpoints:
 
     def read_log(self, step: int) -> Any:
         """Returns the ``log`` that :meth:`save` got at a step, or None."""
-        return layout.read_log(stored_layout(self._manager, step))
+        with reading(self._manager) as reader:
+            return layout.read_log(stored_layout(reader, step))
 
     @checked
     def save(
@@ -118,6 +124,7 @@ class Checkpoints:
         items = {item: ocp.args.StandardSave({"root": tree}) for item, tree in trees.items()}
         described = ocp.args.JsonSave(layout.describe_trees(trees, log))
         with self._saving():
+            self._barrier.after_first(self._try_folder)
             self._manager.save(step, args=ocp.args.Composite(layout=described, **items), force=True)
         return True
 
@@ -163,15 +170,18 @@ class Checkpoints:
         with self._saving():
             self._manager.close()
 
+    def _try_folder(self) -> None:
+        """Makes a folder, and removes it: if process 0 could not, the others would wait for it in Orbax."""
+        tempfile.TemporaryDirectory(dir=self.directory).cleanup()
+
     @contextmanager
     def _saving(self) -> Iterator[None]:
         """Turns what Orbax raises, here or from its threads, into a SaveError."""
         try:
             yield
         except Exception as error:  # Orbax, TensorStore and the file system each raise their own
-            raise SaveError(
-                f"cannot save in {self.directory} ({reason(error)}); {self.kept}"
-            ) from error
+            why = self._barrier.fail(reason(error))
+            raise SaveError(f"cannot save in {self.directory} ({why}); {self.kept}") from error
 
     def __enter__(self) -> Self:
         """Returns the checkpoints themselves."""

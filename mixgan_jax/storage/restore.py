@@ -5,16 +5,12 @@ from typing import Any
 
 import jax
 
+from mixgan_jax.messages import reason
 from mixgan_jax.processes import gather
 from mixgan_jax.storage import layout
-from mixgan_jax.storage.manager import stored_layout
+from mixgan_jax.storage.manager import reading, stored_layout
 from mixgan_jax.storage.placement import place, target
 from mixgan_jax.types import Tree
-
-
-def reason(error: Exception) -> str:
-    """Shortens an error to one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
 
 
 def newest_readable(
@@ -25,7 +21,8 @@ def newest_readable(
     for step in reversed(steps):
         own = ""
         try:
-            found = _read_item(manager, step, item, like)
+            with reading(manager) as reader:
+                found = _read_item(reader, step, item, like)
         except layout.LayoutError:
             raise
         except Exception as error:  # Orbax, TensorStore and the file system each raise their own

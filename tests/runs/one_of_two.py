@@ -6,6 +6,7 @@
 import errno
 import json
 import os
+import resource
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import optax
+import orbax.checkpoint as ocp
 
 import mixgan_jax as mg
 
@@ -132,6 +134,50 @@ def log_on_a_full_disk(root):
         return outcome(lambda: train(root / "full_disk"))
     finally:
         mg.Records._append = whole
+
+
+def part_over_a_quota(root):
+    """Process 1, and it alone, may write no file of more than 16 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if jax.process_index() == 1:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16, before[1]))
+    try:
+        return outcome(lambda: train(root / "quota"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def no_new_folder(root):
+    """Process 0 cannot make the folder of a checkpoint."""
+    make = os.mkdir
+
+    def refuse(path, *rest, **options):
+        inside = os.fspath(path).partition("no_new_folder/")[2]
+        if jax.process_index() == 0 and inside and inside != "checkpoints":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(path, *rest, **options)
+
+    os.mkdir = refuse
+    try:
+        return outcome(lambda: train(root / "no_new_folder"))
+    finally:
+        os.mkdir = make
+
+
+def unreadable_part(root):
+    """Process 1, and it alone, reads no checkpoint."""
+    handler = ocp.StandardCheckpointHandler
+    whole = handler.restore
+
+    def refuse(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    if jax.process_index() == 1:
+        handler.restore = refuse
+    try:
+        return outcome(lambda: train(root / "full", num_steps=16))
+    finally:
+        handler.restore = whole
 
 
 def disturb(number, at):

@@ -81,7 +81,8 @@ def root(tmp_path_factory):
     one_of_two.train(root / "continued", component=4, data=2, num_steps=4)
     with lock_folder(root / "locked"):
         quick = ("locked", "other_config", "folder_of_each", "log_on_a_full_disk")
-        quick += ("unreadable_stream", "sweep")
+        quick += ("unreadable_stream", "sweep", "part_over_a_quota", "no_new_folder")
+        quick += ("unreadable_part",)
         processes = start_both(root, "full", "latin", *quick, "stopped", "continued", "killed")
         printed = finish(processes)
     assert processes[1].returncode == -9, printed
@@ -122,6 +123,9 @@ def test_each_process_reads_its_rows_of_a_stream(root):
         ("folder_of_each", "ValueError", "folder must be one that all processes see"),
         ("log_on_a_full_disk", "SaveError", "cannot write the log"),
         ("unreadable_stream", "OSError", "Input/output error"),
+        ("part_over_a_quota", "SaveError", "(process 1: OSError: [Errno 27] File too large)"),
+        ("no_new_folder", "SaveError", "(process 0: OSError: [Errno 28] No space left on device)"),
+        ("unreadable_part", "ValueError", "full/checkpoints can be read: [8, 12]"),
         ("stopped", "Interrupted", "stopped by SIGTERM after step 8"),
     ],
 )
