@@ -1,8 +1,12 @@
-"""Checksums of arrays: of the whole array, or, if several processes hold it, of each device's part."""
+"""Checksums of arrays: of the whole array, or, if devices hold parts of it, of each entry of the axes that they share.
+
+An entry is one component, or one run, or one component of one run. Where another mesh shares the same axes, each entry
+is whole in one process, which compares it.
+"""
 
 import zlib
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, product
 from typing import Any, TypeAlias
 
 import jax
@@ -33,7 +37,7 @@ def checksums(leaves: list[Any]) -> list[Checksum]:
 def matches(leaf: Any, stored: Checksum) -> bool:
     """Returns whether a leaf has the checksum that was stored. What this process cannot see counts as right.
 
-    Parts are compared if this process holds them whole; an array whose parts it holds is not compared as a whole.
+    Parts are compared if this process holds them whole. An array of which it holds parts is not compared as a whole.
     """
     if isinstance(stored, int):
         return _is_shared(leaf) or _crc(_data(leaf)) == stored
@@ -42,10 +46,22 @@ def matches(leaf: Any, stored: Checksum) -> bool:
 
 def _checksum(leaf: Any) -> Checksum:
     data = _data(leaf)
-    if not _is_shared(data):
+    if not isinstance(data, jax.Array) or data.is_fully_replicated:
         return _crc(data)
     own = [shard for shard in data.addressable_shards if shard.replica_id == 0]
-    return [[*_bounds(shard.index, data.shape), _crc(shard.data)] for shard in own]
+    return [entry for shard in own for entry in _entries(shard, data.shape)]
+
+
+def _entries(shard: jax.Shard, shape: tuple[int, ...]) -> Iterator[Part]:
+    """Yields the parts of a shard: single entries of the axes that devices share."""
+    block, (starts, stops) = np.asarray(shard.data), _bounds(shard.index, shape)
+    ranges = [
+        [(start, stop)] if stop - start == size else [(at, at + 1) for at in range(start, stop)]
+        for start, stop, size in zip(starts, stops, shape, strict=True)
+    ]
+    for bounds in product(*ranges):
+        inside = tuple(slice(a - by, b - by) for (a, b), by in zip(bounds, starts, strict=True))
+        yield [[a for a, _ in bounds], [b for _, b in bounds], _crc(block[inside])]
 
 
 def _held(data: Any, starts: list[int], stops: list[int]) -> Iterator[np.ndarray]:
