@@ -8,6 +8,10 @@ with an offset that each step draws from 0 .. J - 1. So a discriminator meets N 
 each, and a pair (i, j) meets with probability r / J. What a pair that meets says of payoffs and gradients has the
 weight J / r, and other pairs count as 0: means over steps are those of the full pairing. With r = J and an offset of 0
 it is the Latin square.
+
+On a mesh XLA gathers all fakes for the indices that an offset gives. Where I = J, 1 + log2(P) permutations of a
+device's own fakes would do on P devices, since an offset moves all of them by as much: fewer bytes from P = 4 on. They
+are not built, since samples are better with the Latin square at the same batch.
 """
 
 from typing import NamedTuple
