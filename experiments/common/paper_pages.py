@@ -27,6 +27,7 @@ PAPERS = (
         (
             "mix_gan_ring",
             "mix_gan_mnist",
+            "mix_gan_cifar10",
             "mix_gan_equilibrium",
             "theory_low_diversity",
             "theory_training_set_size",
@@ -60,6 +61,8 @@ METHODS = {
     "balduzzi2018": "mg.adjustments",
     "gulrajani2017": "mg.penalties",
     "radford2016": "mg.networks",
+    "miyato2018": "mg.networks",
+    "zhao2020": "mg.data.diff_augment",
     "srivastava2017": "mg.metrics",
 }
 
