@@ -86,7 +86,10 @@ def from_linen(
         outputs, updates = result
         return outputs, {**state, **updates}
 
-    return Player(init, apply)
+    def at_dtype(dtype: Any) -> Player:
+        return from_linen(module.clone(dtype=dtype), options)
+
+    return Player(init, apply, at_dtype=at_dtype if hasattr(module, "dtype") else None)
 
 
 # Keywords that tell a module that it trains, and their values then.

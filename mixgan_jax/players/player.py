@@ -34,16 +34,19 @@ class Player(NamedTuple):
             and updates the state; without it uses the state's averages and returns them as they are.
         packing: number M of samples that a discriminator judges together: ``[B, ...]`` to ``[B / M]``; see
             :func:`pack`.
+        at_dtype: ``at_dtype(dtype)`` returns the same player with layers that compute in ``dtype``, whatever they do
+            about sensitive parts such as batch norm; None where nobody says how.
     """
 
     init: Callable[..., tuple[Params, ModelState]]
     apply: Callable[..., tuple[Array, ModelState]]
     packing: int = 1
+    at_dtype: Callable[[Any], "Player"] | None = None
 
 
 def check_player(name: str, value: object) -> Player:
     """Returns a player, also for a plain tuple ``(init, apply)``."""
-    if not isinstance(value, tuple) or len(value) not in (2, 3):
+    if not isinstance(value, tuple) or len(value) not in (2, 3, len(Player._fields)):
         raise fail(name, value, "a Player, or a tuple (init, apply)", TypeError)
     player = value if isinstance(value, Player) else Player(*value)
     check_function(f"{name}.init", player.init)
@@ -197,7 +200,8 @@ def pack(player: Discriminator, packing: Count) -> Player:
     ) -> tuple[Array, ModelState]:
         return player.apply(params, state, join(samples), *rest, train=train)
 
-    return Player(init, apply, packing)
+    inner = player.at_dtype
+    return Player(init, apply, packing, inner and (lambda dtype: pack(inner(dtype), packing)))
 
 
 def check_packs(name: str, size: int, packing: int) -> None:

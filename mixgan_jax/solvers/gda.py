@@ -7,6 +7,7 @@ from mixgan_jax.checked import checked, unchecked
 from mixgan_jax.losses.core import Loss
 from mixgan_jax.optim.components import Transform
 from mixgan_jax.players.player import Discriminator, Generator
+from mixgan_jax.players.precision import Precision
 from mixgan_jax.solvers.core.game import Augment, DiscriminatorPenalty
 from mixgan_jax.solvers.core.turns import GeneratorSteps, Update
 from mixgan_jax.solvers.mix_gan import mix_gan
@@ -30,6 +31,7 @@ def gda(
     adjust: Adjustment | None = None,
     discriminator_steps: Count = 1,
     generator_steps: GeneratorSteps = 1,
+    precision: Precision | None = None,
 ) -> Solver:
     """Plain GAN training (Goodfellow et al. 2014, arXiv 1406.2661, algorithm 1): MIX+GAN with one player a side.
 
@@ -52,6 +54,7 @@ def gda(
         discriminator_steps: updates of the discriminator in each step, each on its own part of the batch.
         generator_steps: updates of the generator in each step, each with fresh latents; a number, or a function of the
             discriminator's loss, as in :func:`mix_gan`.
+        precision: ``"bfloat16"`` for layers that compute in it, as in :func:`mix_gan`.
 
     Returns:
         A :class:`Solver`; see :func:`mix_gan`.
@@ -85,4 +88,5 @@ def gda(
         adjust=adjust,
         discriminator_steps=discriminator_steps,
         generator_steps=generator_steps,
+        precision=precision,
     )

@@ -13,6 +13,7 @@ from mixgan_jax.players.meetings import check_meetings
 from mixgan_jax.players.mixture import Strategy
 from mixgan_jax.players.pairing import TrainingPairing
 from mixgan_jax.players.player import Discriminator, Generator
+from mixgan_jax.players.precision import Precision, in_precision
 from mixgan_jax.solvers.core.game import Augment, ComponentSpeed, DiscriminatorPenalty, Game
 from mixgan_jax.solvers.core.side import make_rules
 from mixgan_jax.solvers.core.simultaneous import simultaneous
@@ -52,6 +53,7 @@ def mix_gan(
     discriminator_steps: Count = 1,
     generator_steps: GeneratorSteps = 1,
     skip_discriminator_below: Number | None = None,
+    precision: Precision | None = None,
     strategy: Strategy = "auto",
 ) -> Solver:
     r"""MIX+GAN (Arora, Ge, Liang, Ma and Zhang 2017, arXiv 1703.00573, section 5).
@@ -104,6 +106,9 @@ def mix_gan(
         generator_steps: updates of the generators in each step, each with fresh latents: a number, or a function
             from the discriminators' loss ``[]`` to an int32 ``[]``.
         skip_discriminator_below: the discriminators stand still where their loss is below this; None for never.
+        precision: ``"bfloat16"``: the layers of all players compute in it, on a GPU in less time and memory. Parameters
+            and their optimisers, batch statistics, logits, losses, penalties and weights stay float32. So the state is
+            that of any run, and evaluation computes as its players say. None: as the players say.
         strategy: how components are mapped over; see ``mixture.map_components``.
 
     Returns:
@@ -132,8 +137,8 @@ def mix_gan(
         (4, (3,))
     """
     game = Game(
-        generator,
-        discriminator,
+        in_precision(generator, precision),
+        in_precision(discriminator, precision),
         loss,
         (num_generators, num_discriminators),
         latent_size,

@@ -287,6 +287,7 @@ def test_gda_hands_every_option_on(options) -> None:
         "penalty": mg.penalties.gradient_penalty(10.0),
         "augment": lambda key, samples: samples + jax.random.normal(key, samples.shape),
         "latent_sampler": jax.random.uniform,
+        "precision": "bfloat16",
         **options,
     }
     parameters = inspect.signature(mg.gda).parameters.values()
