@@ -30,8 +30,9 @@ ORDER = (
     {"solvers"},
     {"metrics", "runs"},
 )
-# Networks, data and figures are handed to those who use them: only these rooms may import them.
-HANDED = {"networks": set(), "data": {"plots", "metrics", "runs"}, "plots": set()}
+# Networks, data and figures are handed to those who use them: only these rooms may import them. Of networks, metrics
+# know the one that the Inception distances are defined by.
+HANDED = {"networks": {"metrics"}, "data": {"plots", "metrics", "runs"}, "plots": set()}
 
 LAZY = (
     "tensorflow",

@@ -40,6 +40,7 @@ from mixgan_jax.metrics.images.features import (
     extract as extract,
     hash_weights as hash_weights,
 )
+from mixgan_jax.metrics.images.inception import inception_extractor as inception_extractor
 from mixgan_jax.metrics.images.neighbours import (
     density_coverage as density_coverage,
     precision_recall as precision_recall,

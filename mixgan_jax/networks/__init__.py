@@ -16,6 +16,7 @@ from mixgan_jax.networks.dcgan import (
     DCGANDiscriminator as DCGANDiscriminator,
     DCGANGenerator as DCGANGenerator,
 )
+from mixgan_jax.networks.inception import InceptionV3 as InceptionV3
 from mixgan_jax.networks.layers import (
     Conv as Conv,
     ConvTranspose as ConvTranspose,

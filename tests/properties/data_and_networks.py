@@ -310,6 +310,7 @@ NETWORKS = {
     "networks.ResidualClassifier": Case(
         networks.ResidualClassifier, holds=applies_to(2, 8, 8, 3, train=False)
     ),
+    "networks.InceptionV3": Case(networks.InceptionV3),
     "networks.Conv": Case(networks.Conv, one_layer, applies_to(2, 4, 4, 1)),
     "networks.ConvTranspose": Case(networks.ConvTranspose, one_layer, applies_to(2, 4, 4, 1)),
     "networks.conv": Case(

@@ -136,6 +136,9 @@ IMAGES = {
     "metrics.extract": Case(
         metrics.extract, {"extractor": st.just(pixels), "images": array(3, 2)}, names=("extractor",)
     ),
+    "metrics.inception_extractor": Case(
+        metrics.inception_extractor, {"path": st.just("no such file")}, errors=(FileNotFoundError,)
+    ),
     "metrics.hash_weights": Case(metrics.hash_weights, {"weights": array(2)}),
     "metrics.score": Case(
         metrics.score,
