@@ -26,6 +26,7 @@ from experiments.common.meshes import job_of, mesh_axes, num_devices, where, who
 from experiments.common.options import check_config
 from experiments.common.process import prepare_process, use_all_cores, use_caches
 from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
+from experiments.common.recipe import store_recipe
 from experiments.common.setup import Setup
 from mixgan_jax.checks import check_choice, check_count, check_path
 from mixgan_jax.data.cache import make_folder
@@ -218,6 +219,7 @@ def train(
     config = run.config
     folder = method_folder(run, name)
     stopwatch = Stopwatch(folder)
+    store_recipe(folder, name, setup, run.seeds)
     tenth = config.log_every * max(1, config.steps // config.log_every // 10)
     show = bar.method(name, config.steps, stopwatch)
     with refusing(run.experiment):

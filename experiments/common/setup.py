@@ -1,11 +1,29 @@
 """A method's players, solver and data, and the game between its trained players."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 
 import mixgan_jax as mg
 from mixgan_jax.types import Array, Key
+
+
+class Latents(NamedTuple):
+    """The distribution of a generator's latents, as ``latent_sampler`` of a solver and as two plain values.
+
+    Attributes:
+        kind: standard normal, or uniform on (-1, 1).
+        scale: what the latents are multiplied by.
+    """
+
+    kind: Literal["normal", "uniform"] = "normal"
+    scale: float = 1.0
+
+    def __call__(self, key: Key, shape: tuple[int, ...]) -> Array:
+        """Draws latents."""
+        if self.kind == "normal":
+            return self.scale * jax.random.normal(key, shape)
+        return jax.random.uniform(key, shape, minval=-self.scale, maxval=self.scale)
 
 
 class Setup(NamedTuple):
@@ -18,6 +36,7 @@ class Setup(NamedTuple):
         feed: gives the solver batches; a feed or a stream.
         loss: loss of both players.
         latent_size: number of the generators' latents.
+        latents: their distribution, which the solver has too.
     """
 
     generator: mg.Player
@@ -26,6 +45,7 @@ class Setup(NamedTuple):
     feed: mg.Feed | mg.Stream
     loss: mg.GanLoss
     latent_size: int
+    latents: Latents = Latents()
 
     def values(self, key: Key, state: mg.MixGanState, reals: Array, **options: Any) -> Array:
         """Computes payoff matrices ``[N, I, J]`` on reals ``[N, B, ...]`` that training has not seen."""

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 
 import mixgan_jax as mg
-from experiments.common.setup import Setup
+from experiments.common.setup import Latents, Setup
 from mixgan_jax.data import Images, feed_from_stacks, fixed_packs, fixed_stacks
 from mixgan_jax.networks import (
     DCGANDiscriminator,
@@ -18,7 +18,7 @@ from mixgan_jax.networks import (
     MetzDiscriminator,
     MetzGenerator,
 )
-from mixgan_jax.types import Array, LatentSampler
+from mixgan_jax.types import Array
 
 DEPTH = 3  # digits in a stack
 FIXED_STACKS = 128_000
@@ -100,7 +100,9 @@ def build(config: Any, digits: Array, method: Method) -> Setup:
         table=fixed_set(len(digits), method.packing) if config.protocol == "dcgan" else None,
         low=0.0 if config.protocol == "dcgan" else -1.0,
     )
-    return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
+    return Setup(
+        generator, discriminator, solver, feed, loss, config.latent_size, latent_sampler(config)
+    )
 
 
 def players(config: Any, size: tuple[int, ...], method: Method) -> tuple[mg.Player, mg.Player]:
@@ -121,11 +123,9 @@ def players(config: Any, size: tuple[int, ...], method: Method) -> tuple[mg.Play
     return mg.from_linen(generator), mg.pack(mg.from_linen(discriminator), method.packing)
 
 
-def latent_sampler(config: Any) -> LatentSampler:
+def latent_sampler(config: Any) -> Latents:
     """Returns the sampler of latents: standard normal, or uniform on (-1, 1) in protocol dcgan."""
-    if config.protocol == "metz":
-        return jax.random.normal
-    return partial(jax.random.uniform, minval=-1.0, maxval=1.0)
+    return Latents("normal" if config.protocol == "metz" else "uniform")
 
 
 def fixed_set(num_images: int, packing: int) -> Array:

@@ -26,7 +26,7 @@ import optax
 import mixgan_jax as mg
 from experiments.common import harness, options, report, verdicts
 from experiments.common.session import session
-from experiments.common.setup import Setup
+from experiments.common.setup import Latents, Setup
 from experiments.rotation import gaussian_shift, jare_figure
 from experiments.rotation.gaussian_shift import Method, Toy
 from mixgan_jax import losses
@@ -35,7 +35,7 @@ from mixgan_jax.metrics import mode_coverage
 from mixgan_jax.networks import MLP
 from mixgan_jax.types import Array, Key
 
-LATENT_STD = 2.0
+LATENTS = Latents(scale=2.0)
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,6 @@ def toy(config: Config) -> Toy:
     )
 
 
-def latent_sampler(key: Key, shape: tuple[int, ...]) -> Array:
-    """Draws latents from N(0, 4)."""
-    return LATENT_STD * jax.random.normal(key, shape)
-
-
 def build(config: Config, method: Method) -> Setup:
     """Builds players, loss, optimisers and data on the ring."""
     hidden = (config.width,) * config.depth
@@ -146,18 +141,18 @@ def build(config: Config, method: Method) -> Setup:
         latent_size=config.latent_size,
         generator_tx=tx,
         discriminator_tx=tx,
-        latent_sampler=latent_sampler,
+        latent_sampler=LATENTS,
         update="simultaneous",
         adjust=method.adjustment,
     )
     feed = feed_from_distribution(ring(8, 2.0, config.std), config.batch)
-    return Setup(generator, discriminator, solver, feed, loss, config.latent_size)
+    return Setup(generator, discriminator, solver, feed, loss, config.latent_size, LATENTS)
 
 
 def evaluate(setup: Setup, key: Key, state: mg.MixGanState) -> dict[str, Array]:
     """Measures the coverage of the ring by 2,500 samples."""
     target, (latents_key, key) = setup.feed.arrays, jax.random.split(key)
-    latents = latent_sampler(latents_key, (2500, setup.latent_size))
+    latents = LATENTS(latents_key, (2500, setup.latent_size))
     samples, _ = mg.sample(key, setup.generator, state.generators, latents)
     found = mode_coverage(samples, target.means, target.std)
     return {
@@ -220,7 +215,7 @@ def draw(
     samples, captions = {}, {}
     for method, row in zip(methods(config), rows, strict=True):
         setup = build(config, method)
-        latents = latent_sampler(jax.random.key(0), (1, 1000, config.latent_size))
+        latents = LATENTS(jax.random.key(0), (1, 1000, config.latent_size))
         drawn, _ = mg.generate(
             setup.generator, harness.seed(states[method.name], 0).generators, latents
         )

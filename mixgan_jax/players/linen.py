@@ -58,7 +58,7 @@ def from_linen(
     if options is None:
         options = partial(_known_options, known)
 
-    def init(key: Key, *example: Array) -> tuple[Params, ModelState]:
+    def init(module: nn.Module, key: Key, *example: Array) -> tuple[Params, ModelState]:
         with nullcontext() if switched else nn.intercept_methods(_refuse_dropout):
             variables = dict(module.init(key, *example, **options(False)))
         params = variables.pop("params", {})
@@ -70,7 +70,7 @@ def from_linen(
         return params, variables
 
     def apply(
-        params: Params, state: ModelState, *inputs: Array, train: bool
+        module: nn.Module, params: Params, state: ModelState, *inputs: Array, train: bool
     ) -> tuple[Array, ModelState]:
         variables = {"params": params, **state}
         mutable: Any = list(state) if train and state else False
@@ -89,7 +89,17 @@ def from_linen(
     def at_dtype(dtype: Any) -> Player:
         return from_linen(module.clone(dtype=dtype), options)
 
-    return Player(init, apply, at_dtype=at_dtype if hasattr(module, "dtype") else None)
+    return Player(
+        partial(init, module),
+        partial(apply, module),
+        at_dtype if hasattr(module, "dtype") else None,
+    )
+
+
+def module_of(player: Player) -> nn.Module | None:
+    """Returns the module that :func:`from_linen` made a player of; None for a player of other functions."""
+    bound = getattr(player.apply, "args", ())
+    return bound[0] if bound and isinstance(bound[0], nn.Module) else None
 
 
 # Keywords that tell a module that it trains, and their values then.
