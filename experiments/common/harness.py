@@ -24,6 +24,7 @@ import mixgan_jax as mg
 from experiments.common.identity import fingerprint, store_config_of
 from experiments.common.meshes import job_of, mesh_axes, num_devices, where, whole
 from experiments.common.options import check_config
+from experiments.common.pictures import picturing
 from experiments.common.process import prepare_process, use_all_cores, use_caches
 from experiments.common.progress import ProgressBar, Stopwatch, trace_options, tracing
 from experiments.common.recipe import store_recipe
@@ -222,6 +223,7 @@ def train(
     store_recipe(folder, name, setup, run.seeds)
     tenth = config.log_every * max(1, config.steps // config.log_every // 10)
     show = bar.method(name, config.steps, stopwatch)
+    show = picturing(folder, name, setup, tenth, show)
     with refusing(run.experiment):
         keys, mesh = where(run.options, seed_keys(run.seeds), setup.solver)
     with tracing(folder / "profile" if run.options.profile else None, show) as on_log:

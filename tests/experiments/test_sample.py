@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 import mixgan_jax as mg
 from experiments import sample
-from experiments.common import recipe
+from experiments.common import pictures, recipe
 from experiments.common.setup import Latents, Setup
 from mixgan_jax.networks import MLP, DCGANGenerator, maxout
 
@@ -145,6 +145,30 @@ def test_a_recipe_comes_back(tmp_path, latents):
     assert float(jnp.std(values)) == pytest.approx(
         {"normal": latents.scale, "uniform": 1 / np.sqrt(3)}[latents.kind], rel=0.1
     )
+
+
+def test_a_picture_for_each_evaluation(tmp_path, capsys):
+    """None before the first checkpoint, none of points, and one for each further multiple of ``every``."""
+    network = DCGANGenerator((8, 8, 1), width=2, stages=1)
+    steps, folder = [], tmp_path / "GAN"
+
+    def look(network, *log):
+        setup = Setup(mg.from_linen(network), None, None, None, None, 5)
+        on_log = pictures.picturing(folder, "GAN", setup, 10, lambda step, info: steps.append(step))
+        for step in log:
+            on_log(step, {})
+        return capsys.readouterr().out
+
+    folder.mkdir()
+    assert look(network, 10) == ""
+    row_folder(tmp_path, "GAN", network)
+    assert look(MLP((4,), outputs=2), 10) == ""
+    assert not (folder / "images.png").exists()
+    printed = look(network, 5, 10)
+    assert printed.count("GAN: images of the newest checkpoint in") == 1
+    assert "images.png" in printed.replace("\n", "")
+    assert imread(folder / "images.png").std() > 0
+    assert steps == [10, 10, 5, 10]
 
 
 @pytest.mark.slow
