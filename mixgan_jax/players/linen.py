@@ -92,7 +92,7 @@ def from_linen(
     return Player(
         partial(init, module),
         partial(apply, module),
-        at_dtype if hasattr(module, "dtype") else None,
+        at_dtype=at_dtype if hasattr(module, "dtype") else None,
     )
 
 
