@@ -141,9 +141,8 @@ def start(
         config=(tyro.conf.FlagConversionOff,),
     )
     hashed = dataclasses.replace(config, **{name: getattr(preset, name) for name in unhashed})
-    use_all_cores(
-        num_devices(options.mesh or {})
-    )  # before anything starts JAX: how seeds are dealt out to devices decides their last bits
+    # Before anything starts JAX: how seeds are dealt out to devices decides their last bits.
+    use_all_cores(num_devices(options.mesh or {}))
     with refusing(experiment):
         if job is not None:
             mg.distributed(*job)
