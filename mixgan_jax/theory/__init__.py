@@ -56,7 +56,11 @@ from mixgan_jax.theory.mixed_equilibria import (
     MixedEquilibrium as MixedEquilibrium,
     mixed_equilibrium as mixed_equilibrium,
 )
-from mixgan_jax.theory.nikaido_isoda import nikaido_isoda as nikaido_isoda, potentials as potentials
+from mixgan_jax.theory.nikaido_isoda import (
+    nikaido_isoda as nikaido_isoda,
+    nikaido_isoda_bound as nikaido_isoda_bound,
+    potentials as potentials,
+)
 from mixgan_jax.theory.packing import (
     mode_collapse_region as mode_collapse_region,
     packed_total_variation as packed_total_variation,

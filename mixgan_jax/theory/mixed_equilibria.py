@@ -14,6 +14,7 @@ from mixgan_jax.theory.continuous_games import ContinuousGame, Domain, Particles
 from mixgan_jax.theory.nikaido_isoda import (
     Grid,
     are_inside,
+    finer_than_usual,
     grid_points,
     nikaido_isoda,
     peaks_of,
@@ -54,8 +55,9 @@ def mixed_equilibrium(
     as further positions, until these gain next to nothing: an exchange method, double oracle with exact best responses.
     Newton's method then solves for all positions and weights at once: at every atom the potential is the value of the
     game and its slope is 0. The certificate is the Nikaido-Isoda error over all deviations: exact where 256 points
-    on an axis, or 64 in two dimensions, resolve the payoff, and a lower bound where they do not. A game holds the
-    numbers that it was made of in JAX's precision, float32 unless made under ``jax.enable_x64``.
+    on an axis, or 64 in two dimensions, resolve the payoff, and a lower bound where they do not. A ``grid`` of more
+    points is the certificate's too. A game holds the numbers that it was made of in JAX's precision, float32 unless
+    made under ``jax.enable_x64``.
 
     Args:
         game: a game of one or two dimensions a side.
@@ -69,6 +71,7 @@ def mixed_equilibrium(
         EquilibriumError: no equilibrium within ``tolerance`` was found.
     """
     count = grid or (64 if max(game.dimensions) == 1 else 12)
+    finest = finer_than_usual(game, grid)
     with jax.enable_x64(True):
         points = [
             np.asarray(grid_points(game.domain, dimension, count, float)).reshape(-1, dimension)
@@ -76,7 +79,7 @@ def mixed_equilibrium(
         ]
         payoffs = _payoffs_of(game)
         spread = max(float(np.ptp(payoffs(*points))), np.finfo(np.float64).tiny)
-        sides, value = _exchange(game, payoffs, points, spread)
+        sides, value = _exchange(game, payoffs, points, spread, finest)
         # Merge what stands for one atom, and drop what Newton's method leaves without weight
         sharp = _polish(game, value, *(_merge(game.domain, side, 0.02, _TINY) for side in sides))
         again = [_merge(game.domain, side, 1e-6, _TINY) for side in sharp]
@@ -84,7 +87,7 @@ def mixed_equilibrium(
             sharp = _polish(game, value, *again)
         # Games with many equilibria are singular for Newton's method: there the exchange is the better one
         gap, _, (rows, columns) = min(
-            (_gap(game, pair), place, pair) for place, pair in enumerate((sharp, sides))
+            (_gap(game, pair, finest), place, pair) for place, pair in enumerate((sharp, sides))
         )
         value = float(rows.weights @ payoffs(rows.positions, columns.positions) @ columns.weights)
     if not gap <= tolerance * spread:
@@ -95,10 +98,10 @@ def mixed_equilibrium(
 
 
 def _exchange(
-    game: ContinuousGame, payoffs: Payoffs, points: list[Any], spread: float
+    game: ContinuousGame, payoffs: Payoffs, points: list[Any], spread: float, grid: Grid
 ) -> tuple[list[Particles], float]:
     """Solves the game on finitely many positions, and adds best responses until they gain next to nothing."""
-    peaks = jax.jit(partial(_both_peaks, game))
+    peaks = jax.jit(partial(_both_peaks, game, grid))
     for _ in range(_EXCHANGES):
         solved = zero_sum_equilibrium(payoffs(*points))
         sides = [
@@ -117,23 +120,24 @@ def _exchange(
     return sides, solved.value
 
 
-def _gap(game: ContinuousGame, sides: list[Particles]) -> float:
+def _gap(game: ContinuousGame, sides: list[Particles], grid: Grid = None) -> float:
     """Computes the Nikaido-Isoda error; infinite unless both sides are distributions over points of the domain."""
     for side in map(_on_device, sides):
         is_distribution = side.weights.min() >= 0.0 and abs(side.weights.sum() - 1.0) <= 1e-9
         if not (is_distribution and are_inside(game.domain, side)):
             return np.inf
-    return max(float(nikaido_isoda(game, *(_on_device(side) for side in sides))), 0.0)
+    error = nikaido_isoda(game, *(_on_device(side) for side in sides), grid=grid)
+    return max(float(error), 0.0)
 
 
 def _both_peaks(
-    game: ContinuousGame, rows: Particles, columns: Particles
+    game: ContinuousGame, grid: Grid, rows: Particles, columns: Particles
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     of_rows, of_columns = potentials_of(game, rows, columns)
     dtype = rows.positions.dtype
     return (
-        peaks_of(lambda x: -of_rows(x), game, 0, dtype, None, 6),
-        peaks_of(of_columns, game, 1, dtype, None, 6),
+        peaks_of(lambda x: -of_rows(x), game, 0, dtype, grid, 6),
+        peaks_of(of_columns, game, 1, dtype, grid, 6),
     )
 
 

@@ -18,7 +18,7 @@ from annotated_types import Ge
 from mixgan_jax.checked import checked
 from mixgan_jax.checks import check_array, check_kind, check_weights, is_concrete
 from mixgan_jax.theory.continuous_games import ContinuousGame, Domain, Particles
-from mixgan_jax.types import Array, Whole
+from mixgan_jax.types import Array, NonNegative, Whole
 
 Potential: TypeAlias = Callable[[Array], Array]
 
@@ -111,6 +111,53 @@ def nikaido_isoda(
     return jnp.where(inside[0] & inside[1], jnp.max(gains) + jnp.max(losses), jnp.nan)
 
 
+@checked
+def nikaido_isoda_bound(
+    game: ContinuousGame,
+    rows: Strategy,
+    columns: Strategy,
+    *,
+    row_curvature: NonNegative,
+    column_curvature: NonNegative,
+    grid: Grid = None,
+) -> Array:
+    r"""Bounds the Nikaido-Isoda error from above, by a grid and the curvature of the payoff.
+
+    At the top of a potential the slope is 0 along every axis that no wall stops, and the grid has points on every wall.
+    So a grid of spacing h has a point at which the potential is lower by ``curvature D h^2 / 8`` at most. The true
+    error lies between :func:`nikaido_isoda` and this bound, however rough the potential is between grid points.
+
+    Args:
+        game: the game, of one or two dimensions a side.
+        rows: the minimising player's strategy ``[M, D]``.
+        columns: the maximising player's strategy ``[N, E]``.
+        row_curvature: a bound >= 0 of the eigenvalues, without sign, of the Hessian of f in x, over all x and all atoms
+            y of ``columns``.
+        column_curvature: the same in y, over all atoms x of ``rows``.
+        grid: points of the grid on each axis. The excess over the true error falls as its square.
+
+    Returns:
+        Scalar in the dtype of the positions, up to rounding.
+    """
+    of_rows, of_columns = potentials(game, rows, columns)
+    total = jnp.zeros((), rows.positions.dtype)
+    for potential, dimension, curvature in (
+        (lambda x: -of_rows(x), game.dimensions[0], row_curvature),
+        (of_columns, game.dimensions[1], column_curvature),
+    ):
+        points = _grid_of(game, dimension, grid, total.dtype)
+        spacing = 1.0 / len(points) if game.domain == "torus" else 2.0 / (len(points) - 1)
+        highest = jnp.max(jax.vmap(potential)(points.reshape(-1, dimension)))
+        total = total + highest + curvature * dimension * spacing**2 / 8.0
+    return total
+
+
+def _grid_of(game: ContinuousGame, dimension: int, grid: Grid, dtype: Any) -> Array:
+    if dimension not in _GRIDS:
+        raise ValueError(f"game must have 1 or 2 dimensions a side for a grid, got {dimension}")
+    return grid_points(game.domain, dimension, grid or _GRIDS[dimension], dtype)
+
+
 def peaks_of(
     potential: Potential, game: ContinuousGame, side: int, dtype: Any, grid: Grid, steps: int
 ) -> tuple[Array, Array]:
@@ -119,9 +166,7 @@ def peaks_of(
     Where there are fewer than 16, heights of the others are minus infinity.
     """
     dimension = game.dimensions[side]
-    if dimension not in _GRIDS:
-        raise ValueError(f"game must have 1 or 2 dimensions a side for a grid, got {dimension}")
-    points = grid_points(game.domain, dimension, grid or _GRIDS[dimension], dtype)
+    points = _grid_of(game, dimension, grid, dtype)
     values = jax.vmap(potential)(points.reshape(-1, dimension)).reshape(points.shape[:-1])
 
     # Climb the highest peaks
@@ -130,6 +175,12 @@ def peaks_of(
     starts = points.reshape(-1, dimension)[places]
     found, heights = jax.vmap(lambda point: _climb(potential, game.domain, point, steps))(starts)
     return found, jnp.where(best > -jnp.inf, heights, -jnp.inf)
+
+
+def finer_than_usual(game: ContinuousGame, grid: Grid) -> Grid:
+    """Returns the grid if it has more points than the one that None stands for, else None."""
+    usual = max(_GRIDS.get(dimension, 0) for dimension in game.dimensions)
+    return grid if grid and grid > usual else None
 
 
 def grid_points(domain: Domain, dimension: int, count: int, dtype: Any) -> Array:

@@ -321,6 +321,11 @@ PLAY = {
         {**mixed, "grid": st.just(8), "newton_steps": st.just(1)},
         lies_in(-1e-3, np.inf),
     ),
+    "theory.nikaido_isoda_bound": Case(
+        theory.nikaido_isoda_bound,
+        {**mixed, "grid": st.just(8)},
+        lies_in(-1e-3, np.inf),
+    ),
     "theory.mixed_equilibrium": Case(
         theory.mixed_equilibrium,
         {"game": game, "grid": st.sampled_from([None, 32]), "tolerance": floats(0.125, 1)},

@@ -171,6 +171,57 @@ def test_the_error_of_a_saddle_point_on_the_wall_of_a_box():
     assert float(theory.nikaido_isoda(game, low, high)) == pytest.approx(0)
 
 
+def test_bounds_from_both_sides_enclose_the_exact_error():
+    """On the circle the excess is that of the formula; on a grid of 8 points only the bound from above is near."""
+    game = theory.trigonometric_game(jax.random.key(0), FREQUENCIES)
+    rows, columns = particles(0, 4), particles(10, 5)
+    true = exact_error(game, rows, columns)
+    hessians = [jax.hessian(game.payoff, side) for side in (0, 1)]
+    axis = jnp.linspace(0, 1, 500)[:, None]
+    first, second = (
+        1.05 * float(jnp.abs(jax.vmap(jax.vmap(own, (None, 0)), (0, None))(*pair)).max())
+        for own, pair in zip(
+            hessians, ((axis, columns.positions), (rows.positions, axis)), strict=True
+        )
+    )
+    for grid in (8, 64, 256):
+        bound = theory.nikaido_isoda_bound(
+            game, rows, columns, row_curvature=first, column_curvature=second, grid=grid
+        )
+        assert true < float(bound) <= true + (first + second) / (8 * grid**2) + 1e-4
+    flat = theory.nikaido_isoda_bound(
+        game, rows, columns, row_curvature=0.0, column_curvature=0.0, grid=8
+    )
+    assert float(flat) < true, "the grid alone is no bound"
+
+
+def test_a_bound_on_the_box_holds_between_the_points_of_the_grid():
+    """f = 3 (x - 1/2)^2 / 2 + y on 3 points an axis: x is best at 1/2, in the middle between two, where f is 3/8 less.
+
+    That is the worst case, so the bound is the error itself.
+    """
+
+    def payoff(x, y):
+        return 1.5 * (x[0] - 0.5) ** 2 + y[0]
+
+    game = theory.ContinuousGame(payoff, (1, 1), "box")
+    corner = theory.Particles(-jnp.ones((1, 1)), jnp.ones(1))
+    true = (1.5**3 + 1.0) - (0.0 - 1.0)
+    curvatures = {"row_curvature": 3.0, "column_curvature": 0.0}
+    found = theory.nikaido_isoda_bound(game, corner, corner, **curvatures, grid=3)
+    assert float(found) == pytest.approx(true)
+
+
+def test_a_finer_grid_is_the_certificates_too():
+    """f = cos 512 pi x is 1 at all 256 points of the usual grid, so x = 0 seems the best of all."""
+    game = theory.ContinuousGame(lambda x, y: jnp.cos(512 * jnp.pi * x[0]) + 0 * y[0])
+    pure = theory.Particles(np.zeros((1, 1)), np.ones(1))
+    with jax.enable_x64(True):
+        assert _gap(game, [pure, pure]) == pytest.approx(0, abs=1e-9)
+        assert _gap(game, [pure, pure], grid=1000) == pytest.approx(2)
+    assert theory.mixed_equilibrium(game, grid=1000).value == pytest.approx(-1)
+
+
 def test_bad_input_is_refused():
     game, good = theory.trigonometric_game(jax.random.key(0)), particles(0, 3)
     features = trigonometric_features(3, 1)
