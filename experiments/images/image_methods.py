@@ -144,6 +144,7 @@ def build(config: Any, images: Images, method: Method) -> Setup:
         penalty=family.penalty,
         discriminator_steps=discriminator_steps,
         pairing=method.pairing,
+        precision=None if config.precision == "float32" else config.precision,
     )
     feed = feed_or_stream(images.train_images, config.batch)
     return Setup(generator, discriminator, solver, feed, family.loss, config.latent_size)
@@ -152,15 +153,12 @@ def build(config: Any, images: Images, method: Method) -> Setup:
 def players(config: Any, images: Images, method: Method) -> tuple[mg.Player, mg.Player]:
     """Makes the players, with the widths at which their parameters are nearest to ``method.larger`` times as many."""
     shape, family = images.train_images.shape[1:], FAMILIES[method.family]
-    dtype = None if config.precision == "float32" else jnp.dtype(config.precision)
 
     def make_generator(width: int) -> mg.Player:
-        options = {**family.for_generator, "dtype": dtype}
-        return mg.from_linen(family.generator(shape, width=width, **options))
+        return mg.from_linen(family.generator(shape, width=width, **family.for_generator))
 
     def make_discriminator(width: int) -> mg.Player:
-        options = {**family.for_discriminator, "dtype": dtype}
-        return mg.from_linen(family.discriminator(width=width, **options))
+        return mg.from_linen(family.discriminator(width=width, **family.for_discriminator))
 
     latents, pixels = jnp.zeros((1, config.latent_size)), jnp.zeros((1, *shape))
     return (

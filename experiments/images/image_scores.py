@@ -1,6 +1,6 @@
 """The scores of images: of a mixture as a whole, of its components, and of the reals themselves for comparison."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -10,36 +10,58 @@ import numpy as np
 import mixgan_jax as mg
 from experiments.common.image_classifier import Classifier
 from experiments.common.setup import Setup
+from experiments.images.image_methods import Method
 from mixgan_jax import metrics
 from mixgan_jax.data import Images, as_source, to_float
 from mixgan_jax.types import Array, Key
 
 BLOCK = 250  # images that a network sees at once
+INCEPTION = "inception."
 
 
 class Judge(NamedTuple):
     """What judges images.
 
     Attributes:
+        prefix: of the names of its scores.
         features: computes the features that distances are between.
         probabilities: computes class probabilities, for the inception score.
         reals: features of the test images.
     """
 
+    prefix: str
     features: metrics.Extractor
     probabilities: metrics.Extractor
     reals: metrics.Features
 
 
-def make_judge(classifier: Classifier, images: Images) -> Judge:
-    """Computes the features of the test images, which neither classifier nor players were trained on."""
-    features, probabilities = (classifier.extractor(what) for what in ("features", "probabilities"))
-    tests = np.asarray(to_float(images.test_images))
-    return Judge(features, probabilities, metrics.extract(features, tests, block=BLOCK))
+def make_judges(classifier: Classifier, images: Images, inception: str | None) -> list[Judge]:
+    """Makes a judge of the classifier, and one of Inception-v3 if there is a file of its weights.
+
+    Reals are the test images, which neither classifier nor players were trained on.
+    """
+    tests, names = np.asarray(to_float(images.test_images)), ("features", "probabilities")
+    networks = {"": [classifier.extractor(name) for name in names]}
+    if inception is not None:
+        networks[INCEPTION] = [metrics.inception_extractor(inception, name) for name in names]
+    return [
+        Judge(prefix, *extractors, metrics.extract(extractors[0], tests, block=BLOCK))
+        for prefix, extractors in networks.items()
+    ]
 
 
-def score_images(judge: Judge, images: np.ndarray, seed: int) -> dict[str, metrics.Score]:
+def score_images(
+    judges: Sequence[Judge], images: np.ndarray, seed: int
+) -> dict[str, metrics.Score]:
     """Scores images ``[N, H, W, C]`` in [-1, 1]: Inception score, Frechet and kernel distance, precision and recall."""
+    return {
+        f"{judge.prefix}{name}": score
+        for judge in judges
+        for name, score in _scores(judge, images, seed).items()
+    }
+
+
+def _scores(judge: Judge, images: np.ndarray, seed: int) -> dict[str, metrics.Score]:
     fake = metrics.extract(judge.features, images, block=BLOCK, seed=seed)
     classes = metrics.extract(judge.probabilities, images, block=BLOCK, seed=seed)
     real, key = judge.reals, jax.random.key(0)  # which samples meet in a subset
@@ -57,15 +79,19 @@ def values(scores: Mapping[str, metrics.Score]) -> dict[str, float]:
 
 
 def provenance(scores: Mapping[str, metrics.Score]) -> dict[str, Any]:
-    """Returns where the Frechet distance came from."""
-    return asdict(scores["frechet"].provenance)
+    """Returns where the Frechet distances came from."""
+    return {
+        name: asdict(score.provenance) for name, score in scores.items() if name.endswith("frechet")
+    }
 
 
-def score_reals(judge: Judge, images: Images, count: int, seed: int) -> dict[str, metrics.Score]:
+def score_reals(
+    judges: Sequence[Judge], images: Images, count: int, seed: int
+) -> dict[str, metrics.Score]:
     """Scores training images as if they were generated: what a perfect generator would get."""
     source = as_source(images.train_images)
     places = np.asarray(jax.random.permutation(jax.random.key(seed), len(source)))[:count]
-    return score_images(judge, np.asarray(to_float(source.read(places))), seed)
+    return score_images(judges, np.asarray(to_float(source.read(places))), seed)
 
 
 def draw(config: Any, setup: Setup, key: Key, generators: mg.Mixture) -> np.ndarray:
@@ -80,6 +106,16 @@ def component_images(setup: Setup, key: Key, generators: mg.Mixture, count: int)
     sizes = (generators.num_components, count, setup.latent_size)
     latents = jax.random.normal(key, sizes)
     return mg.generate(setup.generator, generators, latents, block=1024)[0]
+
+
+def held_out(
+    config: Any, images: Images, setup: Setup, method: Method, key: Key, state: mg.MixGanState
+) -> Array:
+    """Computes payoff matrices ``[N, I, J]`` on test images, with batch norm and pairing as in training."""
+    count = min(len(images.test_images), 2_000) // config.batch
+    reals = to_float(images.test_images[: count * config.batch])
+    batches = reals.reshape(count, config.batch, *reals.shape[1:])
+    return setup.values(key, state, batches, pairing=method.pairing, train=True)
 
 
 def map_components(

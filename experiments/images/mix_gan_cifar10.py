@@ -32,7 +32,7 @@ from experiments.images.image_methods import Method, build, evaluations, methods
 from mixgan_jax.data import Images, to_float
 from mixgan_jax.metrics import equilibrium_report
 from mixgan_jax.players.pairing import Pairing
-from mixgan_jax.types import Array, Key
+from mixgan_jax.types import Key
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Config(options.Mixing):
     """Name of the data set, or digits for scikit-learn's bundled ones."""
     memory_budget: options.Budget = None
     """Memory in MiB that training images may take; larger sets are streamed."""
+    inception: str | None = None
+    """File of Inception-v3's weights, of mixgan_jax.metrics.inception convert; adds scores by that network."""
     families: tuple[Literal["dcgan", "wgan_gp", "sngan", "r3"], ...] = ("dcgan", "wgan_gp")
     """Which GANs to mix."""
     components: options.Samples = 3
@@ -113,6 +115,15 @@ COLUMNS = {
     "parameters": ("parameters", 0),
     "evaluations": ("M evaluations", 1),
 }
+BY_INCEPTION = {
+    f"{image_scores.INCEPTION}inception_score": ("IS, Inception", 2),
+    f"{image_scores.INCEPTION}frechet": ("FID", 2),
+}
+
+
+def columns(config: Config) -> dict[str, tuple[str, int]]:
+    """Returns the table's columns: those by Inception if there is a file of its weights."""
+    return COLUMNS if config.inception is None else COLUMNS | BY_INCEPTION
 
 
 def check(config: Config) -> None:
@@ -145,7 +156,7 @@ def check_images(config: Config, images: Images) -> None:
 def evaluate(
     config: Config,
     images: Images,
-    judge: image_scores.Judge,
+    judges: list[image_scores.Judge],
     setup: Setup,
     method: Method,
     key: Key,
@@ -156,15 +167,15 @@ def evaluate(
     keys = jax.random.split(key, 3)
     generators = state.generators
     scores = image_scores.score_images(
-        judge, image_scores.draw(config, setup, keys[0], generators), seed
+        judges, image_scores.draw(config, setup, keys[0], generators), seed
     )
-    matrices = held_out(config, images, setup, method, keys[1], state)
+    matrices = image_scores.held_out(config, images, setup, method, keys[1], state)
     game = equilibrium_report(matrices, generators.log_weights, state.discriminators.log_weights)
     atlas = {}
     if generators.num_components > 1:
         count = config.samples // generators.num_components
         atlas = image_scores.map_components(
-            judge, setup, keys[2], generators, game["matrix"], count
+            judges[0], setup, keys[2], generators, game["matrix"], count
         )
     return image_scores.values(scores) | {
         "effective_components": float(mg.effective_components(generators.log_weights)),
@@ -175,21 +186,11 @@ def evaluate(
     }
 
 
-def held_out(
-    config: Config, images: Images, setup: Setup, method: Method, key: Key, state: mg.MixGanState
-) -> Array:
-    """Computes payoff matrices ``[N, I, J]`` on test images, with batch norm and pairing as in training."""
-    count = min(len(images.test_images), 2_000) // config.batch
-    reals = to_float(images.test_images[: count * config.batch])
-    batches = reals.reshape(count, config.batch, *reals.shape[1:])
-    return setup.values(key, state, batches, pairing=method.pairing, train=True)
-
-
 def summarise(
     config: Config, method: Method, runs: list[dict[str, Any]], size: int, seconds: float
 ) -> dict[str, Any]:
     """Makes the table's row from every seed's measures, and keeps each seed's atlas and equilibrium report."""
-    measured = [name for name in COLUMNS if name not in ("parameters", "evaluations")]
+    measured = [name for name in columns(config) if name not in ("parameters", "evaluations")]
     metrics = {name: [run[name] for run in runs] for name in measured}
     once = report.measured_once(parameters=size, evaluations=evaluations(config, method))
     kept = {
@@ -249,7 +250,13 @@ def draw(
 def main(argv: list[str] | None = None) -> None:
     """Trains every row, scores, reports."""
     run = harness.start(
-        "mix_gan_cifar10", __doc__, PRESETS, argv, check, unhashed=("data_dir",), by_train=True
+        "mix_gan_cifar10",
+        __doc__,
+        PRESETS,
+        argv,
+        check,
+        unhashed=("data_dir", "inception"),
+        by_train=True,
     )
     config = run.config
     images = load_or_exit(run.experiment, config.dataset, config.data_dir, config.memory_budget)
@@ -263,7 +270,7 @@ def main(argv: list[str] | None = None) -> None:
 def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tuple[dict, dict]:
     """Trains all rows one after the other; returns the results, and figures by what they show."""
     config, classifier = run.config, load_or_train(images)
-    scorer = image_scores.make_judge(classifier, images)
+    judges = image_scores.make_judges(classifier, images, config.inception)
     rows, trained = [], {}
     for method in methods(config):
         setup = build(config, images, method)
@@ -271,18 +278,20 @@ def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tup
         states, seconds = harness.train(own, method.name, setup, bar)
         keys = mg.evaluation_key(harness.seed_keys(run.seeds), own.config.steps)
         measures = [
-            evaluate(config, images, scorer, setup, method, key, seed, harness.seed(states, index))
+            evaluate(config, images, judges, setup, method, key, seed, harness.seed(states, index))
             for index, (key, seed) in enumerate(zip(keys, run.seeds, strict=True))
         ]
         first = harness.seed(states, 0)
         rows.append(summarise(config, method, measures, num_parameters(first), seconds))
         trained[method.name] = setup, first, measures[0]["atlas"]
     verdict = judge(config, rows, classifier)
-    reals = [image_scores.score_reals(scorer, images, config.samples, seed) for seed in run.seeds]
+    reals = [image_scores.score_reals(judges, images, config.samples, seed) for seed in run.seeds]
     measured = {name: [scores[name].value for scores in reals] for name in reals[0]}
     rows.append(report.row("training images", measured, seconds=0.0))
     draws = partial(draw, run, images, trained)
-    return report.save_results(run, rows=rows, verdict=verdict, columns=COLUMNS, figures=draws)
+    return report.save_results(
+        run, rows=rows, verdict=verdict, columns=columns(config), figures=draws
+    )
 
 
 if __name__ == "__main__":

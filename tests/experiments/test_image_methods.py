@@ -13,7 +13,7 @@ from experiments.common.image_classifier import Classifier, flip_and_shift
 from experiments.common.setup import num_parameters
 from experiments.images import image_scores
 from experiments.images.image_methods import Method, build, evaluations, methods
-from experiments.images.mix_gan_cifar10 import PRESETS, judge_rows
+from experiments.images.mix_gan_cifar10 import COLUMNS, PRESETS, columns, judge_rows
 from mixgan_jax.data import Images
 
 SMOKE = PRESETS["smoke"]
@@ -102,11 +102,11 @@ def test_further_families_train(method):
 
 
 def test_scores_of_the_reals_against_themselves_are_the_best_there_are():
-    judge = image_scores.make_judge(FAKE_CLASSIFIER, IMAGES)
-    scores = image_scores.score_reals(judge, IMAGES._replace(train_images=PIXELS[:32]), 32, seed=3)
+    judges = image_scores.make_judges(FAKE_CLASSIFIER, IMAGES, None)
+    scores = image_scores.score_reals(judges, IMAGES._replace(train_images=PIXELS[:32]), 32, seed=3)
     assert scores["frechet"].value == pytest.approx(0.0, abs=1e-6)
     assert scores["precision"].value == scores["recall"].value == 1.0
-    found = image_scores.provenance(scores)
+    found = image_scores.provenance(scores)["frechet"]
     assert (found["extractor"], found["num_real"], found["num_fake"], found["seed"]) == (
         "brightness, features",
         32,
@@ -115,10 +115,24 @@ def test_scores_of_the_reals_against_themselves_are_the_best_there_are():
     )
 
 
+def test_a_second_judge_scores_the_same_images_under_names_of_its_own(monkeypatch):
+    """In place of Inception, whose weights no test has."""
+    monkeypatch.setattr(
+        image_scores.metrics,
+        "inception_extractor",
+        lambda path, what: FAKE_CLASSIFIER.extractor(what),
+    )
+    judges = image_scores.make_judges(FAKE_CLASSIFIER, IMAGES, "weights.safetensors")
+    scores = image_scores.score_images(judges, np.asarray(mg.data.to_float(PIXELS)), 0)
+    shown = columns(replace(SMOKE, inception="weights.safetensors"))
+    assert set(shown) - set(COLUMNS) <= set(scores)
+    assert scores["inception.frechet"].value == scores["frechet"].value > 0
+
+
 def test_the_atlas_of_a_mixture_is_taken_on_images_of_each_component():
     setup = build(SMOKE, IMAGES, Method("dcgan", components=2, pairing="latin"))
     state = jax.jit(setup.solver.init)(jax.random.key(0))
-    judge = image_scores.make_judge(FAKE_CLASSIFIER, IMAGES)
+    (judge,) = image_scores.make_judges(FAKE_CLASSIFIER, IMAGES, None)
     atlas = image_scores.map_components(
         judge, setup, jax.random.key(1), state.generators, jnp.eye(2), 8
     )
