@@ -103,7 +103,7 @@ def _describe_network(module: nn.Module | None) -> dict[str, Any]:
     names = {field.name for field in dataclasses.fields(module)} - _UNUSED
     return {
         "network": kind,
-        "fields": {name: _plain(name, getattr(module, name)) for name in names},
+        "fields": {name: _plain(name, getattr(module, name)) for name in sorted(names)},
     }
 
 
