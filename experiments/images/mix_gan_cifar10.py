@@ -3,7 +3,7 @@
 Claim: it is better than both, by the Inception score and by the Frechet distance, of our own classifier (Arora et al.
 2017, arXiv 1703.00573, table 1, have Inception scores of mixtures of five above both). A row with k times the steps
 shows what the mixture's compute buys otherwise.
-Time: about an hour on two CPU cores; the classifier once more than a quarter of an hour before.
+Time: 49 minutes on two CPU cores that other work shared; before, once, 24 CPU minutes for the classifier.
 
     python -m experiments mix_gan_cifar10 --data-dir DIR                   narrow networks, two CPU cores
     python -m experiments mix_gan_cifar10 --data-dir DIR --preset jpeg     the same on a JPEG copy, cifar10_jpeg.npz
@@ -237,7 +237,8 @@ def draw(
         generators, stem = state.generators, run.folder / name.replace(" ", "_").replace(",", "")
         drawn = image_scores.component_images(setup, jax.random.key(1), generators, 20)
         weights = np.asarray(generators.weights)
-        grid = mg.plots.image_grid(np.asarray(drawn), weights=weights, value_range=(-1.0, 1.0))
+        options = {"weights": weights, "value_range": (-1.0, 1.0), "title": name}
+        grid = mg.plots.image_grid(np.asarray(drawn), **options)
         files[f"{name}, images"] = mg.plots.save(grid, f"{stem}.images.png")
         if atlas:
             figure = mg.plots.plot_atlas(atlas)
@@ -288,9 +289,16 @@ def train_all(run: harness.Run, images: Images, bar: harness.ProgressBar) -> tup
     reals = [image_scores.score_reals(judges, images, config.samples, seed) for seed in run.seeds]
     measured = {name: [scores[name].value for scores in reals] for name in reals[0]}
     rows.append(report.row("training images", measured, seconds=0.0))
-    draws = partial(draw, run, images, trained)
+    draws, shown = partial(draw, run, images, trained), columns(config)
+    first, *_, last = (each.name for each in methods(config) if each.family == config.families[0])
+    kept = {"one": f"{first}, images", "mixture": f"{last}, images", "atlas": f"{last}, atlas"}
     return report.save_results(
-        run, rows=rows, verdict=verdict, columns=columns(config), figures=draws
+        run,
+        rows=rows,
+        verdict=verdict,
+        columns=shown,
+        figures=draws,
+        kept=kept | {"reals": "reals"},
     )
 
 
