@@ -22,13 +22,14 @@ import jax
 import numpy as np
 
 import mixgan_jax as mg
-from experiments.common import harness, options, report, verdicts
-from experiments.common.image_classifier import Classifier, load_or_train
+from experiments.common import harness, options, report
+from experiments.common.image_classifier import load_or_train
 from experiments.common.image_data import load_or_exit
 from experiments.common.session import session
 from experiments.common.setup import Setup, num_parameters
 from experiments.images import image_scores
 from experiments.images.image_methods import Method, build, evaluations, methods
+from experiments.images.image_verdict import judge, judge_rows as judge_rows
 from mixgan_jax.data import Images, to_float
 from mixgan_jax.metrics import equilibrium_report
 from mixgan_jax.players.pairing import Pairing
@@ -199,33 +200,6 @@ def summarise(
     }
     provenance = runs[0]["provenance"]
     return report.row(method.name, metrics, seconds=seconds, provenance=provenance, **kept, **once)
-
-
-def judge_rows(config: Config, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Judges every mixture against X and against X with k times the parameters, by both scores."""
-    by_name = {row["method"]: row for row in rows}
-    verdict = []
-    for mixture in (method for method in methods(config) if method.components > 1):
-        rivals = Method(mixture.family), Method(mixture.family, larger=config.components)
-        for rival in rivals:
-            pair = by_name[mixture.name], by_name[rival.name]
-            for metric, direction, word, expected in (
-                ("inception_score", ">", "a higher Inception score", verdicts.ABOVE),
-                ("frechet", "<", "a smaller Frechet distance", verdicts.BELOW),
-            ):
-                text = f"{mixture.name} has {word} than {rival.name}"
-                found = verdicts.contrast(*pair, metric, direction)
-                verdict.append(verdicts.claim(text, expected, *found))
-    return verdict
-
-
-def judge(config: Config, rows: list[dict[str, Any]], classifier: Classifier) -> list[dict]:
-    """Returns the verdict: what was claimed before the run against the results."""
-    verdict, accuracy = judge_rows(config, rows), 100 * classifier.test_accuracy
-    if config.dataset.startswith("cifar10"):
-        text = "the classifier that judges images can be trusted"
-        verdict.append(verdicts.claim(text, ">= 85 %", f"{accuracy:.2f} %", accuracy >= 85.0))
-    return verdict
 
 
 def draw(
