@@ -206,6 +206,7 @@ def _train(player: mg.Player, images: Images, recipe: Recipe) -> Any:
 
 def _path(images: Images, recipe: Recipe) -> Path:
     """Names the file by what training depends on, so that another data set never finds this one's classifier."""
+    # Raise the last number with any other change of recipes or training.
     digest = hashlib.sha256(f"{BATCH} {recipe.updates} {recipe.network} 2".encode())
     source = as_source(images.train_images)
     for start in range(0, len(source), 1000):

@@ -76,7 +76,7 @@ class Method(NamedTuple):
         components: number of generators, and of discriminators.
         larger: the factor by which both networks have more parameters than the family's.
         longer: the factor by which training is longer.
-        pairing: which fakes meet which discriminators.
+        pairing: which fakes meet which discriminators, ``full`` or ``latin``.
     """
 
     family: str
@@ -183,8 +183,8 @@ def evaluations(config: Any, method: Method) -> float:
     """Counts the images that go through networks in training, forward, in millions: each pass of one network is one.
 
     A discriminators' turn makes k batches of fakes, and each discriminator judges a batch of reals and its fakes; with
-    WGAN-GP's penalty also points between them, while R3's is on the same images. A generators' turn makes k batches,
-    which are judged.
+    WGAN-GP's penalty also points between them, with R3's the same images again. A generators' turn makes k batches,
+    which are judged; R3's loss compares them with reals.
     """
     k, turns = method.components, 1
     met = k if method.pairing == "full" else 1  # batches of fakes that one discriminator meets
@@ -192,4 +192,6 @@ def evaluations(config: Any, method: Method) -> float:
     if method.family == "wgan_gp":
         judged, turns = judged + k * met, config.critic_steps
     batches = turns * (k + judged) + k + k * met
+    if method.family == "r3":
+        batches += k * (1 + met) + k
     return method.steps(config) * config.batch * batches / 1e6

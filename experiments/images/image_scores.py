@@ -17,6 +17,7 @@ from mixgan_jax.types import Array, Key
 
 BLOCK = 250  # images that a network sees at once
 INCEPTION = "inception."
+NEIGHBOURS = 5  # of the atlas's balls
 
 
 class Judge(NamedTuple):
@@ -108,12 +109,18 @@ def component_images(setup: Setup, key: Key, generators: mg.Mixture, count: int)
     return mg.generate(setup.generator, generators, latents, block=1024)[0]
 
 
+def held_out_images(images: Images) -> np.ndarray:
+    """Returns the test images on which payoffs are computed, 2,000 at most."""
+    return images.test_images[:2_000]
+
+
 def held_out(
     config: Any, images: Images, setup: Setup, method: Method, key: Key, state: mg.MixGanState
 ) -> Array:
     """Computes payoff matrices ``[N, I, J]`` on test images, with batch norm and pairing as in training."""
-    count = min(len(images.test_images), 2_000) // config.batch
-    reals = to_float(images.test_images[: count * config.batch])
+    known = held_out_images(images)
+    count = len(known) // config.batch
+    reals = to_float(known[: count * config.batch])
     batches = reals.reshape(count, config.batch, *reals.shape[1:])
     return setup.values(key, state, batches, pairing=method.pairing, train=True)
 
@@ -129,4 +136,5 @@ def map_components(
         fake=np.stack(fakes),
         weights=np.asarray(generators.weights),
         payoffs=payoffs,
+        neighbours=NEIGHBOURS,
     )

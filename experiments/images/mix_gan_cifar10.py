@@ -29,10 +29,10 @@ from experiments.common.session import session
 from experiments.common.setup import Setup, num_parameters
 from experiments.images import image_scores
 from experiments.images.image_methods import Method, build, evaluations, methods
+from experiments.images.image_scores import NEIGHBOURS
 from experiments.images.image_verdict import judge, judge_rows as judge_rows
 from mixgan_jax.data import Images, to_float
 from mixgan_jax.metrics import equilibrium_report
-from mixgan_jax.players.pairing import Pairing
 from mixgan_jax.types import Key
 
 
@@ -52,7 +52,7 @@ class Config(options.Mixing):
     """Which GANs to mix."""
     components: options.Samples = 3
     """Number of the mixtures' generators, and of their discriminators."""
-    pairings: tuple[Pairing, ...] = ("latin",)
+    pairings: tuple[Literal["full", "latin"], ...] = ("latin",)
     """Which fakes meet which discriminators; a row for each."""
     seeds: options.Count = 3
     steps: options.Count = 2_000
@@ -138,6 +138,9 @@ def check(config: Config) -> None:
         found = getattr(config, name)
         if not found or len(set(found)) < len(found):
             raise ValueError(f"--{name} must be one or more, each once, got {found}")
+    fewest = (NEIGHBOURS + 1) * config.components
+    if config.samples < fewest:
+        raise ValueError(f"--samples must be {fewest} or more, got {config.samples}")
     if "r3" in config.families and config.pairings != ("full",):
         raise ValueError(
             f"--pairings must be full with r3, whose loss pairs reals with fakes, got {config.pairings}"
@@ -146,9 +149,12 @@ def check(config: Config) -> None:
 
 def check_images(config: Config, images: Images) -> None:
     """Raises ValueError for images on which training or judging could not reach its end."""
-    if len(images.test_images) < 2 * config.batch:
+    held_out = len(image_scores.held_out_images(images))
+    if held_out < 2 * config.batch:
+        raise ValueError(f"--batch must be at most {held_out // 2}, got {config.batch}")
+    if config.samples > len(images.train_images):
         raise ValueError(
-            f"--batch must be at most half of the {len(images.test_images)} test images, got {config.batch}"
+            f"--samples must be at most the {len(images.train_images)} training images, got {config.samples}"
         )
     for method in methods(config):
         build(config, images, method)

@@ -78,8 +78,8 @@ def random_flip(key: Key, images: FloatImages) -> Array:
 def diff_augment(key: Key, images: FloatImages) -> Array:
     """Changes colour, moves, and cuts out: DiffAugment (Zhao, Liu, Lin, Zhu and Han 2020, arXiv 2006.10738).
 
-    It is :func:`random_colour`, :func:`random_translation` and :func:`random_cutout` in this order, the paper's choice
-    for CIFAR-10.
+    It is :func:`random_colour`, :func:`random_translation` and :func:`random_cutout` in this order. The paper's code
+    for CIFAR-10 takes two of them: translation and cutout with BigGAN, colour and cutout with StyleGAN2.
 
     Args:
         key: consumed.

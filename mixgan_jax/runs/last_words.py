@@ -26,7 +26,9 @@ def leave_last_words() -> None:
     )
 
     def end() -> None:
-        jax.distributed.shutdown()  # which waits for the other processes, and aborts where one is lost
-        watcher.communicate("ended by itself")
+        try:
+            jax.distributed.shutdown()  # waits for the other processes, and aborts where one is lost
+        finally:
+            watcher.communicate("ended by itself")
 
     atexit.register(end)

@@ -21,6 +21,7 @@ class Barrier:
     """Orbax's barrier for the threads that write, with news of failures. It does nothing in one process.
 
     Orbax's own barrier waits for 20 minutes for a process that could not write its part, and does not say why.
+    After a failure it stays broken: the folder must be opened again, by all processes, under one path.
     """
 
     def __init__(self, name: str) -> None:

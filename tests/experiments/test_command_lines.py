@@ -244,6 +244,13 @@ def test_a_loss_may_be_named_and_the_nearest_is_suggested(quick, capsys):
             "--strategies must hold 8 and two more",
         ),
         (mix_gan_cifar10, ["--batch", "31"], "--batch must be a multiple of the 3 discriminators"),
+        (mix_gan_cifar10, ["--dataset", "digits", "--batch", "240"], "--batch must be at most 180"),
+        (
+            mix_gan_cifar10,
+            ["--dataset", "digits", "--samples", "2000"],
+            "--samples must be at most",
+        ),
+        (mix_gan_cifar10, ["--samples", "17"], "--samples must be 18 or more, got 17"),
         (mix_gan_cifar10, ["--families", "r3"], "--pairings must be full with r3"),
         (mix_gan_cifar10, ["--families", "dcgan", "dcgan"], "--families must be one or more"),
         (mix_gan_mnist, ["--batch", "61"], "--batch must be a multiple of the 3 discriminators"),

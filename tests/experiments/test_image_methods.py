@@ -12,7 +12,7 @@ from experiments.common import image_classifier
 from experiments.common.image_classifier import Classifier, flip_and_shift
 from experiments.common.setup import num_parameters
 from experiments.images import image_scores
-from experiments.images.image_methods import Method, build, evaluations, methods
+from experiments.images.image_methods import FAMILIES, Method, build, evaluations, methods
 from experiments.images.mix_gan_cifar10 import COLUMNS, PRESETS, columns, judge_rows
 from mixgan_jax.data import Images
 
@@ -49,7 +49,7 @@ def test_the_larger_rival_has_the_parameters_of_the_mixture():
         state = jax.eval_shape(setup.solver.init, jax.random.key(0))
         return num_parameters(state)
 
-    for family in config.families:
+    for family in FAMILIES:
         larger, mixture = (
             count(Method(family, **options)) for options in ({"larger": 4}, {"components": 4})
         )
@@ -65,6 +65,10 @@ def test_the_larger_rival_has_the_parameters_of_the_mixture():
         (Method("dcgan", longer=3), 3 * 5),
         (Method("dcgan", components=3, pairing="latin"), (3 + 6) + (3 + 3)),
         (Method("dcgan", components=3), (3 + 3 + 9) + (3 + 9)),
+        (Method("sngan", components=3, pairing="latin"), (3 + 6) + (3 + 3)),
+        # Its penalty judges all again, and its generators' loss reals too.
+        (Method("r3"), (1 + 2 + 2) + (1 + 2)),
+        (Method("r3", components=3), (3 + 12 + 12) + (3 + 9 + 3)),
         # Two turns of the critic, each with points between reals and fakes.
         (Method("wgan_gp"), 2 * (1 + 3) + (1 + 1)),
         (Method("wgan_gp", components=3, pairing="latin"), 2 * (3 + 9) + (3 + 3)),
