@@ -267,7 +267,9 @@ METRICS = {
 
 
 def test_every_metric_is_run():
-    names = {name for name in public_names(metrics) if name[0].islower()} - {"duality_gap_curve"}
+    # The first has a test of its own, the second reads a file of weights.
+    others = {"duality_gap_curve", "inception_extractor"}
+    names = {name for name in public_names(metrics) if name[0].islower()} - others
     assert {name.partition(",")[0] for name in METRICS} == names
 
 

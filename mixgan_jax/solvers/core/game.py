@@ -96,15 +96,13 @@ def first_mixtures(game: Game, key: Key) -> tuple[Mixture, Mixture]:
 
 def augment_real(game: Game, key: Any, real: Array) -> Array:
     """Augments the reals ``[B, ...]`` of a game that does so."""
-    if game.augment is None:
-        return real
+    assert game.augment is not None
     return place(game.augment(jax.random.fold_in(key, _REAL), real), DATA)
 
 
 def augment_fakes(game: Game, key: Any, fakes: Array) -> Array:
     """Augments the fakes ``[I, F, ...]`` of a game that does so, those of each generator by numbers of their own."""
-    if game.augment is None:
-        return fakes
+    assert game.augment is not None
     keys = jax.random.split(jax.random.fold_in(key, _FAKE), fakes.shape[0])
     return place(jax.vmap(game.augment)(keys, fakes), COMPONENT, DATA)
 

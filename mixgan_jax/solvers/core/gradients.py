@@ -91,7 +91,8 @@ def discriminator_gradients(
     chex.assert_equal_shape_prefix((p, fakes), 1)
     num_discriminators, q = discriminators.num_components, discriminators.weights
     check_batch(game.discriminator, game.pairing, q.size, game.meetings, real, fakes)
-    real, fakes = augment_real(game, key, real), augment_fakes(game, key, fakes)
+    if game.augment is not None:
+        real, fakes = augment_real(game, key, real), augment_fakes(game, key, fakes)
     own = None if extra is None else extra.prepare(game, discriminators, real, fakes)
     extra_shared = None if extra is None else extra.shared
 
@@ -187,7 +188,7 @@ def generator_gradients(
         players = replace(generators, params=params)
         options: Any = {"train": True, "strategy": game.strategy}
         fakes, state = make_samples(game.generator, players, latents, **options)
-        return augment_fakes(game, key, fakes), state
+        return fakes if game.augment is None else augment_fakes(game, key, fakes), state
 
     def one(
         params: Params,
@@ -210,7 +211,8 @@ def generator_gradients(
         return jax.grad(objective, has_aux=True)(fakes)
 
     # Each discriminator says where its fakes should go; the generators are differentiated once, for the sum over j.
-    real = augment_real(game, key, real)
+    if game.augment is not None:
+        real = augment_real(game, key, real)
     fakes, pull, state = jax.vjp(make, generators.params, has_aux=True)
     check_batch(game.discriminator, game.pairing, q.size, game.meetings, real, fakes)
     by_share, columns = map_discriminators(
