@@ -41,6 +41,7 @@ def test_rows_are_x_its_two_rivals_and_a_mixture_for_each_pairing():
     ]
 
 
+@pytest.mark.slow
 def test_the_larger_rival_has_the_parameters_of_the_mixture():
     config = replace(SMOKE, components=4, width=12)
 
@@ -171,6 +172,7 @@ def _moved(image, mirrored, down, right):
     return image[rows][:, columns]
 
 
+@pytest.mark.slow
 def test_colour_images_get_a_residual_classifier_that_judges_mirror_images_alike(
     tmp_path, monkeypatch
 ):

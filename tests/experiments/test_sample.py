@@ -124,6 +124,7 @@ def test_folders_that_cannot_be_drawn_from(tmp_path, capsys):
     assert "its generator is no network" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_grids_of_other_shapes_are_refused(tmp_path):
     row_folder(tmp_path, "line", MLP((4,), outputs=3))
     drawn = sample.draw(tmp_path, 10)
@@ -147,6 +148,7 @@ def test_a_recipe_comes_back(tmp_path, latents):
     )
 
 
+@pytest.mark.slow
 def test_a_picture_for_each_evaluation(tmp_path, capsys):
     """None before the first checkpoint, none of points, and one for each further multiple of ``every``."""
     network = DCGANGenerator((8, 8, 1), width=2, stages=1)

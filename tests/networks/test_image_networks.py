@@ -151,6 +151,7 @@ def test_spectral_norm_comes_to_one(net):
     np.testing.assert_allclose(logits, plain, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_only_training_moves_the_vector():
     player, x = mg.from_linen(NETS[0]), normal(0, 2, 6, 6, 2)
     params, state = jax.jit(player.init)(KEY, x)

@@ -45,10 +45,12 @@ def test_a_change_of_the_samples_is_one_inside_the_discriminators(name):
     assert not close(outside.generators.params, plain.generators.params, 1e-3)
 
 
+@pytest.mark.slow
 def test_no_change_is_no_augmentation_bit_for_bit():
     assert same(train(solver(augment=lambda key, x: x), 2), train(solver(), 2))
 
 
+@pytest.mark.slow
 def test_penalties_see_the_changed_samples():
     """R1 of a discriminator that looks at 2 x + c is 4 times R1 of the discriminator at 2 x + c."""
     outside = solver(augment=moved, penalty=mg.penalties.r1(4.0))

@@ -79,6 +79,7 @@ def test_a_unit_normalises_by_the_running_averages():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_shapes():
     """Torchvision's names, shapes and number of parameters."""
     shapes = inception.file_shapes()
