@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 import mixgan_jax as mg
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS_KEPT = 256
+WIDEST = 1000  # characters of a printed table
 RESULTS = Path(__file__).parents[1] / "results"
 RESULTS_NAME = "results.json"
 COLOURS = {"holds": "green", "fails": "red", "undecided": "yellow"}
@@ -213,7 +215,12 @@ def show(run: Run, results: Mapping[str, Any], files: Mapping[str, Path]) -> Non
     for entry in [*rows, *results["published"]]:
         cells = (cell(entry, metric, digits) for metric, (_, digits) in columns.items())
         table.add_row(entry["method"], *(text.replace(" ± ", "±") for text in cells))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+    else:  # a file need not be narrow: nothing of the table is cut
+        wide = Console(width=WIDEST)
+        wide.width = Measurement.get(wide, wide.options, table).maximum
+        wide.print(table)
     for line in results["verdict"]:
         outcome = verdicts.outcome_of(line)
         console.print(

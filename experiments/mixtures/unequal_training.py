@@ -95,7 +95,7 @@ def _train(
     tx = {"adam": optax.adam(plan.adam_rate, b1=0.5), "sgd": optax.sgd(plan.sgd_rate)}[positions]
 
     def solver_at(step: Array) -> mg.Solver:
-        share = 1.0 - decays * jnp.minimum(2.0 * step / plan.steps, 1.0)
+        share = 1.0 - decays * jnp.minimum(2.0 * step.astype(jnp.float32) / plan.steps, 1.0)
         solver = mg.mix_gan(
             *players,
             losses.minimax(),
