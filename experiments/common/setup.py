@@ -3,8 +3,11 @@
 from typing import Any, Literal, NamedTuple
 
 import jax
+import numpy as np
 
 import mixgan_jax as mg
+from mixgan_jax.data import to_float
+from mixgan_jax.players.pairing import Pairing
 from mixgan_jax.types import Array, Key
 
 
@@ -60,6 +63,15 @@ class Setup(NamedTuple):
             latent_size=self.latent_size,
             **options,
         )
+
+    def image_values(
+        self, key: Key, state: mg.MixGanState, images: np.ndarray, batch: int, pairing: Pairing
+    ) -> Array:
+        """Computes payoff matrices ``[N, I, J]`` on uint8 images, with batch norm and pairing as in training."""
+        count = len(images) // batch
+        reals = to_float(images[: count * batch])
+        batches = reals.reshape(count, batch, *reals.shape[1:])
+        return self.values(key, state, batches, pairing=pairing, train=True)
 
 
 def num_parameters(players: Any) -> int:

@@ -10,7 +10,6 @@ import numpy as np
 import mixgan_jax as mg
 from experiments.common.image_classifier import Classifier
 from experiments.common.setup import Setup
-from experiments.images.image_methods import Method
 from mixgan_jax import metrics
 from mixgan_jax.data import Images, as_source, to_float
 from mixgan_jax.types import Array, Key
@@ -112,17 +111,6 @@ def component_images(setup: Setup, key: Key, generators: mg.Mixture, count: int)
 def held_out_images(images: Images) -> np.ndarray:
     """Returns the test images on which payoffs are computed, 2,000 at most."""
     return images.test_images[:2_000]
-
-
-def held_out(
-    config: Any, images: Images, setup: Setup, method: Method, key: Key, state: mg.MixGanState
-) -> Array:
-    """Computes payoff matrices ``[N, I, J]`` on test images, with batch norm and pairing as in training."""
-    known = held_out_images(images)
-    count = len(known) // config.batch
-    reals = to_float(known[: count * config.batch])
-    batches = reals.reshape(count, config.batch, *reals.shape[1:])
-    return setup.values(key, state, batches, pairing=method.pairing, train=True)
 
 
 def map_components(

@@ -176,7 +176,8 @@ def evaluate(
     scores = image_scores.score_images(
         judges, image_scores.draw(config, setup, keys[0], generators), seed
     )
-    matrices = image_scores.held_out(config, images, setup, method, keys[1], state)
+    known = image_scores.held_out_images(images)
+    matrices = setup.image_values(keys[1], state, known, config.batch, method.pairing)
     game = equilibrium_report(matrices, generators.log_weights, state.discriminators.log_weights)
     atlas = {}
     if generators.num_components > 1:
@@ -214,7 +215,7 @@ def draw(
     """Draws seed 0 of every row by component, below reals; and the atlas of every mixture."""
     files = {}
     for name, (setup, state, atlas) in trained.items():
-        generators, stem = state.generators, run.folder / name.replace(" ", "_").replace(",", "")
+        generators, stem = state.generators, harness.method_folder(run, name)
         drawn = image_scores.component_images(setup, jax.random.key(1), generators, 20)
         weights = np.asarray(generators.weights)
         options = {"weights": weights, "value_range": (-1.0, 1.0), "title": name}

@@ -29,7 +29,7 @@ from experiments.common.image_classifier import Classifier, load_or_train
 from experiments.common.image_data import load_or_exit
 from experiments.common.session import session
 from experiments.common.setup import Setup
-from mixgan_jax.data import Images, feed_or_stream, to_float
+from mixgan_jax.data import Images, feed_or_stream
 from mixgan_jax.metrics import class_coverage, component_class_coverage, equilibrium_report
 from mixgan_jax.networks import DCGANDiscriminator, DCGANGenerator
 from mixgan_jax.players.pairing import Pairing
@@ -160,7 +160,7 @@ def evaluate(
     # A digit counts for a component from 1 % of its samples on: single misread images do not.
     parts = component_class_coverage(labels, classifier.num_classes, min_fraction=0.01)
     game = equilibrium_report(
-        held_out(config, images, setup, keys[3], state),
+        setup.image_values(keys[3], state, images.test_images, config.batch, config.pairing),
         state.generators.log_weights,
         state.discriminators.log_weights,
     )
@@ -174,16 +174,6 @@ def evaluate(
         "game": game,
         "by_component": np.asarray(parts["classes"]).tolist(),
     }
-
-
-def held_out(
-    config: Config, images: Images, setup: Setup, key: Key, state: mg.MixGanState
-) -> Array:
-    """Computes payoff matrices ``[N, I, J]`` on the test images, with batch norm and pairing as in training."""
-    count = len(images.test_images) // config.batch
-    reals = to_float(images.test_images[: count * config.batch])
-    batches = reals.reshape(count, config.batch, *reals.shape[1:])
-    return setup.values(key, state, batches, pairing=config.pairing, train=True)
 
 
 def summarise(name: str, runs: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
